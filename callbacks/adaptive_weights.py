@@ -1,0 +1,59 @@
+"""Loss weights that follow how fast each loss falls, within half and double the level's."""
+
+import math
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from training.step import LossWeights
+
+
+class AdaptiveWeights(TrainerCallback, ExportableState):
+    """Dynamic weight average (Liu, Johns and Davison 2019, equation 7): a loss that falls more slowly weighs more.
+
+    The ratio of a loss's running mean to what it was `every_steps` ago goes through a softmax of temperature 2
+    over the losses; the result, 1 on average, multiplies the level's weight and is bounded to [0.5, 2]. The losses
+    are those of the effective batch, the same on all ranks, so the weights are too.
+
+    Args:
+        weights: what the training step multiplies with; changed in place.
+        base: gives the level's weights at the present step (the alignment's can be on a schedule).
+        smoothing: the new value's share in the running means.
+    """
+
+    temperature = 2.0
+    low, high = 0.5, 2.0
+
+    def __init__(self, weights: LossWeights, base, smoothing: float, every_steps: int = 100):
+        self.weights, self.base, self.smoothing, self.every_steps = weights, base, smoothing, every_steps
+        self.means: dict[str, float] = {}
+        self.earlier: dict[str, float] = {}
+        self.multipliers: dict[str, float] = {}
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        for name, weight in self.base(state).items():
+            self.weights.values[name] = weight * self.multipliers.get(name, 1.0)
+
+    def on_step_end(self, args, state, control, losses=None, **kwargs):
+        if not losses or not all(map(math.isfinite, losses.values())):
+            return
+        for name, value in losses.items():
+            mean = self.means.get(name, value)
+            self.means[name] = mean + self.smoothing * (value - mean)
+        if state.global_step % self.every_steps == 0:
+            if self.earlier:
+                self.multipliers = self._multipliers()
+            self.earlier = dict(self.means)
+
+    def _multipliers(self) -> dict[str, float]:
+        speed = {name: self.means[name] / max(self.earlier[name], 1e-12) for name in self.means}
+        # A loss that jumped by orders of magnitude is for the spike guard; exp() must not overflow on it.
+        power = {name: math.exp(min(ratio, 20.0) / self.temperature) for name, ratio in speed.items()}
+        total = sum(power.values())
+        return {
+            name: min(self.high, max(self.low, len(power) * value / total)) for name, value in power.items()
+        }
+
+    def state(self) -> dict:
+        kept = {"means": self.means, "earlier": self.earlier, "multipliers": self.multipliers}
+        return {"args": {}, "attributes": kept}

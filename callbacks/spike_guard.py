@@ -1,0 +1,69 @@
+"""A loss or gradient that jumps, or is not a number, does not reach the weights."""
+
+import math
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from data_pipeline.errors import UserError
+
+
+class SpikeGuard(TrainerCallback, ExportableState):
+    """Skips an update whose gradient norm or loss is not finite or far above its running mean.
+
+    "Far" is `factor` times the running mean of the logarithm, after `settle_steps` steps. `patience` skips in a row
+    ask for a roll-back to the last good checkpoint; more than `roll_backs` of those end the run. Without `detect`
+    only values that are not finite are skipped. What it sees is the same on all ranks, and so is its decision.
+
+    Raises UserError when the run cannot be saved.
+    """
+
+    def __init__(self, smoothing: float, detect: bool, factor: float = 4.0, patience: int = 3, roll_backs: int = 5):
+        self.smoothing, self.detect, self.factor = smoothing, detect, factor
+        self.patience, self.roll_backs, self.settle_steps = patience, roll_backs, 50
+        self.mean_log: dict[str, float] = {}
+        self.steps = self.in_a_row = self.skipped = self.rolled_back = 0
+
+    def on_pre_optimizer_step(self, args, state, control, losses=None, grad_norm=None, loss=None, ids=(), **kwargs):
+        seen = {"loss": loss, "gradient norm": grad_norm}
+        spike = next((name for name, value in seen.items() if self._is_spike(name, value)), None)
+        control.should_skip_update = spike is not None
+        if spike is None:
+            self.steps += 1
+            self.in_a_row = 0
+            for name, value in seen.items():
+                self._learn(name, value)
+            return control
+        self.skipped += 1
+        self.in_a_row += 1
+        if state.is_world_process_zero:
+            print(f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {', '.join(ids)}")
+        if self.in_a_row >= self.patience:
+            self._ask_for_roll_back(control)
+        return control
+
+    def _is_spike(self, name: str, value: float) -> bool:
+        if not math.isfinite(value):
+            return True
+        settled = self.detect and self.steps >= self.settle_steps
+        return settled and math.log(value + 1e-12) > self.mean_log[name] + math.log(self.factor)
+
+    def _learn(self, name: str, value: float) -> None:
+        new = math.log(value + 1e-12)
+        mean = self.mean_log.get(name, new)
+        self.mean_log[name] = mean + self.smoothing * (new - mean)
+
+    def _ask_for_roll_back(self, control) -> None:
+        self.in_a_row = 0
+        self.rolled_back += 1
+        if self.rolled_back > self.roll_backs:
+            raise UserError(
+                f"Training diverged: {self.roll_backs} roll-backs to the last good checkpoint, each with half the "
+                "rate, did not help. The utterances named above are the place to look; then try a lower --lr, or "
+                "--mixed-precision no."
+            )
+        control.should_roll_back = True
+
+    def state(self) -> dict:
+        kept = ("mean_log", "steps", "in_a_row", "skipped", "rolled_back")
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in kept}}

@@ -1,0 +1,1 @@
+"""Where utterances come from and how they become batches."""

@@ -1,0 +1,233 @@
+"""From the bytes of an audio file to the log-mel spectrogram that the model learns.
+
+Shapes: N = samples, F = frequency bins (n_fft / 2 + 1), T = mel frames, C = mel channels.
+Everything decodes through libsndfile, which the soundfile package carries, so that no system library is needed.
+"""
+
+import io
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import fsspec
+import numpy as np
+import soundfile
+import soxr
+import torch
+import torchaudio.functional
+
+from data_pipeline.errors import UserError
+from data_pipeline.utterance import Samples
+
+FORMATS = "wav, flac, mp3, ogg, opus"
+RATE_RANGE_HZ = (4_000, 384_000)
+# Three steps of 16-bit audio: a file that never gets louder is digital silence with dither, not speech.
+SILENT_PEAK = 1e-4
+# libsndfile reports 2**63 - 1 frames for a stream whose header leaves the length open (flac through a pipe).
+UNKNOWN_FRAMES = 2**62
+# What programs write for the length of a wav that they cannot seek back in: 2**31 - 1 or 2**32 - 1, or just below.
+UNKNOWN_WAV_BYTES = 2**31 - 4096
+
+
+class BrokenAudio(UserError):
+    """Audio that cannot be used: says which, what was found, what is expected, what to do."""
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """The mel spectrogram's convention. The defaults are those of public HiFi-GAN vocoders (Kong et al. 2020)."""
+
+    sample_rate_hz: int = 22_050
+    n_fft: int = 1024  # also the length of the Hann window
+    hop: int = 256
+    n_mels: int = 80
+    f_min_hz: float = 0.0
+    f_max_hz: float = 8_000.0
+    log_floor: float = 1e-5
+
+    def __post_init__(self):
+        low_hz, high_hz = RATE_RANGE_HZ
+        checks = [
+            ("sample_rate_hz", low_hz <= self.sample_rate_hz <= high_hz, f"between {low_hz} and {high_hz}"),
+            ("n_fft", self.n_fft >= 2 and self.n_fft % 2 == 0, "a positive even number of samples"),
+            ("hop", 0 < self.hop <= self.n_fft and (self.n_fft - self.hop) % 2 == 0,
+             f"even, positive and at most n_fft ({self.n_fft})"),
+            ("n_mels", self.n_mels > 0, "positive"),
+            ("f_min_hz", 0 <= self.f_min_hz < self.f_max_hz, f"at least 0 and below f_max_hz ({self.f_max_hz})"),
+            ("f_max_hz", self.f_max_hz <= self.sample_rate_hz / 2, f"at most half of {self.sample_rate_hz} Hz"),
+            ("log_floor", self.log_floor > 0, "positive"),
+        ]
+        for name, ok, expected in checks:
+            if not ok:
+                raise UserError(f"audio.{name} is {getattr(self, name)}, which is out of range: it must be {expected}.")
+
+    @property
+    def frames_per_s(self) -> float:
+        return self.sample_rate_hz / self.hop
+
+
+PRESETS = {
+    "16khz": AudioConfig(sample_rate_hz=16_000),
+    "22khz": AudioConfig(),
+    # 100 channels up to the Nyquist frequency, as the 24 kHz BigVGAN and Vocos have them.
+    "24khz": AudioConfig(sample_rate_hz=24_000, n_mels=100, f_max_hz=12_000.0),
+}
+
+
+def duration_s(audio: bytes | str | Samples, *, name: str = "") -> float:
+    """Seconds of a recording, from its header alone. Raises BrokenAudio where there is no readable header."""
+    if isinstance(audio, Samples):
+        return len(audio.values) / _checked_rate(audio.rate_hz, _label(audio, name))
+    with _opened(audio, name) as file:
+        rate_hz = _checked_rate(file.samplerate, _label(audio, name))
+        return file.frames / rate_hz
+
+
+def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str = "") -> np.ndarray:
+    """Decodes to mono float32 [N] at sample_rate_hz (channels averaged, resampled by soxr's HQ filter).
+
+    name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio for a missing or
+    unreadable or cut-off file, no samples, a rate out of range, NaN or infinite samples, and digital silence.
+    """
+    label = _label(audio, name)
+    if isinstance(audio, Samples):
+        samples_NC, rate_hz = np.asarray(audio.values, dtype=np.float32).reshape(len(audio.values), -1), audio.rate_hz
+    else:
+        samples_NC, rate_hz = _read_file(audio, name)
+    _checked_rate(rate_hz, label)
+    if not samples_NC.size:
+        raise BrokenAudio(f"{label} holds no samples; expected speech. Record it again or remove its row.")
+    if not np.isfinite(samples_NC).all():
+        bad = int((~np.isfinite(samples_NC)).sum())
+        raise BrokenAudio(f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
+                          "Write the file again or remove its row.")
+    wave = samples_NC.mean(axis=1, dtype=np.float32)
+    peak = float(np.abs(wave).max())
+    if peak < SILENT_PEAK:
+        raise BrokenAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Remove its row.")
+    if rate_hz == sample_rate_hz:
+        return wave
+    wave = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
+    if not len(wave):
+        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Remove its row.")
+    return np.ascontiguousarray(wave, dtype=np.float32)
+
+
+def trim_silence(wave: np.ndarray, sample_rate_hz: int, keep_s: float = 0.05, top_db: float = 42.0) -> np.ndarray:
+    """Cuts the quiet ends of a wave [N], keeping keep_s seconds of them.
+
+    Quiet is a 20 ms frame whose RMS is more than top_db below the loudest frame's: relative, so that the level of
+    the recording does not matter. A wave with a loud frame never comes back empty; one of zeros comes back whole.
+    """
+    frame, hop = max(1, round(0.020 * sample_rate_hz)), max(1, round(0.005 * sample_rate_hz))
+    if len(wave) <= frame:
+        return wave
+    energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
+    starts = np.arange(0, len(wave) - frame + hop, hop)
+    ends = np.minimum(starts + frame, len(wave))
+    power = (energy[ends] - energy[starts]) / (ends - starts)
+    if not power.max() > 0:
+        return wave
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-top_db / 10))
+    keep = round(keep_s * sample_rate_hz)
+    return wave[max(0, starts[loud[0]] - keep) : ends[loud[-1]] + keep]
+
+
+def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
+    """The log-mel spectrogram of a wave float32 [N]: float32 [T, C] with T = N // hop.
+
+    As HiFi-GAN's meldataset.mel_spectrogram (Kong et al. 2020): reflect padding by (n_fft - hop) / 2 and no
+    centring, periodic Hann window, magnitude with 1e-9 under the root, Slaney mel scale and norm, natural log of
+    the value clamped at log_floor. Raises BrokenAudio where the wave is too short to reflect.
+    """
+    pad = (config.n_fft - config.hop) // 2
+    if wave.shape[-1] < max(pad + 1, config.hop):
+        raise BrokenAudio(f"A clip of {wave.shape[-1]} samples ({wave.shape[-1] / config.sample_rate_hz:.3f} s) is too "
+                          f"short for a mel frame; expected more than {pad} samples. Remove its row.")
+    window, filters_FC = _mel_tensors(config, wave.device)
+    padded = torch.nn.functional.pad(wave.float()[None], (pad, pad), mode="reflect")[0]
+    spectrum_FT = torch.stft(padded, config.n_fft, config.hop, window=window, center=False, return_complex=True)
+    magnitude_FT = (spectrum_FT.real.square() + spectrum_FT.imag.square() + 1e-9).sqrt()
+    return (magnitude_FT.T @ filters_FC).clamp(min=config.log_floor).log()
+
+
+@cache
+def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The window [n_fft] and the filterbank [F, C], built once for each config and device."""
+    filters_FC = torchaudio.functional.melscale_fbanks(
+        config.n_fft // 2 + 1, config.f_min_hz, config.f_max_hz, config.n_mels, config.sample_rate_hz,
+        norm="slaney", mel_scale="slaney")
+    return torch.hann_window(config.n_fft, device=device), filters_FC.to(device)
+
+
+def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
+    """Samples float32 [N, channels] and the rate in Hz."""
+    label = _label(audio, name)
+    with _opened(audio, name) as file:
+        try:
+            samples = file.read(dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise _unreadable(label, error.error_string) from error
+        _check_whole(label, len(samples), file.frames)
+        # libsndfile corrects a wav's length to what is there and leaves the promised one, in bytes, in its log.
+        promised = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+        if promised and int(promised[1]) < UNKNOWN_WAV_BYTES:
+            _check_whole(label, int(promised[2]), int(promised[1]))
+        return samples, file.samplerate
+
+
+def _check_whole(label: str, found: int, promised: int) -> None:
+    # mp3 headers only estimate the length; a tenth missing is beyond any such estimate.
+    if found < 0.9 * promised:
+        raise BrokenAudio(f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
+                          "Copy it again or remove its row.")
+
+
+@contextmanager
+def _opened(audio: bytes | str, name: str):
+    """A soundfile.SoundFile of bytes, of a path or of a URL; BrokenAudio where that is not possible."""
+    label = _label(audio, name)
+    if isinstance(audio, str) and "://" not in audio and not os.path.isfile(audio):
+        raise BrokenAudio(f"{label} does not exist; expected an audio file ({FORMATS}). Correct the path in its row, "
+                          "or give the folder that paths are relative to.")
+    if isinstance(audio, bytes) and not audio:
+        raise BrokenAudio(f"{label} is empty (0 bytes); expected an audio file ({FORMATS}).")
+    try:
+        with _handle(audio) as handle, soundfile.SoundFile(handle) as file:
+            if file.frames >= UNKNOWN_FRAMES:
+                raise BrokenAudio(f"{label} does not say how long it is (it was written through a pipe); expected a "
+                                  "length in its header. Write it again: ffmpeg -i IN OUT.flac")
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(label, error.error_string) from error
+    except TypeError as error:  # soundfile takes a file for headerless samples by its name, and asks for their rate
+        raise _unreadable(label, "no header") from error
+    except OSError as error:
+        raise BrokenAudio(f"{label} cannot be opened ({error}); expected an audio file ({FORMATS}).") from error
+
+
+def _handle(audio: bytes | str):
+    if isinstance(audio, bytes):
+        return io.BytesIO(audio)
+    return fsspec.open(audio, "rb") if "://" in audio else open(audio, "rb")
+
+
+def _unreadable(label: str, reason: str) -> BrokenAudio:
+    return BrokenAudio(f"{label} cannot be decoded as audio ({reason.strip(' .')}); expected one of: "
+                       f"{FORMATS}. Convert it (ffmpeg -i IN OUT.flac) or remove its row.")
+
+
+def _checked_rate(rate_hz: int, label: str) -> int:
+    low_hz, high_hz = RATE_RANGE_HZ
+    if not low_hz <= rate_hz <= high_hz:
+        raise BrokenAudio(f"{label} says {rate_hz} samples per second, which is out of range; expected {low_hz} to "
+                          f"{high_hz} Hz. Correct the file's header or the rate column.")
+    return rate_hz
+
+
+def _label(audio: bytes | str | Samples, name: str) -> str:
+    if isinstance(audio, str):
+        return f"Audio file {audio}" + (f" (row {name})" if name else "")
+    return f"Audio of row {name}" if name else "Audio without a name"

@@ -1,0 +1,65 @@
+"""One utterance, decoded: tokens and mel. This is the work that loading processes do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
+from data_pipeline.errors import UserError
+from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.utterance import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker and language as the source gave them."""
+
+    id: str
+    tokens_S: np.ndarray
+    mel_TC: np.ndarray
+    speaker: str | None
+    language: str | None
+
+    @property
+    def voice(self) -> str:
+        """A name for who speaks and in which language, such as "anna-en"; "default" where neither is known."""
+        return "-".join(part for part in (self.speaker, self.language) if part) or "default"
+
+    @property
+    def nbytes(self) -> int:
+        return self.mel_TC.nbytes + self.tokens_S.nbytes
+
+
+@dataclass(frozen=True)
+class FeatureMaker:
+    """Turns utterances into features of one audio convention.
+
+    Args:
+        audio: the mel convention.
+        frames_per_step: r; every token needs a decoder step of its own, so a text of S tokens needs r * S frames.
+        language: of utterances that name none.
+    """
+
+    audio: AudioConfig
+    frames_per_step: int
+    language: str | None = None
+
+    def __call__(self, utterance: Utterance) -> Features:
+        """Decode, trim, mel, tokens. Raises UserError, naming the utterance, where it cannot be learned from."""
+        language = utterance.language or self.language
+        text = normalise_text(utterance.text, language)
+        if not any(character.isalnum() for character in text):
+            raise UserError(f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
+                            "expected words. Correct it or remove the row.")
+        tokens = np.asarray(Vocabulary().encode(text, language), dtype=np.int64)
+        wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
+        wave = trim_silence(wave, self.audio.sample_rate_hz)
+        mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
+        steps = -(-len(mel) // self.frames_per_step)
+        if steps < len(tokens):
+            raise UserError(
+                f"The text of row {utterance.id} is too long for its audio: {len(tokens)} tokens in "
+                f"{len(wave) / self.audio.sample_rate_hz:.2f} s of speech, which has {steps} decoder steps; each token "
+                "needs one. The transcript probably belongs to another recording; correct it or remove the row.")
+        return Features(utterance.id, tokens, mel, utterance.speaker, language)

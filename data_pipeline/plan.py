@@ -1,0 +1,242 @@
+"""Which utterances make which batch: one global plan that every rank computes alike and takes its share of.
+
+    rows -> shuffle -> filter -> pool -> sort by length -> batches -> shuffle in groups -> share of this rank
+
+The order is a pure function of (seed, epoch, position) and is decided on undecoded rows: lengths come from the
+headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+
+from data_pipeline.audio import AudioConfig, duration_s
+from data_pipeline.errors import UserError
+from data_pipeline.features import Features
+from data_pipeline.utterance import Samples, Utterance
+
+SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
+
+
+class Source(Protocol):
+    """What the plan needs of `data_pipeline.sources.Source`."""
+
+    def rows(self): ...
+
+    def to_utterance(self, row: dict) -> Utterance: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two batches. `group` is kept with it so that a resumed epoch goes on in the order it began."""
+
+    epoch: int = 0
+    rows: int = 0  # source rows read before the current pool
+    batch: int = 0  # batches of the current pool already taken, by all ranks together
+    group: int = 1  # batches of similar length that stay together: the number of ranks when the epoch began
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """One rank's share of one micro-step. Empty where the epoch's last step has no batch left for this rank."""
+
+    entries: tuple[Utterance | Features, ...]
+    after: Cursor  # where to go on once this micro-step of all ranks is done
+    ends_step: bool  # the last micro-batch of an optimizer step
+    ends_epoch: bool
+    seed: tuple[int, ...]  # for what is drawn while collating
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is left out, and how large a batch may get."""
+
+    batch_size: int
+    max_batch_frames: int
+    min_duration_s: float = 0.3
+    max_duration_s: float = 20.0
+    max_text_chars: int = 400
+    pool_batches: int = 64
+
+
+@dataclass
+class Tally:
+    """What became of the rows read so far: kept, left out by reason, and broken, with the first messages."""
+
+    kept: int = 0
+    left_out: Counter = field(default_factory=Counter)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> int:
+        return self.kept + sum(self.left_out.values()) + len(self.broken)
+
+
+def held_out(utterance_id: str, fraction: float) -> bool:
+    """Whether an utterance belongs to the validation split: by a hash of its id, never by its position."""
+    digest = blake2b(utterance_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < fraction * 2**64
+
+
+class Plan:
+    """Iterates over this rank's batches of one epoch, from a cursor on.
+
+    Args:
+        source: rows and their reading.
+        audio: the mel convention, to turn seconds into frames.
+        limits: what is left out and how large a batch may get.
+        seed: of the order.
+        rank, world_size: this process and the number of processes.
+        grad_accum: micro-batches of an optimizer step.
+        keep: decides by id whether an utterance is in this split.
+        shuffle_buffer: rows that are shuffled together, less where rows are large.
+        by_length: leave each pool's batches in order of length (length curriculum) in these epochs.
+    """
+
+    def __init__(
+        self, source: Source, audio: AudioConfig, limits: Limits, *, seed: int = 0, rank: int = 0,
+        world_size: int = 1, grad_accum: int = 1, keep=lambda utterance_id: True, shuffle_buffer: int = 2000,
+        by_length: Iterable[int] = (), shuffle: bool = True,
+    ):
+        self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
+        self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
+        self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
+        self.tally = Tally()
+
+    def start(self, epoch: int) -> Cursor:
+        """The beginning of an epoch."""
+        return Cursor(epoch=epoch, group=self.world_size)
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Every readable utterance of this split, undecoded, in the source's order; for choosing examples."""
+        for row in self.source.rows():
+            try:
+                utterance = self.source.to_utterance(row)
+            except UserError:
+                continue  # `epoch` counts and lists it
+            if self.keep(utterance.id):
+                yield utterance
+
+    def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
+        """This rank's micro-batches from `cursor` to the end of its epoch; the same number on every rank."""
+        step: list[tuple[tuple[Utterance, ...], Cursor]] = []
+        for item in self._batches(cursor):
+            # The latest batch waits one round, so that the epoch's last step is known as such.
+            if len(step) == self.world_size * self.grad_accum:
+                yield from self._share(step, last=False)
+                step = []
+            step.append(item)
+        if step:
+            yield from self._share(step, last=True)
+
+    def _share(self, step: list[tuple[tuple[Utterance, ...], Cursor]], last: bool) -> Iterator[PlannedBatch]:
+        """This rank's part of one optimizer step's batches: the i-th goes to rank i modulo the number of ranks."""
+        micro_steps = -(-len(step) // self.world_size)
+        for micro in range(micro_steps):
+            mine = micro * self.world_size + self.rank
+            entries = step[mine][0] if mine < len(step) else ()
+            after = step[min((micro + 1) * self.world_size, len(step)) - 1][1]
+            ends_step = micro == micro_steps - 1
+            if last and ends_step:
+                after = self.start(after.epoch + 1)
+            seed = (self.seed, after.epoch, after.rows, after.batch, self.rank)
+            yield PlannedBatch(entries, after, ends_step, last and ends_step, seed)
+
+    def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:
+        """All ranks' batches in order, each with the cursor behind it."""
+        for pool, rows_before, rows_after in self._pools(cursor.epoch, cursor.rows):
+            batches = self._cut(pool, cursor, rows_before)
+            first = cursor.batch if rows_before == cursor.rows else 0
+            for index in range(first, len(batches)):
+                pool_is_done = index + 1 == len(batches)
+                after = replace(
+                    cursor, rows=rows_after if pool_is_done else rows_before, batch=0 if pool_is_done else index + 1)
+                yield batches[index], after
+
+    def _pools(self, epoch: int, skip: int) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:
+        """(utterances with their frames, rows read before them, rows read with them), `skip` rows from the start."""
+        size = self.limits.pool_batches * self.limits.batch_size
+        pool: list[tuple[int, Utterance]] = []
+        before = count = skip
+        for row in self._rows(epoch, skip):
+            count += 1
+            accepted = self._accept(row)
+            if accepted is not None:
+                pool.append(accepted)
+            if len(pool) == size:
+                yield pool, before, count
+                pool, before = [], count
+        if pool:
+            yield pool, before, count
+
+    def _rows(self, epoch: int, skip: int) -> Iterator[dict]:
+        rows = self.source.rows()
+        if self.shuffle:
+            seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
+            rows = rows.shuffle(seed=seed, buffer_size=self._buffer_size())
+        return iter(rows.skip(skip) if skip else rows)
+
+    def _buffer_size(self) -> int:
+        """Fewer rows where they are large, so that memory is bounded for corpora of raw samples too."""
+        for row in self.source.rows():
+            try:
+                audio = self.source.to_utterance(row).audio
+            except UserError:
+                continue
+            size = audio.values.nbytes if isinstance(audio, Samples) else len(audio)
+            return max(1, min(self.shuffle_buffer, SHUFFLE_BYTES // max(1, size)))
+        return self.shuffle_buffer
+
+    def _accept(self, row: dict) -> tuple[int, Utterance] | None:
+        """The utterance with its number of frames (an upper bound: silence is trimmed later), or None, tallied."""
+        try:
+            utterance = self.source.to_utterance(row)
+            if not self.keep(utterance.id):
+                return None
+            seconds = duration_s(utterance.audio, name=utterance.id)
+        except UserError as error:
+            self.tally.broken[str(row.get("id", f"row {self.tally.seen}"))] = str(error)
+            return None
+        frames = int(seconds * self.audio.frames_per_s) + 1
+        reason = self._left_out(utterance, seconds, frames)
+        if reason:
+            self.tally.left_out[reason] += 1
+            return None
+        self.tally.kept += 1
+        return frames, utterance
+
+    def _left_out(self, utterance: Utterance, seconds: float, frames: int) -> str | None:
+        limits = self.limits
+        if seconds < limits.min_duration_s:
+            return f"shorter than {limits.min_duration_s:g} s"
+        if seconds > limits.max_duration_s:
+            return f"longer than {limits.max_duration_s:g} s"
+        if frames > limits.max_batch_frames:
+            return f"longer than a batch of {limits.max_batch_frames} frames"
+        if len(utterance.text) > limits.max_text_chars:
+            return f"text longer than {limits.max_text_chars} characters"
+        return None
+
+    def _cut(self, pool: list[tuple[int, Utterance]], cursor: Cursor, rows_before: int) -> list[tuple[Utterance, ...]]:
+        """A pool's batches, longest first inside each, in groups of similar length whose order is drawn."""
+        batches: list[tuple[Utterance, ...]] = []
+        batch: list[Utterance] = []
+        longest = 0
+        for frames, utterance in sorted(pool, key=lambda item: (-item[0], item[1].id)):
+            full = len(batch) == self.limits.batch_size or (len(batch) + 1) * longest > self.limits.max_batch_frames
+            if batch and full:
+                batches.append(tuple(batch))
+                batch = []
+            longest = longest if batch else frames
+            batch.append(utterance)
+        batches.append(tuple(batch))
+        groups = [batches[i : i + cursor.group] for i in range(0, len(batches), cursor.group)]
+        if cursor.epoch in self.by_length:
+            groups.reverse()
+        elif self.shuffle:
+            np.random.default_rng([self.seed, cursor.epoch, rows_before]).shuffle(groups)
+        return [batch for group in groups for batch in group]

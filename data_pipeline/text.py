@@ -1,0 +1,139 @@
+"""Transcripts to tokens: what is spoken, one way of writing it, and a table that is the same for every model.
+
+Text is lower-cased: the small corpora this is made for hold too few capitals to learn that they sound alike.
+"""
+
+import json
+import re
+import unicodedata
+
+from data_pipeline.errors import UserError
+from data_pipeline.languages import LANGUAGES, language_code
+from data_pipeline.text_numbers import numbers_to_words
+
+ZWNJ, ZWJ = "\u200c", "\u200d"  # these two format characters are spelling (Persian, Indic scripts); the others go
+
+PLAIN = str.maketrans(
+    dict.fromkeys("“”„‟«»″〝〞", '"')
+    | dict.fromkeys("‘’‚‛′ʼ`´‹›", "'")
+    | dict.fromkeys("‐‑‒–—―−", "-")
+    | {"…": "...", "\u0640": "", "٪": "%", "٫": ".", "٬": ","}  # U+0640: tatweel, which only stretches a word
+)
+DIGITS = str.maketrans({chr(first + n): str(n) for first in (0x06F0, 0x0660) for n in range(10)})
+# Arabic yeh, alef maksura and kaf, which many keyboards write for the Persian letters.
+PERSIAN = str.maketrans({"\u064a": "\u06cc", "\u0649": "\u06cc", "\u0643": "\u06a9"})
+TURKIC = str.maketrans({"I": "ı", "İ": "i"})
+
+
+def normalise_text(text: str, language: str | None) -> str:
+    """One way of writing a transcript: NFC, no control or direction marks, numbers as words, lower case.
+
+    Accents, hamza, madda and the zero-width non-joiner stay. Numbers and symbols are read where num2words covers
+    the language; Persian text gets Persian letters. The result can be empty, which the caller has to refuse.
+    """
+    code = language_code(language)
+    # A no-break or thin space between three digits groups thousands; a plain one may part two numbers.
+    text = re.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "", text)
+    text = "".join(map(_plain_character, text))
+    text = unicodedata.normalize("NFC", text.translate(PLAIN).translate(DIGITS))
+    if code == "fa":
+        text = text.translate(PERSIAN)
+    text = numbers_to_words(" ".join(text.split()), code)
+    if code in ("tr", "az"):
+        text = text.translate(TURKIC)
+    text = unicodedata.normalize("NFC", text.lower())  # again, for the words that num2words wrote
+    text = re.sub(rf"\s*{ZWNJ}+\s*(?=\s)|(?<=\s){ZWNJ}+|^{ZWNJ}+|{ZWNJ}+$", "", text)
+    text = re.sub(rf"{ZWNJ}{{2,}}", ZWNJ, text)
+    return " ".join(text.split())
+
+
+def _plain_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc" or category.startswith("Z"):
+        return " "
+    if category in ("Cf", "Cs", "Co"):
+        return character if character in (ZWNJ, ZWJ) else ""
+    # Ligatures and the shaped forms of Arabic letters, which old software stores instead of the letters.
+    shaped = "\ufb00" <= character <= "\ufb06" or "\ufb50" <= character <= "\ufdff" or "\ufe70" <= character <= "\ufefc"
+    return unicodedata.normalize("NFKC", character) if shaped else character
+
+
+PAD, BOS, EOS, UNKNOWN_LANGUAGE = "<pad>", "<bos>", "<eos>", "<unk-lang>"
+# Order is part of every trained model: append before the bytes only together with a new version.
+CHARACTERS = (
+    [chr(code) for code in range(0x20, 0x7F) if not chr(code).isupper()]  # printable ASCII without capitals
+    + list("¿¡ªº")
+    + [chr(code) for code in range(0xDF, 0x100) if code != 0xF7]  # Latin-1 small letters, not the division sign
+    + list("āăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĳĵķĸĺļľŀłńņňŉŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżžſșțơư")
+    + [chr(code) for code in range(0x0430, 0x0460)]  # Cyrillic small letters, with the Ukrainian and Serbian ones
+    + list("ґғқңүұһәө")
+    + [ZWNJ]
+    + list("،؛؟۔")
+    + [chr(code) for code in range(0x0621, 0x063B)]  # Arabic letters
+    + [chr(code) for code in range(0x0641, 0x0656)]  # Arabic letters, vowel signs, madda and hamza marks
+    + list("\u0670ٱٹپچڈڑژکگںھۀہۂۃۆیێےۓە")
+)
+BYTES = [f"<0x{value:02x}>" for value in range(256)]
+TOKENS = [PAD, BOS, EOS, UNKNOWN_LANGUAGE, *(f"<{code}>" for code in LANGUAGES), *CHARACTERS, *BYTES]
+VOCABULARY_VERSION = 1
+
+
+class Vocabulary:
+    """A fixed, language-independent table of tokens; an id is a token's place in it.
+
+    <pad> (0), <bos>, <eos>, <unk-lang>, one tag for each of LANGUAGES, CHARACTERS, and the 256 bytes, as which every
+    other character is written in UTF-8. So nothing is ever unknown, and one model's ids mean the same to another.
+    """
+
+    def __init__(self, tokens: list[str] | None = None):
+        self.tokens = list(TOKENS if tokens is None else tokens)
+        self._ids = {token: index for index, token in enumerate(self.tokens)}
+        missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]
+        if missing or len(self._ids) != len(self.tokens) or self.tokens[0] != PAD:
+            raise UserError(f"The vocabulary of {len(self.tokens)} tokens is not one of Goya's: missing {missing[:3]}, "
+                            f"{len(self.tokens) - len(self._ids)} repeated, first {self.tokens[:1]}; expected {PAD} "
+                            "first, each token once, and all 256 bytes. Take it from the checkpoint again.")
+        self.pad_id, self.bos_id, self.eos_id = (self._ids[token] for token in (PAD, BOS, EOS))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def language_id(self, language: str | None) -> int:
+        """The id of a language's tag, or of <unk-lang>."""
+        return self._ids.get(f"<{language_code(language)}>", self._ids[UNKNOWN_LANGUAGE])
+
+    def encode(self, text: str, language: str | None) -> list[int]:
+        """Ids of normalised text: the language's tag, <bos>, the characters, <eos>.
+
+        <bos> and <eos> are also where the aligner puts the silence before and after the speech.
+        """
+        ids = [self.language_id(language), self.bos_id]
+        for character in text:
+            known = self._ids.get(character)
+            ids.extend([known] if known is not None else (self._ids[BYTES[b]] for b in character.encode("utf-8")))
+        return [*ids, self.eos_id]
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of ids; tags and <pad>, <bos>, <eos> say nothing, a byte sequence that is not UTF-8 becomes U+FFFD."""
+        first_byte = self._ids[BYTES[0]]
+        parts = []
+        for index in ids:
+            token = self.tokens[index]
+            if first_byte <= index < first_byte + 256:
+                parts.append(bytes([index - first_byte]))
+            elif len(token) == 1:
+                parts.append(token.encode("utf-8"))
+        return b"".join(parts).decode("utf-8", errors="replace")
+
+    def to_json(self) -> str:
+        return json.dumps({"version": VOCABULARY_VERSION, "tokens": self.tokens}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, document: str) -> "Vocabulary":
+        """Raises UserError where the document is not what to_json writes."""
+        try:
+            tokens = json.loads(document)["tokens"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
+                            "model. Take it from the checkpoint again.") from error
+        return cls(tokens)

@@ -1,0 +1,27 @@
+"""The one row type that every source becomes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Audio that a corpus gives as a list of numbers beside a rate; values float32 [N] in -1..1, mono."""
+
+    values: np.ndarray
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One transcript with its recording, neither normalised nor decoded.
+
+    audio: the bytes of an audio file, a path or URL of one, or Samples.
+    """
+
+    id: str
+    text: str
+    audio: bytes | str | Samples
+    speaker: str | None = None
+    language: str | None = None

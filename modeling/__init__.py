@@ -1,0 +1,1 @@
+"""The acoustic model: configuration, network, losses, processor and vocoders."""

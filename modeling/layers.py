@@ -1,0 +1,118 @@
+"""Building blocks shared by the encoder and the decoder.
+
+Shapes: B utterances, L positions (text tokens or decoder steps), D width, H heads, K head width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalisation (Zhang and Sennrich 2019), computed in float32."""
+
+    def __init__(self, width: int, eps: float = 1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), (x.shape[-1],), self.weight.float(), self.eps)
+
+
+def rope_table(length: int, head_dim: int, device, offset: int = 0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [L, K] of rotary position embeddings (Su et al. 2021) from position `offset` on."""
+    rates = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
+    angles = torch.arange(offset, offset + length, device=device, dtype=torch.float32)[:, None] * rates
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x_BHLK: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn each pair of channels by its position's angle."""
+    cos, sin = (table.to(x_BHLK.dtype) for table in rope)
+    low, high = x_BHLK.chunk(2, dim=-1)
+    return x_BHLK * cos + torch.cat((-high, low), dim=-1) * sin
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Softmax attention over [B, H, L, K]; `mask` is true where a key may be seen.
+
+    Training on a CPU spells the product out: the fused kernel's backward there took 2.8 times as long at
+    175 positions (benchmarks/LOG.md). Everywhere else torch's fused kernels serve.
+    """
+    if query.device.type != "cpu" or not query.requires_grad:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    if causal:
+        mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
+    score = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if mask is not None:
+        score = score.masked_fill(~mask, -torch.inf)
+    return score.softmax(-1) @ value
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with rotary positions."""
+
+    def __init__(self, width: int, head_dim: int):
+        super().__init__()
+        self.head_dim = head_dim
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False, cache=None, layer: int = 0) -> Tensor:
+        batch, length, width = x_BLD.shape
+        qkv = self.qkv(x_BLD).view(batch, length, 3, width // self.head_dim, self.head_dim)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key = rotate(query, rope), rotate(key, rope)
+        if cache is not None:
+            key, value = cache.update(key, value, layer)
+        mixed = attend(query, key, value, mask, causal)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class SwiGLU(nn.Module):
+    """Gated feed-forward layer (Shazeer 2020, equation 6)."""
+
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.gate_and_value = nn.Linear(width, 2 * inner, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.gate_and_value(x).chunk(2, dim=-1)
+        return self.out(F.silu(gate) * value)
+
+
+class TransformerLayer(GradientCheckpointingLayer):
+    """Pre-norm attention and feed-forward, each added to the residual stream."""
+
+    def __init__(self, width: int, head_dim: int, inner: int, dropout: float):
+        super().__init__()
+        self.attention_norm = RMSNorm(width)
+        self.attention = Attention(width, head_dim)
+        self.feed_forward_norm = RMSNorm(width)
+        self.feed_forward = SwiGLU(width, inner)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False, cache=None, layer: int = 0) -> Tensor:
+        attended = self.attention(self.attention_norm(x_BLD), rope, mask, causal, cache, layer)
+        x_BLD = x_BLD + self.dropout(attended)
+        return x_BLD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BLD)))
+
+
+class Conv(nn.Conv1d):
+    """A length-preserving convolution over [B, L, D] (channels last, as everywhere in this model)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int):
+        assert width % 2, "an even kernel cannot preserve the length"
+        super().__init__(inputs, outputs, width, padding=width // 2)
+
+    def forward(self, x_BLD: Tensor) -> Tensor:
+        return super().forward(x_BLD.transpose(1, 2)).transpose(1, 2)
+
+
+def length_mask(lengths_B: Tensor, longest: int) -> Tensor:
+    """Boolean [B, longest], true where a position holds real data."""
+    return torch.arange(longest, device=lengths_B.device) < lengths_B[:, None]

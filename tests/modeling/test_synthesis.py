@@ -1,0 +1,137 @@
+"""Free-running speech: the cache changes nothing, neighbours change nothing, and it always arrives at the end."""
+
+import math
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+from modeling.synthesis import decode_steps, encode_voice, synthesise
+
+
+@pytest.fixture
+def talker(model):
+    """The small network, with tokens that take a handful of steps each."""
+    with torch.no_grad():
+        model.decoder.end.weight.mul_(3.0)
+        model.decoder.end.bias.fill_(-1.5)
+    return model
+
+
+@pytest.fixture
+def voices(model):
+    return torch.randn(3, model.config.voice_dim, generator=torch.Generator().manual_seed(2))
+
+
+def constant_end(model, probability: float) -> None:
+    """Every step says with this probability that its token ends there."""
+    with torch.no_grad():
+        model.decoder.end.weight.zero_()
+        model.decoder.end.bias.fill_(math.log(probability / (1 - probability)))
+
+
+@torch.no_grad()
+def test_cached_steps_equal_the_whole_pass(model):
+    previous = torch.randn(2, 15, model.config.n_mels)
+    token = torch.randn(2, 15, model.config.hidden_size)
+    age = torch.randint(0, 60, (2, 15))
+    voice = torch.randn(2, model.config.voice_dim)
+    expected_frames, expected_ends = model.decoder(previous, token, age, voice)
+    cache = DynamicCache()
+    steps = [model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache) for n in range(15)]
+    frames, ends = (torch.cat(parts, dim=1) for parts in zip(*steps, strict=True))
+    torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ends, expected_ends, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices):
+    """The frames come back in as training puts them in: previous frame, token, age, position, voice."""
+    ids, lengths = batch["input_ids"][:1, :5], batch["token_lengths"][:1]
+    frames, tokens = zip(*decode_steps(talker, ids, lengths, voices[:1]), strict=True)
+    frames_BTC, token_BN = torch.cat(frames, dim=1), torch.stack(tokens, dim=1)
+    assert len(frames) > 10
+    _, previous_BNC = talker._in_steps(frames_BTC)
+    context_BSD, _ = talker.text_encoder(ids, lengths)
+    age_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
+    expected, _ = talker.decoder(previous_BNC, context_BSD[:, token_BN[0]], age_BN, voices[:1])
+    torch.testing.assert_close(frames_BTC, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_batched_speech_equals_one_by_one(talker, batch, voices):
+    together = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)
+    assert len({len(speech.mel_TC) for speech in together}) == 3, "the utterances are of one length by chance"
+    for row, speech in enumerate(together):
+        length = batch["token_lengths"][row : row + 1]
+        (single,) = synthesise(talker, batch["input_ids"][row : row + 1, :length], length, voices[row : row + 1])
+        assert speech.durations_S.tolist() == single.durations_S.tolist()
+        torch.testing.assert_close(speech.mel_TC, single.mel_TC, rtol=1e-3, atol=1e-3)
+
+
+def test_every_token_is_spoken_once_and_in_order(talker, batch, voices):
+    lengths = batch["token_lengths"]
+    with torch.inference_mode():
+        _, tokens = zip(*decode_steps(talker, batch["input_ids"], lengths, voices), strict=True)
+    for path, length in zip(torch.stack(tokens, dim=1).tolist(), lengths.tolist(), strict=True):
+        spoken = [token for token in path if token < batch["input_ids"].shape[1]]
+        assert spoken == sorted(spoken) and set(spoken) == set(range(length))
+        assert set(path[len(spoken) :]) <= {batch["input_ids"].shape[1]}, "it spoke on after its end"
+    for speech, length in zip(synthesise(talker, batch["input_ids"], lengths, voices), lengths, strict=True):
+        assert len(speech.durations_S) == length and (speech.durations_S >= 1).all()
+        frames = int(speech.durations_S.sum()) * talker.config.frames_per_step
+        assert speech.mel_TC.shape == (frames, talker.config.n_mels) and speech.mel_TC.dtype == torch.float32
+
+
+@pytest.mark.parametrize("logit", [-1e4, float("nan")])
+def test_it_ends_whatever_the_logits_say(model, batch, voices, logit):
+    model.config.max_token_steps = 7
+    with torch.no_grad():
+        model.decoder.end.weight.zero_()
+        model.decoder.end.bias.fill_(logit)
+    for speech in synthesise(model, batch["input_ids"], batch["token_lengths"], voices):
+        assert (speech.durations_S == 7).all()
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("probability", [0.999, 0.2, 0.05])
+def test_a_token_takes_the_median_of_its_predicted_duration(model, batch, voices, probability, speed):
+    """With p at every step the duration is geometric, and its median the first k with (1 - p) ** k < 1/2."""
+    constant_end(model, probability)
+    median = math.ceil(math.log(0.5) / (speed * math.log(1 - probability)))
+    for speech in synthesise(model, batch["input_ids"], batch["token_lengths"], voices, speed):
+        assert (speech.durations_S == median).all()
+
+
+def test_the_postnet_sees_no_frame_after_the_end(talker, batch, voices):
+    """The last frames of a short utterance are the same whether or not a longer one is spoken beside it."""
+    short = int(torch.argmin(batch["token_lengths"]))
+    length = batch["token_lengths"][short : short + 1]
+    speech = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)[short]
+    (single,) = synthesise(talker, batch["input_ids"][short : short + 1, :length], length, voices[short : short + 1])
+    torch.testing.assert_close(speech.mel_TC[-6:], single.mel_TC[-6:], rtol=1e-3, atol=1e-3)
+
+
+def test_voice_of_a_clip_is_the_one_that_training_hears(model, batch, alone):
+    expected = model(**batch).voice_mean_BV
+    for row in range(3):
+        voice = encode_voice(model, alone(row)["reference_mel"][0])
+        torch.testing.assert_close(voice, expected[row], rtol=1e-4, atol=1e-5)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+
+
+def test_the_voice_is_heard(talker, batch, voices):
+    ids, lengths = batch["input_ids"][:1].expand(2, -1), torch.tensor([5, 5])
+    constant_end(talker, 0.2)
+    first, second = synthesise(talker, ids, lengths, voices[:2])
+    assert (first.mel_TC - second.mel_TC).abs().max() > 0.01
+
+
+def test_a_seed_repeats_speech_and_the_prenet_dropout_stays_on(talker, batch, voices):
+    talker.decoder.prenet.probability = 0.5
+    constant_end(talker, 0.2)
+
+    def speak(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)[0].mel_TC
+
+    assert torch.equal(speak(0), speak(0)) and not torch.equal(speak(0), speak(1))

@@ -1,0 +1,47 @@
+"""Imports go one way, from the composition root down: no layer imports a higher one."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ["data_pipeline", "modeling", "training", "evaluation", "callbacks"]  # lowest first
+ROOTS = ["train_main", "synthesize", "usage_examples", "benchmarks", "tests"]  # above all, imported by no layer
+FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+def imported_packages(source: str) -> set[str]:
+    """Top-level names that a file imports anywhere in it, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def forbidden_imports(layer: str, source: str) -> set[str]:
+    higher = LAYERS[LAYERS.index(layer) + 1 :]
+    return imported_packages(source) & {*higher, *ROOTS}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_layer_imports_a_higher_one(path):
+    layer = path.relative_to(ROOT).parts[0]
+    assert not forbidden_imports(layer, path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "source", "found"),
+    [
+        ("modeling", "from training.config import Config", {"training"}),
+        ("data_pipeline", "import os, callbacks.progress as p", {"callbacks"}),
+        ("training", "def f():\n    import train_main", {"train_main"}),
+        ("callbacks", "from evaluation import asr\nfrom modeling.model import GoyaOutput", set()),
+        ("training", "from . import levels", set()),
+    ],
+)
+def test_the_check_sees_every_kind_of_import(layer, source, found):
+    assert forbidden_imports(layer, source) == found

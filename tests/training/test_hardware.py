@@ -1,0 +1,103 @@
+"""Defaults for machines, most of which are not at hand, and what this one says of itself."""
+
+import os
+
+import pytest
+import torch
+
+from data_pipeline.errors import UserError
+from training.config import FIELDS, coerce
+from training.hardware import Hardware, defaults_for, detect
+
+LAPTOP = Hardware("cpu", "CPU with 2 cores", 8.0, 2, bf16=False)
+SERVER_CPU = Hardware("cpu", "CPU with 64 cores", 256.0, 64, bf16=True)
+T4 = Hardware("cuda", "T4", 14.7, 8, bf16=False)
+A100 = Hardware("cuda", "A100", 79.0, 32, bf16=True)
+SMALL_GPU = Hardware("cuda", "GPU", 4.0, 4, bf16=False)
+MAC = Hardware("mps", "Apple GPU", 16.0, 8, bf16=False)
+ALL = [LAPTOP, SERVER_CPU, T4, A100, SMALL_GPU, MAC]
+
+
+def chosen(hardware, size=None):
+    return {key: value for key, (value, _) in defaults_for(hardware, size).items()}
+
+
+@pytest.mark.parametrize(
+    ("hardware", "size", "precision", "workers"),
+    [
+        (LAPTOP, "tiny", "no", 1),  # the other core trains
+        (SERVER_CPU, "tiny", "bf16", 16),
+        (T4, "normal", "fp16", 7),
+        (A100, "normal", "bf16", 16),
+        (SMALL_GPU, "tiny", "fp16", 3),
+        (MAC, "tiny", "no", 7),
+    ],
+)
+def test_size_precision_and_workers_follow_the_machine(hardware, size, precision, workers):
+    values = chosen(hardware)
+    assert values["model.size"] == size
+    assert values["train.mixed_precision"] == precision
+    assert values["data.num_workers"] == workers
+
+
+@pytest.mark.parametrize("hardware", ALL, ids=lambda hardware: hardware.name)
+@pytest.mark.parametrize("size", ["debug", "tiny", "small", "normal", "big"])
+def test_every_default_is_valid_and_has_its_reason(hardware, size):
+    layer = defaults_for(hardware, size)
+    assert "model.size" not in layer
+    for key, (value, reason) in layer.items():
+        assert key in FIELDS and coerce(key, value, reason) == value
+        assert reason.startswith("hardware: ")
+    assert layer["data.max_batch_frames"][0] >= 1900  # 20 s at the most frames per second of all presets
+
+
+def test_larger_models_and_smaller_memories_get_smaller_batches():
+    assert chosen(A100, "tiny")["data.max_batch_frames"] > chosen(A100, "big")["data.max_batch_frames"]
+    assert chosen(A100, "big")["data.max_batch_frames"] > chosen(T4, "big")["data.max_batch_frames"]
+    assert chosen(A100, "normal")["train.batch_size"] > chosen(T4, "normal")["train.batch_size"]
+
+
+def test_processes_share_cores_and_the_memory_of_a_cpu():
+    alone = Hardware("cpu", "CPU", 16.0, 8, bf16=True)
+    shared = Hardware("cpu", "CPU", 16.0, 8, bf16=True, processes=4)
+    assert chosen(alone)["data.num_workers"] == 7
+    assert chosen(shared)["data.num_workers"] == 1
+    assert chosen(shared)["data.max_batch_frames"] < chosen(alone)["data.max_batch_frames"]
+
+
+def test_this_machine_as_a_cpu():
+    hardware = detect("cpu")
+    assert hardware.kind == "cpu"
+    assert 1 <= hardware.cores <= os.cpu_count()
+    assert 0.1 < hardware.memory_gb < 100_000
+
+
+def test_one_core_when_only_one_is_allowed(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert detect("cpu").cores == 1
+    assert detect("cpu").name == "CPU with 1 core"
+
+
+def test_processes_come_from_the_launcher(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert detect("cpu").processes == 3
+
+
+def test_a_launch_on_the_cpu_stays_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert detect("auto").kind == "cpu"
+
+
+def test_a_gpu_asked_for_and_absent_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="A GPU was asked for"):
+        detect("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_this_machine_as_a_gpu():
+    hardware = detect("cuda")
+    assert hardware.kind == "cuda"
+    assert hardware.memory_gb == pytest.approx(torch.cuda.mem_get_info()[1] / 2**30, rel=0.05)
+    assert hardware.bf16 == torch.cuda.is_bf16_supported(including_emulation=False)

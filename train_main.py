@@ -1,0 +1,89 @@
+"""Train a text-to-speech voice:  accelerate launch train_main.py --optimization-level enhanced
+
+Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> quality and the command that speaks.
+"""
+
+import sys
+from pathlib import Path
+
+from data_pipeline.errors import UserError
+from training.arguments import parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code: 0, 2 after a user's mistake, or 128 + n after signal n."""
+    try:
+        return run(*parse(argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(config, provenance, hardware) -> int:
+    """Build everything from the configuration and train."""
+    # Here, not above: --help and a mistyped flag answer before torch and transformers are loaded.
+    from accelerate.utils import set_seed
+
+    from callbacks.default import default_callbacks
+    from data_pipeline.audio import PRESETS
+    from modeling.losses import LossShape
+    from modeling.vocoder import load_vocoder
+    from training.building import build_accelerator, build_model, build_processor, start_trackers
+    from training.checkpoint import CheckpointFolder, move_aside
+    from training.inputs import build_inputs
+    from training.loop import Trainer
+    from training.optimizer import build_optimizer
+    from training.resolve import table
+    from training.step import LossWeights
+
+    accelerator = build_accelerator(config)
+    set_seed(config.train.seed)
+    folder = Path(config.checkpoint.dir)
+    if accelerator.is_main_process:
+        print(table(config, provenance), flush=True)
+        moved = move_aside(folder) if config.checkpoint.reset else None
+        if moved:
+            print(f"The old run was moved to {moved}.")
+    accelerator.wait_for_everyone()
+
+    model = build_model(config)
+    processor = build_processor(config)
+    rank, world_size = accelerator.process_index, accelerator.num_processes
+    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size)
+    accelerator.print(f"\n{inputs.description}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
+
+    def export(path: Path) -> None:
+        model.config.save_pretrained(path)
+        processor.save_pretrained(path)
+
+    checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
+    shape = LossShape(config.loss.mel_loss, config.loss.huber_delta, config.loss.mel_smoothing,
+                      config.loss.stop_smoothing, model.config.mel_mean, model.config.frames_per_step)
+    trainer = Trainer(config, provenance, accelerator, model, build_optimizer(model, config.optim, accelerator.device),
+                      processor, inputs, checkpoints, LossWeights({}), shape)
+    start_trackers(accelerator, config)
+    vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
+    result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), checkpoints.to_resume(config.checkpoint))
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        report(config, trainer, vocoder, result)
+    return 128 + result.interrupted if result.interrupted else 0
+
+
+def report(config, trainer, vocoder, result) -> None:
+    """Say how the run ended, how good it sounds, and what to do next."""
+    from evaluation.quality import can_recognise, speech_quality
+    from modeling.model import GoyaForTextToSpeech
+    from training.report import closing_lines, write_report
+
+    folder = Path(config.checkpoint.dir)
+    quality = None
+    if not result.interrupted and (folder / "best").is_dir() and not config.train.debug and can_recognise():
+        model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
+        quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.plan.utterances())
+    write_report(folder, config, trainer, result, quality)
+    print(closing_lines(config, trainer, result, quality))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

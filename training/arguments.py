@@ -1,0 +1,143 @@
+"""The command line: flags, a config file and --set, as the values given by hand.
+
+Flags carry text only; `training.config.coerce` gives it a type and a range, the same for flags, file and
+--set. Whatever is wrong raises UserError, which the front end prints before it exits with 2; --help and
+--print-config print and exit with 0. --help answers before torch is imported.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from data_pipeline.errors import UserError
+from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest, read_file
+
+if TYPE_CHECKING:
+    from training.hardware import Hardware
+
+# Group -> flag -> (dotted key, help). A flag of a field with choices shows them.
+FLAGS: dict[str, dict[str, tuple[str, str]]] = {
+    "data": {
+        "--train-data": ("data.train_data", "folder, csv, jsonl, parquet, tar, or the id of a Hub dataset"),
+        "--val-data": ("data.val_data", "the same; without it a fixed share of --train-data is held out"),
+        "--dataset-config": ("data.dataset_config", "configuration of a Hub dataset"),
+        "--text-column": ("data.text_column", "column of the transcript"),
+        "--audio-column": ("data.audio_column", "column of the audio: a path, bytes, or samples"),
+        "--speaker-column": ("data.speaker_column", "column of the speaker"),
+        "--language-column": ("data.language_column", "column of the language"),
+        "--language": ("data.language", "language of rows that name none, such as fa"),
+        "--num-workers": ("data.num_workers", "loading processes per training process"),
+        "--max-batch-frames": ("data.max_batch_frames", "padded mel frames per device and batch, at most"),
+    },
+    "model": {
+        "--model-size": ("model.size", "without it, by the device and its memory"),
+    },
+    "training": {
+        "--optimization-level": ("train.level", "the recipe (default: enhanced)"),
+        "--batch-size": ("train.batch_size", "utterances per device and batch, at most"),
+        "--grad-accum": ("train.grad_accum", "batches per optimizer step"),
+        "--lr": ("optim.lr", "peak learning rate of all parameters, used as given"),
+        "--epochs": ("train.epochs", "passes over the data, at most"),
+        "--max-steps": ("train.max_steps", "optimizer steps, at most"),
+        "--max-minutes": ("train.max_minutes", "training time, at most; the schedule is fitted to it"),
+        "--seed": ("train.seed", "of data order and initial weights"),
+        "--device": ("train.device", "where to train (default: auto)"),
+        "--mixed-precision": ("train.mixed_precision", "without it, the best that is native"),
+    },
+    "run folder": {
+        "--checkpoint-dir": ("checkpoint.dir", "the run folder: checkpoints, samples, logs"),
+        "--tracker": ("log.tracker", "where curves and samples go (default: tensorboard)"),
+    },
+}
+SWITCHES: dict[str, dict[str, tuple[str, str]]] = {
+    "training": {
+        "--apply-fast-convergence": ("train.fast_convergence", "overlay on the level: speech comes early"),
+        "--debug": ("train.debug", "a half-minute end-to-end run of the debug size"),
+    },
+    "run folder": {
+        "--reset-training": ("checkpoint.reset", "move an old run in the folder aside and start over"),
+    },
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(f"{message[:1].upper()}{message[1:]}".rstrip(".") + ". --help lists all flags.")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every flag, in groups; values stay text and absent flags stay None."""
+    parser = _Parser(
+        prog="train_main.py",
+        description="Train a text-to-speech voice. With no flag at all: the embedded demo corpus.",
+        allow_abbrev=False,
+    )
+    for title, flags in FLAGS.items():
+        group = parser.add_argument_group(title)
+        for flag, (key, text) in flags.items():
+            metavar = "{" + ",".join(choices(key)) + "}" if choices(key) else flag[2:].split("-")[-1].upper()
+            group.add_argument(flag, dest=key, metavar=metavar, help=text)
+        for flag, (key, text) in SWITCHES.get(title, {}).items():
+            group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
+    resume = "go on from a checkpoint, or none (default: from the newest in the run folder)"
+    group.add_argument(
+        "--resume", dest="checkpoint.resume", nargs="?", const="auto", metavar="PATH", help=resume
+    )
+    group = parser.add_argument_group("configuration")
+    group.add_argument("--config", metavar="FILE", help="json or yaml; flags win over it")
+    assign = "any other setting, such as loss.kl_weight=0.5; may be repeated, and wins over the flags"
+    group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=assign)
+    show = "show every setting and where it came from, as yaml for --config, and exit"
+    group.add_argument("--print-config", action="store_true", help=show)
+    return parser
+
+
+def parse(
+    argv: Sequence[str] | None = None, hardware: "Hardware | None" = None
+) -> "tuple[RunConfig, Provenance, Hardware]":
+    """The configuration, where each value came from, and the machine it is for.
+
+    `argv`: None takes the command line. `hardware`: None asks the machine. Raises UserError for a mistake in
+    a flag, a file or a value, and SystemExit(0) after --help and --print-config.
+    """
+    parser = build_parser()
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        suggestion = nearest(flag, parser._option_string_actions) or " --help lists all flags."
+        raise UserError(f"There is no flag {flag}.{suggestion}")
+    by_hand = _by_hand(given)
+
+    from training.hardware import detect
+    from training.resolve import as_yaml, resolve
+
+    hardware = hardware or detect(by_hand.get("train.device", ("auto", ""))[0])
+    config, provenance = resolve(by_hand, hardware)
+    if given.print_config:
+        if os.environ.get("RANK", "0") == "0":
+            print(as_yaml(config, provenance))
+        raise SystemExit(0)
+    return config, provenance, hardware
+
+
+def _by_hand(given: argparse.Namespace) -> Layer:
+    """Typed values of the file, then the flags, then --set, each over the one before."""
+    layer: Layer = {}
+    if given.config is not None:
+        source = f"file {given.config}"
+        for key, value in flatten(read_file(given.config), source).items():
+            layer[key] = (coerce(key, value, source), source)
+    for flags in (*FLAGS.values(), *SWITCHES.values(), {"--resume": ("checkpoint.resume", "")}):
+        for flag, (key, _) in flags.items():
+            text = getattr(given, key)
+            if text is not None:
+                layer[key] = (coerce(key, text, f"flag {flag}"), f"flag {flag}")
+    for assignment in given.set:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals:
+            raise UserError(
+                f"--set {assignment} has no value; expected --set key=value, as in loss.kl_weight=0.5."
+            )
+        layer[key] = (coerce(key, text, f"--set {key}"), f"--set {key}")
+    return layer

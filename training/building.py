@@ -1,0 +1,64 @@
+"""Accelerator, model, processor and trackers from the configuration."""
+
+import importlib.util
+from dataclasses import asdict
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration
+
+from data_pipeline.audio import PRESETS
+from data_pipeline.errors import UserError
+from data_pipeline.text import Vocabulary
+from modeling.configuration import GoyaConfig
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaFeatureExtractor, GoyaProcessor
+from training.config import FIELDS, RunConfig, get
+
+PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+
+
+def build_accelerator(config: RunConfig) -> Accelerator:
+    """Raises UserError where the tracker's package is missing: before training, not after."""
+    tracker = config.log.tracker
+    if tracker != "none" and importlib.util.find_spec(PACKAGES[tracker]) is None:
+        raise UserError(f"The tracker {tracker} is not installed. Run pip install {PACKAGES[tracker]}, or give "
+                        "--tracker none.")
+    return Accelerator(
+        cpu=config.train.device == "cpu",
+        mixed_precision=config.train.mixed_precision,
+        gradient_accumulation_steps=1,  # training.step accumulates itself: it has to count before it divides
+        log_with=None if tracker == "none" else tracker,
+        project_config=ProjectConfiguration(project_dir=config.checkpoint.dir, logging_dir=str(log_folder(config))),
+    )
+
+
+def log_folder(config: RunConfig) -> Path:
+    return Path(config.checkpoint.dir) / "logs"
+
+
+def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
+    """TensorBoard takes scalars and text only, so every value is told by its dotted key."""
+    if config.log.tracker != "none":
+        flat = {key: get(config, key) for key in FIELDS}
+        plain = {key: v if isinstance(v, int | float | str | bool) else str(v) for key, v in flat.items()}
+        accelerator.init_trackers("goya", config=plain)
+
+
+def build_model(config: RunConfig) -> GoyaForTextToSpeech:
+    """A new model of the configured size, for the configured mel convention."""
+    audio = PRESETS[config.audio.preset]
+    given = {"frames_per_step": config.model.frames_per_step} if config.model.frames_per_step else {}
+    model = GoyaForTextToSpeech(
+        GoyaConfig.of_size(
+            config.model.size, vocab_size=len(Vocabulary()), n_mels=audio.n_mels, audio=asdict(audio),
+            prenet_dropout=config.model.prenet_dropout, **given,
+        )
+    )
+    if config.model.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    return model
+
+
+def build_processor(config: RunConfig) -> GoyaProcessor:
+    return GoyaProcessor(GoyaFeatureExtractor(**asdict(PRESETS[config.audio.preset])))

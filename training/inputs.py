@@ -1,0 +1,63 @@
+"""From the configuration to the training and validation loaders."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from data_pipeline.audio import PRESETS
+from data_pipeline.columns import ColumnNames
+from data_pipeline.errors import UserError
+from data_pipeline.features import FeatureMaker
+from data_pipeline.loader import Loader
+from data_pipeline.plan import Limits, Plan, held_out
+from data_pipeline.sources import open_source
+from training.config import RunConfig
+
+VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances
+
+
+@dataclass
+class Inputs:
+    train: Loader
+    validation: Loader
+    description: str
+
+
+def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size: int, pin: bool = False) -> Inputs:
+    """Open the sources and plan the batches. Raises UserError for data that cannot be used."""
+    data, audio = config.data, PRESETS[config.audio.preset]
+    columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
+    opened = partial(open_source, columns=columns, dataset_config=data.dataset_config, language=data.language)
+    train = opened(data.train_data)
+    validation = opened(data.val_data, split="train") if data.val_data else opened(data.train_data, split="validation")
+    by_hash = validation is None
+    if by_hash and not data.val_fraction:
+        raise UserError(f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
+                        "leave data.val_fraction at its default.")
+    limits = Limits(config.train.batch_size, data.max_batch_frames, data.min_duration_s, data.max_duration_s,
+                    data.max_text_chars, data.pool_batches)
+    plan = partial(Plan, audio=audio, limits=limits, seed=config.train.seed, rank=rank, world_size=world_size,
+                   shuffle_buffer=data.shuffle_buffer)
+    keep_train = partial(_outside, data.val_fraction) if by_hash else _every
+    keep_validation = partial(_inside, data.val_fraction) if by_hash else _every
+    train_plan = plan(train, grad_accum=config.train.grad_accum, keep=keep_train,
+                      by_length=(0,) if config.train.length_curriculum else ())
+    validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
+    make = FeatureMaker(audio, frames_per_step, data.language)
+    share = VALIDATION_CACHE_SHARE
+    return Inputs(
+        Loader(train_plan, make, num_workers=data.num_workers, cache_mb=data.cache_mb * (1 - share), pin=pin),
+        Loader(validation_plan, make, num_workers=0, cache_mb=data.cache_mb * share),
+        train.describe() + ("" if by_hash else f"; validation: {validation.describe()}"),
+    )
+
+
+def _every(utterance_id: str) -> bool:
+    return True
+
+
+def _inside(fraction: float, utterance_id: str) -> bool:
+    return held_out(utterance_id, fraction)
+
+
+def _outside(fraction: float, utterance_id: str) -> bool:
+    return not held_out(utterance_id, fraction)

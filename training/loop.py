@@ -1,0 +1,332 @@
+"""The training loop. Read from `Trainer.fit` down.
+
+    on_train_begin
+    for epoch:  on_epoch_begin
+        for step:  on_step_begin                     rates and loss weights are set
+                   forward, backward (all micro-batches)
+                   on_pre_optimizer_step             the update can be skipped
+                   optimizer step
+                   on_step_end                       asks for logging, evaluation, checkpoint, the end
+                   on_log, on_evaluate, on_save      as asked for
+        on_epoch_end
+    on_train_end
+"""
+
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import TrainerState
+from transformers.trainer_callback import CallbackHandler, ExportableState
+
+from data_pipeline.collate import Batch
+from data_pipeline.errors import UserError
+from data_pipeline.plan import Cursor
+from modeling.losses import LossShape
+from training.checkpoint import CheckpointFolder
+from training.config import OptimConfig, Provenance, RunConfig, apply_layer
+from training.control import CallbackArguments, Control
+from training.inputs import Inputs
+from training.interruption import Interruption
+from training.levels import run_length_layer
+from training.step import LossWeights, clip_gradients, forward_backward
+from training.validation import validate
+
+UNKNOWN_LENGTH = 10**9  # optimizer steps, while only the number of epochs is known and none has ended
+FIRST_STEPS = 10  # the length of a run with a time budget is estimated at each of these, then when logging
+
+
+@dataclass
+class Result:
+    """How a run ended. `reason`: "steps", "minutes", "epochs", "early stopping" or a signal's name."""
+
+    steps: int
+    seconds: float
+    seconds_to_first_step: float
+    best_metric: float | None
+    reason: str
+    padded_share: float
+    interrupted: int = 0  # number of the signal
+
+
+class Trainer:
+    """Trains until the run's length is reached, resuming from `resume_from`.
+
+    Args:
+        model: the unwrapped model; `accelerator.prepare` wraps it and the optimizer here.
+        checkpoints: where they go.
+        weights: the loss weights, shared with the callbacks that set them.
+        callbacks: transformers TrainerCallbacks, in the order they are called.
+    """
+
+    def __init__(
+        self, config: RunConfig, provenance: Provenance, accelerator: Accelerator, model, optimizer, processor,
+        inputs: Inputs, checkpoints: CheckpointFolder, weights: LossWeights, shape: LossShape,
+    ):
+        self.config, self.provenance, self.accelerator = config, provenance, accelerator
+        self.inputs, self.checkpoints, self.weights, self.shape = inputs, checkpoints, weights, shape
+        self.raw_model, self.processor = model, processor
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.arguments, self.control = CallbackArguments(config), Control()
+        self.state = TrainerState(
+            logging_steps=config.log.every_steps, save_steps=config.checkpoint.every_steps,
+            eval_steps=config.train.eval_every or UNKNOWN_LENGTH, num_train_epochs=config.train.epochs,
+            is_world_process_zero=accelerator.is_main_process, is_local_process_zero=accelerator.is_local_main_process,
+        )
+        self.cursor = inputs.train.plan.start(0)
+        self.steps_per_epoch: int | None = None
+        self.started = time.monotonic()
+        self.elapsed_before = 0.0  # seconds of the run before this process
+        self.first_step_done: tuple[int, float] | None = None  # (step, run seconds), to measure the pace from
+        self.evaluations_due = 0
+        self.padding: list[float] = []
+        self.fitted = config.optim
+
+    # What callbacks are built with
+
+    def fitted_optim(self) -> OptimConfig:
+        """The optimizer's settings, with warm-up and first period fitted to the run's present length."""
+        return self.fitted
+
+    def base_weights(self, state: TrainerState) -> dict[str, float]:
+        """The level's loss weights at this step; the alignment's can start higher and fall in a straight line."""
+        loss = self.config.loss
+        weights = {"mel": loss.mel_weight, "stop": loss.stop_weight, "kl": loss.kl_weight,
+                   "alignment": loss.alignment_weight}
+        if loss.alignment_weight_start is not None:
+            share = min(1.0, state.global_step / max(1.0, loss.alignment_decay_share * state.max_steps))
+            weights["alignment"] += (1 - share) * (loss.alignment_weight_start - loss.alignment_weight)
+        return weights
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.elapsed_before + time.monotonic() - self.started
+
+    # The run
+
+    def fit(self, callbacks: list, resume_from: Path | None) -> Result:
+        """Train to the end of the run, or to a signal. Raises UserError for data that turns out unusable."""
+        self.callbacks = CallbackHandler(callbacks, self.raw_model, self.processor, self.optimizer, None)
+        if resume_from is not None:
+            self._restore(self.checkpoints.load(resume_from))
+        self._estimate_length()
+        self._ask("on_train_begin")
+        self.model.train()
+        with Interruption(self.accelerator) as self.interruption:
+            while not self._done:
+                self._epoch()
+        self.control.should_training_stop = True
+        self._ask("on_train_end")
+        return self._result()
+
+    @property
+    def _done(self) -> bool:
+        return bool(self.control.should_training_stop or self.interruption.signal)
+
+    def _epoch(self) -> None:
+        self._ask("on_epoch_begin")
+        begun_at, whole = self.state.global_step, self.cursor == self.inputs.train.plan.start(self.cursor.epoch)
+        step: list[Batch] = []
+        for batch in self.inputs.train.epoch(self.cursor):
+            step.append(batch)
+            if not batch.planned.ends_step:
+                continue
+            self._step(step)
+            step = []
+            if self._done or self.control.should_epoch_stop:
+                return
+        if self.state.global_step == begun_at and whole:
+            raise UserError(self._nothing_left())
+        if whole:
+            self.steps_per_epoch = self.state.global_step - begun_at
+        self._check_broken(at_end=True)
+        self._ask("on_epoch_end")
+        self._estimate_length()
+        self._do_what_was_asked()
+
+    def _step(self, batches: list[Batch]) -> None:
+        self.callbacks.on_step_begin(self.arguments, self.state, self.control)
+        losses, frames = forward_backward(self.accelerator, self.model, batches, self.weights, self.shape)
+        grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
+        total = self.weights.total(losses)
+        ids = [name for batch in batches for name in batch.ids]
+        self._ask("on_pre_optimizer_step", losses=losses, grad_norm=grad_norm, loss=total, ids=ids)
+        if not self.control.should_skip_update:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._advance(batches)
+        self._ask("on_step_end", losses=losses, frames=frames)
+        self._ask_for_evaluation()
+        if self.control.should_log:
+            self._check_broken()
+            self._log({"loss": total, "grad_norm": grad_norm, "learning_rate": self.optimizer.param_groups[0]["lr"],
+                       **{f"loss/{name}": value for name, value in losses.items()},
+                       **{f"weight/{name}": value for name, value in self.weights.values.items()},
+                       "padded_share": self._padded_share()})
+        self._do_what_was_asked()
+        if self.control.should_roll_back:
+            self._roll_back()
+        self._heed_interruption()
+
+    def _advance(self, batches: list[Batch]) -> None:
+        self.state.global_step += 1
+        self.cursor = batches[-1].planned.after
+        self.state.epoch = self.cursor.epoch
+        self.padding.extend(batch.padded_share for batch in batches)
+        if self.first_step_done is None:
+            self.first_step_done = (self.state.global_step, self.elapsed_s)
+            self.seconds_to_first_step = time.monotonic() - self.started
+        if self.state.global_step <= FIRST_STEPS or self.state.global_step % self.config.log.every_steps == 0:
+            self._estimate_length()
+
+    def _do_what_was_asked(self) -> None:
+        if self.control.should_evaluate:
+            self._evaluate()
+        if self.control.should_save:
+            self._save()
+
+    # The run's length
+
+    def _estimate_length(self) -> None:
+        """How many steps the run will have, as now known; the main rank's clock decides for all."""
+        train, limits = self.config.train, [UNKNOWN_LENGTH]
+        if train.max_steps is not None:
+            limits.append(train.max_steps)
+        if self.steps_per_epoch:
+            limits.append(train.epochs * self.steps_per_epoch)
+        if self.cursor.epoch >= train.epochs:
+            limits.append(self.state.global_step)
+        if train.max_minutes is not None:
+            limits.append(self._steps_in_budget(60 * train.max_minutes))
+        total = torch.tensor([min(limits)], device=self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            torch.distributed.broadcast(total, src=0)
+        self.state.max_steps = int(total)
+        layer = run_length_layer(self.config, self.provenance, self.state.max_steps)
+        self.fitted = apply_layer(self.config, self.provenance, layer)[0].optim
+
+    def _steps_in_budget(self, budget_s: float) -> int:
+        step, left_s = self.state.global_step, budget_s - self.elapsed_s
+        if left_s <= 0:
+            return step
+        if self.first_step_done is None or step == self.first_step_done[0]:
+            return UNKNOWN_LENGTH
+        first, first_s = self.first_step_done
+        return step + max(1, round(left_s * (step - first) / (self.elapsed_s - first_s)))
+
+    def _ask_for_evaluation(self) -> None:
+        share = self.config.train.eval_every_share
+        if share is None:
+            return
+        due = int(self.state.global_step / self.state.max_steps / share)
+        if due > self.evaluations_due:
+            self.control.should_evaluate = True
+            self.evaluations_due = due
+
+    # Logging, evaluation, checkpoints
+
+    def _ask(self, event: str, **facts) -> None:
+        self.control = self.callbacks.call_event(event, self.arguments, self.state, self.control, **facts)
+
+    def _log(self, logs: dict[str, float]) -> None:
+        self.callbacks.on_log(self.arguments, self.state, self.control, logs)
+
+    def _evaluate(self) -> None:
+        with torch.random.fork_rng(enabled=True):
+            torch.manual_seed(self.config.train.seed)
+            metrics, voices = validate(self.accelerator, self.raw_model, self.inputs.validation)
+        if not metrics:
+            raise UserError("The validation data holds no usable utterance. " + self._nothing_left("validation"))
+        self.raw_model.config.voices = voices
+        # Early stopping compares with the best before this evaluation, so it comes first.
+        self.control = self.callbacks.on_evaluate(self.arguments, self.state, self.control, metrics)
+        self._log(dict(metrics))
+        metric = metrics[self.arguments.metric_for_best_model]
+        if self.state.best_metric is None or metric < self.state.best_metric:
+            self.state.best_metric, self.state.best_global_step = metric, self.state.global_step
+            if self.accelerator.is_main_process:
+                self.checkpoints.save_best(self.raw_model.save_pretrained)
+
+    def _save(self) -> None:
+        path = self.checkpoints.save(self.state.global_step, self._to_json())
+        self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
+        self._ask("on_save", checkpoint=path)
+        self.control.should_save = False
+
+    def _to_json(self) -> dict:
+        exportable = [callback for callback in self.callbacks.callbacks if isinstance(callback, ExportableState)]
+        return {
+            "cursor": asdict(self.cursor),
+            "elapsed_s": self.elapsed_s,
+            "steps_per_epoch": self.steps_per_epoch,
+            "evaluations_due": self.evaluations_due,
+            "trainer": asdict(self.state),
+            "callbacks": {type(callback).__name__: callback.state()["attributes"] for callback in exportable},
+            "voices": self.raw_model.config.voices,
+            "config": self.config.to_dict(),
+        }
+
+    def _restore(self, saved: dict) -> None:
+        """Take over everything `_to_json` wrote."""
+        self.cursor = Cursor(**saved["cursor"])
+        self.elapsed_before = saved["elapsed_s"]
+        self.steps_per_epoch, self.evaluations_due = saved["steps_per_epoch"], saved["evaluations_due"]
+        here = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
+        for field in fields(self.state):
+            if field.name in saved["trainer"] and field.name not in here:
+                setattr(self.state, field.name, saved["trainer"][field.name])
+        for callback in self.callbacks.callbacks:
+            for name, value in saved["callbacks"].get(type(callback).__name__, {}).items():
+                setattr(callback, name, value)
+        self.raw_model.config.voices = saved["voices"]
+
+    def _roll_back(self) -> None:
+        """Weights and optimizer of the last good checkpoint, half the rate; the data goes on, past what did the harm."""
+        peaks = [group["peak_lr"] for group in self.optimizer.param_groups]
+        newest = self.checkpoints.newest()
+        if newest is not None:
+            self.checkpoints.load(newest)
+        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
+            group["peak_lr"] = peak / 2
+        if self.accelerator.is_main_process:
+            where = f"to {newest}" if newest else "to the present weights (there is no checkpoint yet)"
+            print(f"Rolled back {where}; the learning rate is halved.")
+        self.control.should_roll_back = False
+
+    # Ends and errors
+
+    def _heed_interruption(self) -> None:
+        if self.interruption.check():
+            self._save()
+
+    def _check_broken(self, at_end: bool = False) -> None:
+        """Raises UserError, with the list, where too many rows are broken (at least 20 rows, or a whole epoch, read)."""
+        tally, share = self.inputs.train.plan.tally, self.config.data.max_broken_share
+        if tally.broken and len(tally.broken) > share * tally.seen and (at_end or tally.seen >= 20):
+            listed = "\n  ".join(list(tally.broken.values())[:20])
+            raise UserError(f"{len(tally.broken)} of {tally.seen} rows are broken, more than {share:.0%} "
+                            f"(data.max_broken_share):\n  {listed}")
+
+    def _nothing_left(self, which: str = "train") -> str:
+        tally = getattr(self.inputs, which).plan.tally
+        reasons = [f"{count} {reason}" for reason, count in tally.left_out.items()]
+        reasons += [f"{len(tally.broken)} broken, such as: {next(iter(tally.broken.values()))}"] if tally.broken else []
+        return f"No utterance is left to use, of {tally.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
+
+    def _padded_share(self) -> float:
+        return sum(self.padding) / max(1, len(self.padding))
+
+    def _result(self) -> Result:
+        train, step = self.config.train, self.state.global_step
+        if self.interruption.signal:
+            reason = self.interruption.name
+        elif step < self.state.max_steps:
+            reason = "early stopping"
+        elif train.max_minutes is not None and self.elapsed_s >= 60 * train.max_minutes:
+            reason = "minutes"
+        else:
+            reason = "steps" if step == train.max_steps else "epochs"
+        return Result(step, self.elapsed_s, getattr(self, "seconds_to_first_step", 0.0), self.state.best_metric, reason,
+                      self._padded_share(), self.interruption.signal or 0)

@@ -1,0 +1,48 @@
+"""The end of a run: what it says on the screen, and report.json in the run folder."""
+
+import json
+import platform
+import resource
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from training.config import RunConfig
+from training.loop import Result, Trainer
+
+
+def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> None:
+    """Measured facts of the run as JSON; benchmarks and model cards read them."""
+    tally = trainer.inputs.train.plan.tally
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
+    report = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "result": asdict(result),
+        "quality": quality,
+        "peak_rss_gb": peak / 2**20,
+        "rows": {"kept": tally.kept, "left_out": dict(tally.left_out), "broken": tally.broken},
+        "config": config.to_dict(),
+    }
+    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> str:
+    """How it ended, how good it is, and the next command."""
+    folder, tally = config.checkpoint.dir, trainer.inputs.train.plan.tally
+    lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
+    if result.interrupted:
+        lines.append(f"Saved in {folder}/checkpoints; the same command goes on from there.")
+        return "\n".join(lines)
+    if tally.broken:
+        listed = "\n  ".join(list(tally.broken.values())[:10])
+        lines.append(f"{len(tally.broken)} broken rows were skipped (all are in {folder}/report.json):\n  {listed}")
+    if result.best_metric is not None:
+        lines.append(f"Best checkpoint: {folder}/best (validation mel L1 {result.best_metric:.4f}).")
+    if quality is not None:
+        lines.append(f"Character error rate of {quality['sentences']} held-out English sentences, spoken freely and "
+                     f"heard by moonshine-voice: {quality['cer']:.1%}.")
+    else:
+        lines.append('For a character error rate here: pip install -e ".[eval]", and English validation sentences.')
+    lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')
+    return "\n".join(lines)

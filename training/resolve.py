@@ -1,0 +1,207 @@
+"""From what the user gave to the whole configuration, with the reason for each value.
+
+    defaults < corpus < hardware < level < fast convergence < debug < fit to the run's length
+    < file < flags < --set
+
+What was given by hand is laid first and every layer leaves it alone. The result is the same as laying it
+last, and the layers can depend on it: the level's rate on the size, the hardware's batch on the device.
+"""
+
+import json
+import re
+from pathlib import PurePath
+
+from data_pipeline.errors import UserError
+from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
+from training.hardware import Hardware, check_precision, defaults_for, detect
+from training.levels import fast_convergence_layer, is_by_hand, level_layer, run_length_layer, width_of
+
+DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the embedded demo corpus
+DEBUG_STEPS = 40
+LENGTH_KEYS = ("train.epochs", "train.max_steps", "train.max_minutes")
+
+State = tuple[RunConfig, Provenance]
+
+
+def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
+    """The configuration and, for each dotted key, where its value came from.
+
+    `by_hand` holds the typed values of file, flags and --set, later over earlier. `hardware`: None asks the
+    machine. Raises UserError where values do not go together.
+    """
+    if "optim.lr" in by_hand and "optim.lr_vector" not in by_hand:
+        by_hand = by_hand | {"optim.lr_vector": by_hand["optim.lr"]}  # one rate by hand is for everything
+    if by_hand.get("data.train_data", ("", ""))[0] is None:
+        by_hand = {key: value for key, value in by_hand.items() if key != "data.train_data"}
+    state = apply_layer(RunConfig(), dict.fromkeys(FIELDS, "default"), by_hand)
+    hardware = hardware or detect(state[0].train.device)
+
+    state = _lay(state, _corpus_layer(*state, hardware))
+    if state[0].train.debug:
+        state = _lay(state, {"model.size": ("debug", "debug run")})
+    size = None if state[1]["model.size"] == "default" else state[0].model.size
+    state = _lay(state, defaults_for(hardware, size))
+    state = _lay(state, level_layer(state[0].train.level, width_of(state[0].model.size)))
+    if state[0].train.fast_convergence:
+        state = _lay(state, fast_convergence_layer(*state))
+    if state[0].train.debug:
+        state = _lay(state, _debug_layer(*state))
+    if state[0].train.max_steps is not None:
+        state = _lay(state, run_length_layer(*state, state[0].train.max_steps))
+    if state[0].train.max_minutes is not None:
+        state = _lay(state, _to_be_fitted(*state))
+    state = _lay(state, _folder_layer(state[0]))
+    check(*state, hardware)
+    return state
+
+
+def _lay(state: State, layer: Layer) -> State:
+    config, provenance = state
+    return apply_layer(config, provenance, {k: v for k, v in layer.items() if not is_by_hand(provenance, k)})
+
+
+def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
+    """The default corpus, and what its embedded kind asks for: a short run of a small model."""
+    if config.data.train_data is not None:
+        return {}
+    from data_pipeline.sources import default_train_data
+
+    where, reason = default_train_data()
+    layer: Layer = {"data.train_data": (where, reason)}
+    if PurePath(where).name != "demo_corpus":
+        return layer
+    layer["model.size"] = ("tiny", "embedded demo corpus")
+    if config.train.debug or any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+        return layer
+    minutes = DEMO_MINUTES[hardware.kind]
+    layer["train.max_minutes"] = (minutes, f"embedded demo corpus, on {hardware.name}")
+    if not is_by_hand(provenance, "optim.lr"):
+        too_low = f"the level's rate at this width is too low to be heard in {minutes:g} minutes"
+        layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
+    return layer
+
+
+def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
+    """About half a minute through every part: one evaluation, one checkpoint and one sample, at the end."""
+    steps = config.train.max_steps if is_by_hand(provenance, "train.max_steps") else DEBUG_STEPS
+    values = {
+        "train.max_steps": steps,
+        "train.eval_every": steps,
+        "train.eval_every_share": None,
+        "checkpoint.every_steps": steps,
+        "train.batch_size": 4,
+        "train.grad_accum": 2,
+        "data.num_workers": 0,  # so that a debugger sees the data code too
+        "data.pool_batches": 4,
+        "log.every_steps": 1,
+        "log.samples": 1,
+    }
+    if not is_by_hand(provenance, "checkpoint.resume"):
+        values["checkpoint.reset"] = True  # a finished debug run would leave nothing to do
+    return {key: (value, "debug run") for key, value in values.items()}
+
+
+def _to_be_fitted(config: RunConfig, provenance: Provenance) -> Layer:
+    """The same values, with the word that the loop fits them once it knows how fast it is."""
+    keys = ["optim.warmup_steps"]
+    if config.optim.schedule == "cosine_restarts":
+        keys.append("optim.first_period_steps")
+    later = f"to be fitted to {config.train.max_minutes:g} minutes"
+    return {key: (get(config, key), f"{provenance[key]}; {later}") for key in keys}
+
+
+def _folder_layer(config: RunConfig) -> Layer:
+    """A folder for each corpus, size and level, so that automatic resume finds the run it belongs to."""
+    if config.train.debug:
+        return {"checkpoint.dir": ("runs/debug", "debug run")}
+    corpus = re.sub(r"[^\w.-]+", "_", PurePath(config.data.train_data).stem) or "data"
+    name = f"runs/{corpus}_{config.model.size}_{config.train.level}"
+    return {"checkpoint.dir": (name, "named after corpus, size and level")}
+
+
+def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None:
+    """Raises UserError where two values do not go together. Single values are checked as they are read."""
+    data, why = config.data, provenance
+    if data.min_duration_s >= data.max_duration_s:
+        raise UserError(
+            f"data.min_duration_s is {data.min_duration_s:g} ({why['data.min_duration_s']}) and "
+            f"data.max_duration_s is {data.max_duration_s:g} ({why['data.max_duration_s']}), which leaves no "
+            "utterance; expected the first to be below the second."
+        )
+    check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
+    from data_pipeline.audio import PRESETS
+
+    frames_per_s = PRESETS[config.audio.preset].frames_per_s
+    longest = round(data.max_duration_s * frames_per_s)
+    if longest > data.max_batch_frames:
+        raise UserError(
+            f"data.max_batch_frames is {data.max_batch_frames} ({why['data.max_batch_frames']}) and the "
+            f"longest utterance let in has {longest} frames (data.max_duration_s is {data.max_duration_s:g}, "
+            f"{why['data.max_duration_s']}); give --max-batch-frames {longest} or more, or --set "
+            f"data.max_duration_s={int(data.max_batch_frames / frames_per_s)}."
+        )
+
+
+TABLE = {
+    "corpus": "data.train_data",
+    "held out": "data.val_data",
+    "model size": "model.size",
+    "device": "train.device",
+    "precision": "train.mixed_precision",
+    "level": "train.level",
+    "fast convergence": "train.fast_convergence",
+    "utterances per batch": "train.batch_size",
+    "batches per step": "train.grad_accum",
+    "frames per batch": "data.max_batch_frames",
+    "loading processes": "data.num_workers",
+    "epochs, at most": "train.epochs",
+    "steps, at most": "train.max_steps",
+    "minutes, at most": "train.max_minutes",
+    "learning rate, matrices": "optim.lr",
+    "learning rate, vectors": "optim.lr_vector",
+    "warm-up steps": "optim.warmup_steps",
+    "schedule": "optim.schedule",
+    "first period, steps": "optim.first_period_steps",
+    "run folder": "checkpoint.dir",
+    "tracker": "log.tracker",
+}
+
+
+def table(config: RunConfig, provenance: Provenance) -> str:
+    """What will run and why, a row a line: the rows of TABLE, then whatever else was given by hand."""
+    keys = TABLE | {key: key for key in FIELDS if is_by_hand(provenance, key) and key not in TABLE.values()}
+    rows = [("what", "value", "why")]
+    for label, key in keys.items():
+        value, reason = get(config, key), provenance[key]
+        if key == "data.val_data" and value is None:
+            value = "the corpus's own part"
+            reason = f"no --val-data; where it has none, {config.data.val_fraction:.1%} by a hash of the id"
+        unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
+        if value is not None and not unused:
+            rows.append((label, _shown(value), reason))
+    return _aligned(rows)
+
+
+def as_yaml(config: RunConfig, provenance: Provenance) -> str:
+    """Every value with its reason as a comment; --config reads it back."""
+    rows, section = [], None
+    for key in FIELDS:
+        name, leaf = key.split(".")
+        if name != section:
+            section = name
+            rows.append((f"{name}:", ""))
+        value = json.dumps(get(config, key), ensure_ascii=False)
+        rows.append((f"  {leaf}: {value}", f"# {provenance[key]}"))
+    width = min(60, max(len(text) for text, _ in rows))
+    return "\n".join(f"{text:<{width}}  {reason}".rstrip() for text, reason in rows)
+
+
+def _shown(value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows)

@@ -1,0 +1,67 @@
+"""Teacher-forced validation by measures that no level's weights or smoothing touch."""
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from data_pipeline.loader import Loader
+from modeling.layers import length_mask
+from modeling.losses import LossShape, element_counts, loss_sums
+from modeling.model import GoyaForTextToSpeech
+
+MOST_VOICES = 200  # of the speakers met in validation, kept in the checkpoint's config
+
+
+@torch.no_grad()
+def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loader) -> tuple[dict, dict]:
+    """Means over the whole validation split, equal on all ranks, and the voices of its speakers.
+
+    Returns (metrics, voices): eval_mel is the L1 of the final mel in natural-log units, eval_stop the token-end
+    cross-entropy, eval_end_accuracy the share of decoder steps whose token-end logit is on the right side of
+    zero, eval_kl in nats per mel element, eval_alignment in nats per decoder step. `model` is unwrapped.
+    """
+    shape = LossShape(mel_loss="l1", frames_per_step=model.config.frames_per_step)
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    posteriors: dict[str, list] = {}
+    model.eval()
+    for batch in loader.epoch(loader.plan.start(0)):
+        if not batch.real:
+            continue
+        tensors = {name: value.to(accelerator.device) for name, value in batch.tensors.items()}
+        with accelerator.autocast():
+            output = model(**tensors)
+        batch_sums, batch_counts = _measures(output, tensors, shape)
+        for name, value in batch_sums.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+            counts[name] = counts.get(name, 0) + batch_counts[name]
+        for voice, mean in zip(batch.voices, output.voice_mean_BV.float().cpu(), strict=True):
+            posteriors.setdefault(voice, []).append(mean)
+    model.train()
+    everyone = gather_object([(sums, counts, posteriors)])
+    metrics = {
+        f"eval_{name}": sum(s.get(name, 0.0) for s, _, _ in everyone) / max(1, sum(c.get(name, 0) for _, c, _ in everyone))
+        for name in everyone[0][0]
+    }
+    return metrics, _mean_voices([found for _, _, found in everyone])
+
+
+def _measures(output, tensors, shape: LossShape) -> tuple[dict, dict]:
+    sums = loss_sums(output, tensors, shape)
+    counts = element_counts(tensors["mel_lengths"], tensors["mel"].shape[-1], shape.frames_per_step)
+    real_BT1 = length_mask(tensors["mel_lengths"], tensors["mel"].shape[1])[..., None]
+    sums["mel"] = ((output.mel_after_BTC - tensors["mel"]).abs() * real_BT1).sum()
+    steps_B = -(-tensors["mel_lengths"] // shape.frames_per_step)
+    right_BN = (output.end_logits_BN > 0) == output.ends_BN
+    sums["end_accuracy"] = (right_BN & length_mask(steps_B, right_BN.shape[1])).sum()
+    counts["end_accuracy"] = counts["stop"]
+    return sums, counts
+
+
+def _mean_voices(found: list[dict[str, list]]) -> dict[str, list[float]]:
+    merged: dict[str, list] = {}
+    for posteriors in found:
+        for voice, means in posteriors.items():
+            merged.setdefault(voice, []).extend(means)
+    most_heard = sorted(merged, key=lambda voice: (-len(merged[voice]), voice))[:MOST_VOICES]
+    return {voice: torch.stack(merged[voice]).mean(0).tolist() for voice in most_heard}
