@@ -28,7 +28,9 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
     columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
     opened = partial(open_source, columns=columns, dataset_config=data.dataset_config, language=data.language)
     train = opened(data.train_data)
-    validation = opened(data.val_data, split="train") if data.val_data else opened(data.train_data, split="validation")
+    validation = opened(data.val_data or data.train_data, split="validation")
+    if validation is None and data.val_data:
+        validation = opened(data.val_data)  # a place named for validation, whose own names say nothing of a split
     by_hash = validation is None
     if by_hash and not data.val_fraction:
         raise UserError(f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
