@@ -48,7 +48,7 @@ class PlannedBatch:
     after: Cursor  # where to go on once this micro-step of all ranks is done
     ends_step: bool  # the last micro-batch of an optimizer step
     ends_epoch: bool
-    seed: tuple[int, ...]  # for what is drawn while collating
+    seed: tuple[int, ...]  # for what is drawn for it: reference clips, dropout, voices
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,13 @@ class Plan:
         micro_steps = -(-len(step) // self.world_size)
         for micro in range(micro_steps):
             mine = micro * self.world_size + self.rank
-            entries = step[mine][0] if mine < len(step) else ()
+            entries, behind = step[mine] if mine < len(step) else ((), step[-1][1])
             after = step[min((micro + 1) * self.world_size, len(step)) - 1][1]
             ends_step = micro == micro_steps - 1
             if last and ends_step:
                 after = self.start(after.epoch + 1)
-            seed = (self.seed, after.epoch, after.rows, after.batch, self.rank)
+            # Of the batch itself, so that the same noise is drawn for it on any number of ranks.
+            seed = (self.seed, behind.epoch, behind.rows, behind.batch)
             yield PlannedBatch(entries, after, ends_step, last and ends_step, seed)
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:
@@ -199,7 +200,8 @@ class Plan:
                 return None
             seconds = duration_s(utterance.audio, name=utterance.id)
         except UserError as error:
-            self.tally.broken[str(row.get("id", f"row {self.tally.seen}"))] = str(error)
+            # Without an id the message tells which row it is, the same in every epoch.
+            self.tally.broken[str(row.get("id", error))] = str(error)
             return None
         frames = int(seconds * self.audio.frames_per_s) + 1
         reason = self._left_out(utterance, seconds, frames)

@@ -71,12 +71,13 @@ class Decoder(nn.Module):
     def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, cache=None):
         """Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
 
-        With a `cache` (transformers' Cache) the N steps follow those it holds; N is then usually 1.
+        With a `cache` (transformers' Cache) the N steps follow those it holds; unless it is empty, N is 1.
         """
         batch, steps, _ = previous_BNC.shape
         x = self.input(torch.cat((self.prenet(previous_BNC).to(token_BND.dtype), token_BND), dim=-1))
         x = x + self.age(age_BN.clamp(max=LONGEST_AGE)) + self.voice(voice_BV)[:, None]
         done = cache.get_seq_length() if cache is not None else 0
+        assert done == 0 or steps == 1, "several steps after a cache would see each other's future"
         rope = rope_table(steps, self.head_dim, x.device, offset=done)
         for index, layer in enumerate(self.layers):
             x = layer(x, rope, causal=done == 0 and steps > 1, cache=cache, layer=index)

@@ -47,7 +47,7 @@ def element_counts(mel_lengths: Tensor, n_mels: int, frames_per_step: int) -> di
 
 def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
     """L1 or Huber of both mel predictions, averaged over the two, summed over real mel elements."""
-    target = torch.lerp(batch["mel"].float(), torch.tensor(shape.mel_mean), shape.mel_smoothing)
+    target = (1 - shape.mel_smoothing) * batch["mel"].float() + shape.mel_smoothing * shape.mel_mean
     mask = length_mask(batch["mel_lengths"], target.shape[1])[..., None]
     total = target.new_zeros(())
     for prediction in (output.mel_before_BTC, output.mel_after_BTC):

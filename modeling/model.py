@@ -13,7 +13,7 @@ from transformers.utils import ModelOutput
 from modeling.aligner import Aligner, monotonic_search, token_of_step
 from modeling.configuration import GoyaConfig
 from modeling.decoder import Decoder
-from modeling.layers import Conv, length_mask
+from modeling.layers import Attention, Conv, RMSNorm, SwiGLU, length_mask
 from modeling.text_encoder import TextEncoder
 from modeling.voice_encoder import VoiceEncoder, sample_voice
 
@@ -48,25 +48,33 @@ class GoyaForTextToSpeech(PreTrainedModel):
         self.voice_encoder = VoiceEncoder(config)
         self.aligner = Aligner(config)
         self.decoder = Decoder(config)
+        self._scale_starts()
         self.post_init()
 
+    def _scale_starts(self) -> None:
+        """Mark the layers that start smaller; residual branches by depth (Radford et al. 2019, section 2.3).
+
+        Marks, because transformers 5 calls `_init_weights` of a class outside its own package only on modules
+        that hold a parameter directly: never on Attention, SwiGLU or Decoder.
+        """
+        depth = self.config.encoder_layers + self.config.decoder_layers
+        for module in self.modules():
+            if isinstance(module, (Attention, SwiGLU)):
+                module.out.start_scale = (2 * depth) ** -0.5
+        self.decoder.frames.start_scale = 0.1
+        self.decoder.postnet.last.start_scale = 0.0
+
     def _init_weights(self, module: nn.Module) -> None:
-        """Variance-preserving starts; residual branches shrink with depth (Radford et al. 2019, section 2.3)."""
+        """Variance-preserving starts, times `start_scale` where a layer has one."""
         if isinstance(module, (nn.Linear, Conv)):
             fan_in = module.weight[0].numel()
-            nn.init.normal_(module.weight, std=fan_in**-0.5)
+            nn.init.normal_(module.weight, std=getattr(module, "start_scale", 1.0) * fan_in**-0.5)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=1.0)
-        elif hasattr(module, "weight") and "RMSNorm" in type(module).__name__:
+        elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
-        if type(module).__name__ in ("Attention", "SwiGLU"):
-            depth = self.config.encoder_layers + self.config.decoder_layers
-            nn.init.normal_(module.out.weight, std=(module.out.in_features * 2 * depth) ** -0.5)
-        if isinstance(module, Decoder):
-            nn.init.zeros_(module.postnet.last.weight)
-            nn.init.normal_(module.frames.weight, std=0.1 * module.frames.in_features**-0.5)
 
     def normalise(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's unit scale."""

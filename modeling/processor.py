@@ -66,27 +66,31 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
         """
         mels = [self._log_mel(clip, sampling_rate) for clip in as_list(audio)]
         floor = float(np.log(self.log_floor))
-        return BatchFeature({
-            "reference_mel": pad_sequence(mels, batch_first=True, padding_value=floor),
-            "reference_lengths": torch.tensor([len(mel) for mel in mels]),
-        })
+        return BatchFeature(
+            {
+                "reference_mel": pad_sequence(mels, batch_first=True, padding_value=floor),
+                "reference_lengths": torch.tensor([len(mel) for mel in mels]),
+            }
+        )
 
     def _log_mel(self, clip: Clip, sampling_rate: int | None) -> torch.Tensor:
         if isinstance(clip, Path):
             clip = str(clip)
         elif not isinstance(clip, str | bytes):
             if sampling_rate is None:
-                raise UserError("a reference wave came without its sampling_rate; expected samples a second, "
-                                f"such as processor(..., reference=wave, sampling_rate={self.sample_rate_hz})")
+                raise UserError(
+                    "a reference wave came without its sampling_rate; expected samples a second, "
+                    f"such as processor(..., reference=wave, sampling_rate={self.sample_rate_hz})"
+                )
             clip = Samples(np.asarray(clip, dtype=np.float32), sampling_rate)
         wave = trim_silence(decode_audio(clip, self.sample_rate_hz), self.sample_rate_hz)
         return log_mel(torch.from_numpy(wave), self.audio_config)
 
 
 class GoyaTokenizer(PreTrainedTokenizer):
-    """`data_pipeline.text.Vocabulary` as a transformers tokenizer: normalised characters after a language tag.
+    """`data_pipeline.text.Vocabulary` for transformers: normalised characters after a language tag.
 
-    The tag, <bos> and <eos> always belong to the tokens; no text can spell them, as "<bos>" in a text is characters.
+    The tag, <bos> and <eos> always belong to the tokens. No text can spell them: "<bos>" in it is characters.
     """
 
     vocab_files_names = {"vocab_file": "vocabulary.json"}
@@ -106,7 +110,7 @@ class GoyaTokenizer(PreTrainedTokenizer):
         return dict(self._ids)
 
     def tokenize(self, text: str, language: str | None = None, **kwargs) -> list[str]:
-        """Tokens of a raw transcript. `language` is a code or an English name; `tokenizer(text, language="fa")`.
+        """Tokens of a raw transcript: `tokenizer(text, language="fa")`, a code or an English name.
 
         Raises UserError where nothing is left to speak.
         """
@@ -157,7 +161,7 @@ class GoyaProcessor(ProcessorMixin):
             sampling_rate: of reference waves, in Hz.
 
         Returns input_ids [B, S], token_lengths [B] and, with `reference`, reference_mel [B, R, C] and
-        reference_lengths [B]. Raises UserError where a text or clip cannot be used or the numbers do not match.
+        reference_lengths [B]. Raises UserError where a text or clip cannot be used or the numbers differ.
         """
         texts = as_list(text)
         languages = one_each(language, len(texts), "languages")
@@ -165,14 +169,17 @@ class GoyaProcessor(ProcessorMixin):
             torch.tensor(self.tokenizer(text, language=language)["input_ids"])
             for text, language in zip(texts, languages, strict=True)
         ]
-        features = BatchFeature({
-            "input_ids": pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id),
-            "token_lengths": torch.tensor([len(row) for row in rows]),
-        })
+        features = BatchFeature(
+            {
+                "input_ids": pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id),
+                "token_lengths": torch.tensor([len(row) for row in rows]),
+            }
+        )
         if reference is not None:
             heard = self.feature_extractor(reference, sampling_rate)
-            pick = torch.tensor(one_each(list(range(len(heard["reference_lengths"]))), len(texts), "reference clips"))
-            features.update({name: tensor[pick] for name, tensor in heard.items()})
+            clips = list(range(len(heard["reference_lengths"])))
+            clip_of_text = torch.tensor(one_each(clips, len(texts), "reference clips"))
+            features.update({name: tensor[clip_of_text] for name, tensor in heard.items()})
         return features
 
 
@@ -189,7 +196,7 @@ def as_list(value) -> list:
 
 
 def one_each(value, count: int, name: str) -> list:
-    """`value` as a list of `count`: one (or a list of one) serves for all. Raises UserError for another number."""
+    """`value` as a list of `count`: one serves for all. Raises UserError for another number."""
     values = list(value) if isinstance(value, list | tuple) else [value]
     if len(values) not in (1, count):
         raise UserError(f"found {len(values)} {name} for {count} texts; expected one for all, or one each")

@@ -234,8 +234,7 @@ class Trainer:
         self.callbacks.on_log(self.arguments, self.state, self.control, logs)
 
     def _evaluate(self) -> None:
-        with torch.random.fork_rng(enabled=True):
-            torch.manual_seed(self.config.train.seed)
+        with torch.random.fork_rng():
             metrics, voices = validate(self.accelerator, self.raw_model, self.inputs.validation)
         if not metrics:
             raise UserError("The validation data holds no usable utterance. " + self._nothing_left("validation"))

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -50,6 +51,7 @@ def forward_backward(
     for index, batch in enumerate(batches):
         is_last = index == len(batches) - 1
         tensors = {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.tensors.items()}
+        draw_as_planned(batch)
         with nullcontext() if is_last else accelerator.no_sync(model):
             with accelerator.autocast():
                 output = model(**tensors)
@@ -61,6 +63,14 @@ def forward_backward(
     totals = accelerator.reduce(totals, "sum")
     losses = {name: total / counts[name] for name, total in zip(names, totals.tolist(), strict=True)}
     return losses, counts["frames"]
+
+
+def draw_as_planned(batch: Batch) -> None:
+    """Seed torch for a batch's dropout and voices by its place in the data.
+
+    So the noise is the same after a resume, which starts a new loader, and on any number of ranks.
+    """
+    torch.manual_seed(int(np.random.SeedSequence(batch.planned.seed).generate_state(1, np.uint64)[0]))
 
 
 def _global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossShape) -> dict[str, int]:

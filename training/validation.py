@@ -8,6 +8,7 @@ from data_pipeline.loader import Loader
 from modeling.layers import length_mask
 from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
+from training.step import draw_as_planned
 
 MOST_VOICES = 200  # of the speakers met in validation, kept in the checkpoint's config
 
@@ -29,6 +30,7 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
         if not batch.real:
             continue
         tensors = {name: value.to(accelerator.device) for name, value in batch.tensors.items()}
+        draw_as_planned(batch)
         with accelerator.autocast():
             output = model(**tensors)
         batch_sums, batch_counts = _measures(output, tensors, shape)

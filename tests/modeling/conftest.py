@@ -15,7 +15,7 @@ GARBAGE = 37.0  # what padding holds here, so that a look at it shows
 
 @pytest.fixture
 def model() -> GoyaForTextToSpeech:
-    """Size debug in eval mode, no dropout. Zero starts (the post-net's last layer) are moved away from zero."""
+    """Size debug, eval mode, no dropout; what starts at zero (the post-net's last layer) is moved from it."""
     torch.manual_seed(0)
     model = GoyaForTextToSpeech(GoyaConfig.of_size("debug", prenet_dropout=0.0)).eval()
     with torch.no_grad():

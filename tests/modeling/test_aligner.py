@@ -27,7 +27,7 @@ def path_score(score_NS, durations) -> float:
 
 @pytest.fixture
 def padded():
-    """Random log-probabilities of all of LENGTHS in one batch, normalised over real tokens, garbage in the padding."""
+    """Log-probabilities of all of LENGTHS in one batch, normalised over real tokens; padding is garbage."""
     tokens_B, steps_B = (torch.tensor(column) for column in zip(*LENGTHS, strict=True))
     torch.manual_seed(0)
     logits_BNS = torch.full((len(LENGTHS), max(steps_B), max(tokens_B)), 50.0)
@@ -71,7 +71,8 @@ def test_forward_sum_is_the_sum_over_all_paths(padded):
 
 def naive_forward_sum(log_prob_NS: torch.Tensor) -> torch.Tensor:
     """The recursion over steps, differentiable."""
-    alpha = [log_prob_NS[0, 0]] + [torch.tensor(-torch.inf, dtype=log_prob_NS.dtype)] * (log_prob_NS.shape[1] - 1)
+    nowhere = torch.tensor(-torch.inf, dtype=log_prob_NS.dtype)
+    alpha = [log_prob_NS[0, 0]] + [nowhere] * (log_prob_NS.shape[1] - 1)
     for row in log_prob_NS[1:]:
         moved = [alpha[0]] + [
             stay if move == -torch.inf else move if stay == -torch.inf else torch.logaddexp(stay, move)
@@ -85,7 +86,7 @@ def test_forward_sum_gradient_is_that_of_the_recursion(padded):
     logits_BNS, tokens_B, steps_B = padded
     logits_BNS = logits_BNS.masked_fill(torch.arange(logits_BNS.shape[2]) >= tokens_B[:, None, None], NO_PATH)
     logits_BNS.requires_grad_()
-    weights_B = torch.linspace(0.5, 2.0, len(LENGTHS))  # a gradient that ignores what it is scaled by would pass ones
+    weights_B = torch.linspace(0.5, 2.0, len(LENGTHS))  # not ones: the gradient has to be scaled by them
     (forward_sum(logits_BNS.log_softmax(-1), tokens_B, steps_B) * weights_B).sum().backward()
     for row, (tokens, steps) in enumerate(LENGTHS):
         reference = logits_BNS[row, :steps, :tokens].detach().double().requires_grad_()
@@ -122,7 +123,7 @@ def log_beta(a: float, b: float) -> float:
 def test_prior_is_the_beta_binomial():
     lengths = [(1, 3), (4, 9), (7, 7), (60, 300)]
     tokens_B, steps_B = (torch.tensor(column) for column in zip(*lengths, strict=True))
-    prior_BNS = beta_binomial_prior(tokens_B, steps_B, (len(lengths), int(steps_B.max()), int(tokens_B.max())))
+    prior_BNS = beta_binomial_prior(tokens_B, steps_B, (len(lengths), 300, 60))
     for row, (tokens, steps) in enumerate(lengths):
         expected_NS = [
             [

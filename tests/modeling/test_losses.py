@@ -1,4 +1,4 @@
-"""Each loss against a plain float64 computation of its definition; every loss of the registry obeys its contract.
+"""Each loss against a plain float64 computation of it; every loss of the registry keeps the contract.
 
 Shapes: B utterances, T frames, C mel channels, N decoder steps, S tokens, V voice dimensions.
 """
@@ -45,7 +45,8 @@ def targets() -> dict[str, torch.Tensor]:
 
 def real(tensor, lengths) -> np.ndarray:
     """The real positions of a padded tensor, one after another, in float64."""
-    return np.concatenate([row[:length] for row, length in zip(tensor.double().numpy(), lengths, strict=True)])
+    rows = tensor.double().numpy()
+    return np.concatenate([row[:length] for row, length in zip(rows, lengths, strict=True)])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.25])

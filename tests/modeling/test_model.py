@@ -1,4 +1,4 @@
-"""The network as a whole: sizes, starts, files, gradients, precision, and utterances that do not see each other."""
+"""The network as a whole: sizes, starts, files, gradients, precision; no utterance sees its neighbours."""
 
 import json
 
@@ -44,7 +44,11 @@ def test_bad_config_is_refused():
 
 
 def test_saves_safetensors_and_loads_the_same(model, batch, tmp_path):
-    """Bit-equal weights and outputs: nothing is initialised anew after loading."""
+    """Bit-equal weights: nothing is initialised anew after loading.
+
+    Outputs are bit-equal once the weights lie in torch's own memory: safetensors maps the file, where tensors
+    are aligned otherwise, and kernels then sum in another order.
+    """
     model.config.voices = {"anna": [0.5] * model.config.voice_dim}
     model.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
@@ -54,8 +58,12 @@ def test_saves_safetensors_and_loads_the_same(model, batch, tmp_path):
     assert loaded.config.to_dict() | {"_name_or_path": ""} == model.config.to_dict() | {"_name_or_path": ""}
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
-    for name, tensor in model(**batch).items():
-        assert torch.equal(loaded(**batch)[name], tensor), name
+    copied = GoyaForTextToSpeech(loaded.config).eval()
+    copied.load_state_dict(loaded.state_dict())
+    expected, found, exactly = model(**batch), loaded(**batch), copied(**batch)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-4)
+        assert torch.equal(exactly[name], tensor), name
 
 
 def test_shards_load_the_same(model, tmp_path):
@@ -121,7 +129,9 @@ def test_no_utterance_sees_its_neighbours(model, batch, alone):
         single = model(**alone(row))
         for name, expected in single.items():
             found = output[name][row][tuple(slice(size) for size in expected.shape[1:])]
-            torch.testing.assert_close(found, expected[0], rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+            assert found.detach().numpy() == pytest.approx(
+                expected[0].detach().numpy(), rel=1e-4, abs=1e-4
+            ), name
 
 
 def test_losses_and_gradients_of_a_batch_are_sums_over_its_utterances(model, batch, alone):
@@ -129,7 +139,7 @@ def test_losses_and_gradients_of_a_batch_are_sums_over_its_utterances(model, bat
     together = loss_sums(model(**batch), batch, SHAPE)
     for name in SUMS:
         separately = sum(loss_sums(model(**one), one, SHAPE)[name] for one in singles)
-        torch.testing.assert_close(together[name], separately, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+        assert together[name].item() == pytest.approx(separately.item(), rel=1e-5), name
     expected = [backward(model, one) for one in singles]
     for name, gradient in backward(model, batch).items():
         total = sum(one[name] for one in expected)

@@ -40,7 +40,9 @@ def processor() -> GoyaProcessor:
 
 def test_recordings_become_what_training_sees(processor, recordings):
     make = FeatureMaker(AudioConfig(), frames_per_step=2)
-    rows = [make(Utterance(r["id"], r["text"], r["audio"]["bytes"], language=r["language"])) for r in recordings]
+    rows = [
+        make(Utterance(r["id"], r["text"], r["audio"]["bytes"], language=r["language"])) for r in recordings
+    ]
     found = processor(
         [r["text"] for r in recordings],
         language=[r["language"] for r in recordings],
@@ -63,9 +65,14 @@ def test_one_clip_in_every_form_gives_one_mel(processor, recordings, tmp_path, k
     path = tmp_path / "clip.wav"
     soundfile.write(path, wave, rate, subtype="FLOAT")
     clip = {
-        "path": path, "str": str(path), "bytes": path.read_bytes(), "array": wave, "tensor": torch.from_numpy(wave),
-        "list": wave.tolist(), "batch": torch.from_numpy(wave)[None],
-    }[kind]  # fmt: skip
+        "path": path,
+        "str": str(path),
+        "bytes": path.read_bytes(),
+        "array": wave,
+        "tensor": torch.from_numpy(wave),
+        "list": wave.tolist(),
+        "batch": torch.from_numpy(wave)[None],
+    }[kind]
     found = processor.feature_extractor(clip, sampling_rate=rate)
     expected = processor.feature_extractor([recordings[0]["audio"]["bytes"]])
     assert torch.equal(found["reference_mel"], expected["reference_mel"])
@@ -76,9 +83,9 @@ def test_one_language_and_one_clip_serve_all_texts(processor, recordings):
     clip = recordings[0]["audio"]["bytes"]
     found = processor(["One.", "Two."], language="en", reference=clip)
     assert found["reference_mel"].shape[0] == 2 and torch.equal(*found["reference_mel"])
-    vocabulary = Vocabulary()
-    assert found["input_ids"][:, 0].tolist() == [vocabulary.language_id("en")] * 2
-    assert processor("One.")["input_ids"][0, 0] == vocabulary.language_id(None) != vocabulary.language_id("en")
+    english, unknown = Vocabulary().language_id("en"), Vocabulary().language_id(None)
+    assert found["input_ids"][:, 0].tolist() == [english] * 2
+    assert processor("One.")["input_ids"][0, 0] == unknown != english
     assert set(processor("One.")) == {"input_ids", "token_lengths"}
 
 
@@ -118,9 +125,10 @@ def test_a_folder_gives_the_same_processor(tmp_path, recordings, auto):
     assert loaded.feature_extractor.audio_config == AudioConfig(sample_rate_hz=16_000, n_mels=40)
     assert loaded.feature_extractor.sampling_rate == 16_000
     assert loaded.tokenizer.get_vocab() == saved.tokenizer.get_vocab()
-    inputs = {"text": ["Hi there", "Ça va ?"], "language": ["en", "fr"], "reference": recordings[0]["audio"]["bytes"]}
-    expected, found = saved(**inputs), loaded(**inputs)
-    assert expected.keys() == found.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+    texts, languages = ["Hi there", "Ça va ?"], ["en", "fr"]
+    expected, found = (one(texts, languages, recordings[0]["audio"]["bytes"]) for one in (saved, loaded))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_the_saved_vocabulary_is_the_one_that_is_loaded(tmp_path):

@@ -1,4 +1,4 @@
-"""Free-running speech: the cache changes nothing, neighbours change nothing, and it always arrives at the end."""
+"""Free-running speech: neither the cache nor neighbours change it, and it always arrives at the end."""
 
 import math
 
@@ -38,19 +38,32 @@ def test_cached_steps_equal_the_whole_pass(model):
     voice = torch.randn(2, model.config.voice_dim)
     expected_frames, expected_ends = model.decoder(previous, token, age, voice)
     cache = DynamicCache()
-    steps = [model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache) for n in range(15)]
+    steps = [
+        model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache)
+        for n in range(15)
+    ]
     frames, ends = (torch.cat(parts, dim=1) for parts in zip(*steps, strict=True))
     torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ends, expected_ends, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
+def test_several_steps_after_a_cache_are_refused(model):
+    """They would need a mask of their own: without one they see each other's future."""
+    voice, age, cache = torch.randn(1, model.config.voice_dim), torch.arange(4)[None], DynamicCache()
+    previous, token = torch.randn(1, 4, model.config.n_mels), torch.randn(1, 4, model.config.hidden_size)
+    model.decoder(previous, token, age, voice, cache)
+    with pytest.raises(AssertionError, match="each other's future"):
+        model.decoder(previous, token, age, voice, cache)
+
+
+@torch.no_grad()
 def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices):
     """The frames come back in as training puts them in: previous frame, token, age, position, voice."""
+    constant_end(talker, 0.2)
     ids, lengths = batch["input_ids"][:1, :5], batch["token_lengths"][:1]
     frames, tokens = zip(*decode_steps(talker, ids, lengths, voices[:1]), strict=True)
     frames_BTC, token_BN = torch.cat(frames, dim=1), torch.stack(tokens, dim=1)
-    assert len(frames) > 2 * ids.shape[1]
     _, previous_BNC = talker._in_steps(frames_BTC)
     context_BSD, _ = talker.text_encoder(ids, lengths)
     age_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
@@ -60,11 +73,12 @@ def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices)
 
 def test_batched_speech_equals_one_by_one(talker, batch, voices):
     together = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)
-    assert len({len(speech.mel_TC) for speech in together}) == 3, "the utterances are of one length by chance"
+    assert len({len(speech.mel_TC) for speech in together}) > 1, "the utterances are of one length by chance"
     for row, speech in enumerate(together):
-        length = batch["token_lengths"][row : row + 1]
-        (single,) = synthesise(talker, batch["input_ids"][row : row + 1, :length], length, voices[row : row + 1])
+        one, length = slice(row, row + 1), batch["token_lengths"][row]
+        (single,) = synthesise(talker, batch["input_ids"][one, :length], length[None], voices[one])
         assert speech.durations_S.tolist() == single.durations_S.tolist()
+        # To the last frame: the post-net sees none of what the decoder writes after it beside a longer one.
         torch.testing.assert_close(speech.mel_TC, single.mel_TC, rtol=1e-3, atol=1e-3)
 
 
@@ -100,15 +114,6 @@ def test_a_token_takes_the_median_of_its_predicted_duration(model, batch, voices
     median = math.ceil(math.log(0.5) / (speed * math.log(1 - probability)))
     for speech in synthesise(model, batch["input_ids"], batch["token_lengths"], voices, speed):
         assert (speech.durations_S == median).all()
-
-
-def test_the_postnet_sees_no_frame_after_the_end(talker, batch, voices):
-    """The last frames of a short utterance are the same whether or not a longer one is spoken beside it."""
-    short = int(torch.argmin(batch["token_lengths"]))
-    length = batch["token_lengths"][short : short + 1]
-    speech = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)[short]
-    (single,) = synthesise(talker, batch["input_ids"][short : short + 1, :length], length, voices[short : short + 1])
-    torch.testing.assert_close(speech.mel_TC[-6:], single.mel_TC[-6:], rtol=1e-3, atol=1e-3)
 
 
 def test_voice_of_a_clip_is_the_one_that_training_hears(model, batch, alone):

@@ -1,0 +1,169 @@
+"""How well a model speaks the demo corpus' held-out sentences: what benchmarks judge a trained model by.
+
+CER of the English ones as moonshine-voice hears them, lengths in all languages, real-time factors, and the
+teacher-forced validation loss of each language. Everything runs on the CPU. Shapes: N = samples.
+"""
+
+import time
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
+from data_pipeline.errors import UserError
+from data_pipeline.sources import open_source
+from data_pipeline.utterance import Utterance
+from evaluation.asr import load_recogniser
+from evaluation.speaking import Spoken, speak, voice_for
+from evaluation.text_metrics import character_error_rate
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
+from modeling.vocoder import Vocoder, load_vocoder
+from training.config import RunConfig
+from training.inputs import build_inputs
+from training.validation import validate
+
+CORPUS = Path(__file__).resolve().parents[1] / "assets" / "demo_corpus"
+ASR_LANGUAGE = "en"
+VOCODERS = ("griffin_lim", "hifigan")
+TIMED_SENTENCES = 10
+
+Sentences = dict[str, list[Utterance]]  # by language
+
+
+def heldout(most: int | None = None) -> Sentences:
+    """The held-out utterances of each language, in the corpus' order; the first `most` of each."""
+    source = open_source(str(CORPUS), split="validation")
+    sentences: Sentences = {}
+    for row in source.rows():
+        utterance = source.to_utterance(row)
+        sentences.setdefault(utterance.language, []).append(utterance)
+    return {language: found[:most] for language, found in sorted(sentences.items())}
+
+
+class Speaker:
+    """The best model of a run folder. Raises UserError where there is none."""
+
+    def __init__(self, folder: Path):
+        best = folder / "best"
+        if not (best / "config.json").is_file():
+            raise UserError(f"{folder} has no best/ with a model; expected the folder of a finished run.")
+        self.model = GoyaForTextToSpeech.from_pretrained(best).eval()
+        self.processor = GoyaProcessor.from_pretrained(best)
+        self.audio: AudioConfig = self.processor.feature_extractor.audio_config
+
+    def speak(self, utterances: list[Utterance], seed: int = 0) -> list[Spoken]:
+        """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""
+        known = {name.rpartition("-")[0] for name in self.model.config.voices}
+        speakers = [one.speaker if one.speaker in known else None for one in utterances]
+        languages = [one.language for one in utterances]
+        voices = [voice_for(self.model, *who) for who in zip(speakers, languages, strict=True)]
+        texts = [one.text for one in utterances]
+        return speak(self.model, self.processor, texts, languages, voices, seed=seed)
+
+    def seconds(self, spoken: list[Spoken]) -> float:
+        return sum(len(one.speech.mel_TC) for one in spoken) / self.audio.frames_per_s
+
+
+@cache
+def vocoder_for(name: str, audio: AudioConfig) -> Vocoder:
+    return load_vocoder(name, audio)
+
+
+@cache
+def recogniser():
+    return load_recogniser("moonshine", ASR_LANGUAGE)
+
+
+def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tuple[float, list[str]]:
+    """(CER, what was heard) of waves [N] that should say the utterances' texts."""
+    heard = [recogniser()(wave, sample_rate_hz) for wave in waves]
+    return character_error_rate(heard, [one.text for one in utterances], ASR_LANGUAGE), heard
+
+
+def recorded_figures(sentences: Sentences, audio: AudioConfig) -> dict[str, float]:
+    """CER of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
+    english, rate_hz = sentences[ASR_LANGUAGE], audio.sample_rate_hz
+    waves = [torch.from_numpy(decode_audio(one.audio, rate_hz)) for one in english]
+    mels = [log_mel(wave, audio) for wave in waves]
+    figures = {"cer_real": score(waves, english, rate_hz)[0]}
+    for name in VOCODERS:
+        copies = [vocoder_for(name, audio)(mel) for mel in mels]
+        figures[f"cer_{name}"] = score(copies, english, rate_hz)[0]
+    return figures
+
+
+def spoken_figures(sentences: Sentences, speaker: Speaker, seeds: list[int]) -> tuple[dict, list[dict]]:
+    """The model's CER by each vocoder, the mean and each synthesis seed's; what was heard of the first."""
+    english = sentences[ASR_LANGUAGE]
+    rates: dict[str, list[float]] = {name: [] for name in VOCODERS}
+    heard = [{"id": one.id, "said": one.text} for one in english]
+    for seed in seeds:
+        mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
+        for name in VOCODERS:
+            waves = [vocoder_for(name, speaker.audio)(mel) for mel in mels]
+            cer, texts = score(waves, english, speaker.audio.sample_rate_hz)
+            rates[name].append(cer)
+            if seed == seeds[0]:
+                heard = [row | {name: text} for row, text in zip(heard, texts, strict=True)]
+    griffin_lim, hifigan = (sum(rates[name]) / len(seeds) for name in VOCODERS)
+    figures = {"cer_model": griffin_lim, "cer_model_hifigan": hifigan, "cer_model_each_seed": rates}
+    return figures, heard
+
+
+def length_ratios(sentences: Sentences, speaker: Speaker) -> dict[str, float]:
+    """Seconds spoken over seconds recorded, silence trimmed: speech that ends early or runs on shows here."""
+    rate_hz, figures = speaker.audio.sample_rate_hz, {}
+    for language, utterances in sentences.items():
+        waves = [trim_silence(decode_audio(one.audio, rate_hz), rate_hz) for one in utterances]
+        recorded_s = sum(map(len, waves)) / rate_hz
+        figures[f"length_ratio_{language}"] = speaker.seconds(speaker.speak(utterances)) / recorded_s
+    return figures
+
+
+def real_time_factors(sentences: Sentences, speaker: Speaker) -> dict[str, float]:
+    """Seconds of work for a second of speech, one sentence at a time, as synthesize.py does it."""
+    english = sentences[ASR_LANGUAGE][:TIMED_SENTENCES]
+    vocoders = [vocoder_for(name, speaker.audio) for name in VOCODERS]
+    seconds, speech_s = [0.0, 0.0, 0.0], 0.0
+    _work_times(english[0], speaker, vocoders)  # warms everything up
+    for utterance in english:
+        spoken, taken = _work_times(utterance, speaker, vocoders)
+        seconds = [total + one for total, one in zip(seconds, taken, strict=True)]
+        speech_s += speaker.seconds([spoken])
+    model_s, griffin_lim_s, hifigan_s = seconds
+    return {
+        "real_time_factor_model": model_s / speech_s,
+        "real_time_factor": (model_s + griffin_lim_s) / speech_s,
+        "real_time_factor_hifigan": (model_s + hifigan_s) / speech_s,
+    }
+
+
+def _work_times(utterance: Utterance, speaker: Speaker, vocoders: list[Vocoder]) -> tuple[Spoken, list]:
+    """A sentence's speech, and the seconds that the model and each vocoder took for it."""
+    marks = [time.perf_counter()]
+    [spoken] = speaker.speak([utterance])
+    marks.append(time.perf_counter())
+    for vocoder in vocoders:
+        vocoder(spoken.speech.mel_TC)
+        marks.append(time.perf_counter())
+    return spoken, [after - before for before, after in pairwise(marks)]
+
+
+def teacher_forced(speaker: Speaker, config: dict) -> dict[str, float]:
+    """Validation mel L1 of each language, in fp32, with the limits of `config`, as report.json has it."""
+    data = config["data"] | {"train_data": str(CORPUS), "val_data": None}
+    run = RunConfig.from_dict(config | {"data": data})
+    loader = build_inputs(run, speaker.model.config.frames_per_step, rank=0, world_size=1).validation
+    ids: dict[str, set[str]] = {}
+    for utterance in loader.plan.utterances():
+        ids.setdefault(utterance.language, set()).add(utterance.id)
+    accelerator, figures = Accelerator(cpu=True), {}
+    for language, wanted in sorted(ids.items()):
+        loader.plan.keep = wanted.__contains__
+        figures[f"eval_mel_{language}"] = validate(accelerator, speaker.model, loader)[0]["eval_mel"]
+    speaker.model.eval()  # validate leaves it training
+    return figures

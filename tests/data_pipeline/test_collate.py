@@ -1,0 +1,83 @@
+"""Features of several utterances to padded tensors, and whose voice a reference clip has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data_pipeline.audio import AudioConfig
+from data_pipeline.collate import Collator, lengths, pad
+from data_pipeline.features import FeatureMaker, Features
+from data_pipeline.plan import Cursor, PlannedBatch
+
+FLOOR = float(np.log(1e-5))
+
+
+def row(name: str, frames: int, speaker: str | None = None) -> Features:
+    """Every frame says whose it is and its place."""
+    mel = np.zeros((frames, 80), np.float32)
+    mel[:, 0], mel[:, 1] = ord(name), np.arange(frames)
+    return Features(name, np.full(frames // 10, 7), mel, speaker, "en")
+
+
+def collate(*rows: Features, seed=(0,)):
+    planned = PlannedBatch(rows, Cursor(), True, False, seed)
+    return Collator(FeatureMaker(AudioConfig(), 2)).__getitems__(planned)
+
+
+def test_padding_is_silence_after_the_end():
+    batch = collate(row("a", 100), row("b", 60))
+    mel = batch.tensors["mel"]
+    assert mel.shape == (2, 100, 80) and batch.tensors["mel_lengths"].tolist() == [100, 60]
+    assert (mel[1, 60:] == FLOOR).all() and (mel[1, :60, 0] == ord("b")).all()
+    assert batch.tensors["input_ids"][1].tolist() == [7] * 6 + [0] * 4
+    assert batch.tensors["token_lengths"].tolist() == [10, 6]
+    assert batch.padded_share == pytest.approx(40 / 200)
+
+
+def test_the_recordings_do_not_travel_back():
+    assert collate(row("a", 100)).planned.entries == ()
+
+
+def reference_of(batch, index: int):
+    return batch.tensors["reference_mel"][index, : batch.tensors["reference_lengths"][index]]
+
+
+def test_a_reference_is_another_utterance_of_the_same_speaker():
+    rows = [row("a", 200, "anna"), row("b", 180, "anna"), row("c", 170, "ben"), row("d", 160), row("e", 150)]
+    for seed in range(20):
+        batch = collate(*rows, seed=(seed,))
+        # Alone with their speaker, or of no known one: a piece of themselves.
+        assert [chr(int(reference_of(batch, i)[0, 0])) for i in range(5)] == ["b", "a", "c", "d", "e"]
+
+
+def test_a_reference_is_a_whole_piece_of_one_to_three_seconds():
+    sizes = set()
+    for seed in range(60):
+        clip = reference_of(collate(row("a", 400), seed=(seed,)), 0)
+        places = clip[:, 1].tolist()
+        assert places == list(range(int(places[0]), int(places[0]) + len(places)))
+        sizes.add(len(clip))
+    assert min(sizes) >= 86 and max(sizes) <= 258 and len(sizes) > 30
+    assert len(reference_of(collate(row("a", 50)), 0)) == 50
+
+
+def test_the_same_seed_draws_the_same_clips():
+    first, again, other = (reference_of(collate(row("a", 400), seed=seed), 0) for seed in ((1, 2), (1, 2), (1, 3)))
+    assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_nothing_usable_is_an_empty_batch():
+    batch = collate()
+    assert not batch.real and batch.ids == [""] and (batch.tensors["mel"] == FLOOR).all()
+
+
+def test_the_voice_is_named_after_speaker_and_language():
+    rows = [row("a", 100, "anna"), row("b", 100), replace(row("c", 100), language=None)]
+    assert collate(*rows).voices == ["anna-en", "en", "default"]
+
+
+def test_pad_and_lengths():
+    rows = [np.ones((3, 2), np.float32), np.ones((1, 2), np.float32)]
+    assert pad(rows, -1.0)[:, :, 0].tolist() == [[1, 1, 1], [1, -1, -1]]
+    assert lengths(rows).tolist() == [3, 1]

@@ -1,0 +1,117 @@
+"""The loader: the same batches from any number of processes, with or without the cache, the last step's empty one too."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests import small_runs
+import torch
+
+from data_pipeline.audio import AudioConfig
+from data_pipeline.features import FeatureMaker, Features
+from data_pipeline.loader import FeatureCache, Loader
+from data_pipeline.plan import Limits, Plan
+
+LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
+MAKE = FeatureMaker(AudioConfig(), frames_per_step=2)
+
+
+def loader(num_workers: int = 0, cache_mb: float = 0, source=None, **kwargs) -> Loader:
+    plan = Plan(source or small_runs.source(), AudioConfig(), kwargs.pop("limits", LIMITS), shuffle_buffer=10, **kwargs)
+    return Loader(plan, MAKE, num_workers=num_workers, cache_mb=cache_mb)
+
+
+def epoch(one: Loader, number: int = 0) -> list:
+    return list(one.epoch(one.plan.start(number)))
+
+
+def assert_same(batches, expected) -> None:
+    assert len(batches) == len(expected) > 3
+    for batch, other in zip(batches, expected, strict=True):
+        assert (batch.ids, batch.voices, batch.planned, batch.real) == (
+            other.ids, other.voices, other.planned, other.real)
+        assert all(torch.equal(batch.tensors[name], other.tensors[name]) for name in other.tensors)
+
+
+@pytest.fixture(scope="module")
+def two_epochs() -> list[list]:
+    """Of one process and no cache."""
+    plain = loader()
+    return [epoch(plain, 0), epoch(plain, 1)]
+
+
+def test_two_loading_processes_give_the_same_batches(two_epochs):
+    assert_same(epoch(loader(num_workers=2)), two_epochs[0])
+
+
+@pytest.mark.parametrize("cache_mb", [100, 0.5])
+def test_the_cache_changes_nothing(two_epochs, cache_mb):
+    cached = loader(cache_mb=cache_mb)
+    for number in (0, 1):
+        assert_same(epoch(cached, number), two_epochs[number])
+    assert sum(one.nbytes for one in cached.cache.features.values()) <= cache_mb * 2**20
+    kept = len(cached.cache.features)
+    assert kept == small_runs.ROWS if cache_mb == 100 else 0 < kept < small_runs.ROWS
+
+
+def test_what_is_cached_is_not_decoded_again(two_epochs, monkeypatch):
+    cached = loader(cache_mb=100)
+    epoch(cached)
+    monkeypatch.setattr("data_pipeline.features.decode_audio", None)
+    assert_same(epoch(cached, 1), two_epochs[1])
+
+
+def test_a_cache_without_room_takes_what_still_fits():
+    def of(seconds: int) -> Features:
+        return Features(f"{seconds}", np.zeros(0), np.zeros((seconds, 80), np.float32), None, None)
+
+    cache = FeatureCache(1000 / 2**20)
+    cache.add([of(2), of(10), of(1), of(1)])
+    assert list(cache.features) == ["2", "1"] and cache.room == 1000 - 3 * 320
+
+
+def test_padded_batches_keep_to_their_frames(two_epochs):
+    for batch in two_epochs[0]:
+        for name in ("mel", "reference_mel"):
+            assert batch.tensors[name].shape[0] * batch.tensors[name].shape[1] <= LIMITS.max_batch_frames
+    assert max(len(batch.ids) for batch in two_epochs[0]) == LIMITS.batch_size
+
+
+def test_the_last_step_of_a_rank_without_a_batch_is_silence_that_does_not_count():
+    limits = Limits(batch_size=4, max_batch_frames=10_000, pool_batches=3)
+    first, second = (epoch(loader(rank=rank, world_size=3, limits=limits))[-1] for rank in (1, 2))
+    assert first.real and not second.real  # 30 utterances are 8 batches, for 3 ranks
+    assert first.planned.ends_epoch and second.planned.ends_epoch
+    assert second.ids == [""] and not second.broken
+    assert second.tensors["mel"].shape == (1, 4, 80) and second.tensors["token_lengths"].tolist() == [2]
+
+
+class WithBrokenRows:
+    """The small corpus with two recordings cut to their first bytes, which only decoding finds out."""
+
+    def __init__(self):
+        self.source, self.broken = small_runs.source(), {row["id"] for row in small_runs.rows()[3:5]}
+
+    def rows(self):
+        return self.source.rows()
+
+    def to_utterance(self, row):
+        one = self.source.to_utterance(row)
+        return replace(one, text="...") if one.id in self.broken else one
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_what_cannot_be_used_is_skipped_and_counted(num_workers):
+    source = WithBrokenRows()
+    one = loader(num_workers, source=source)
+    names = [name for batch in epoch(one) for name in batch.ids]
+    assert sorted(names) == sorted(row["id"] for row in small_runs.rows() if row["id"] not in source.broken)
+    assert set(one.plan.tally.broken) == source.broken
+    assert all(name in why for name, why in one.plan.tally.broken.items())
+    assert one.plan.tally.kept == small_runs.ROWS - 2 and one.plan.tally.seen == small_runs.ROWS
+
+
+def test_from_a_cursor_on_the_rest_is_bit_equal(two_epochs):
+    resumed = loader(num_workers=1)
+    rest = list(resumed.epoch(two_epochs[0][2].planned.after))
+    assert_same(rest, two_epochs[0][3:])

@@ -1,0 +1,219 @@
+"""Every command of README.md, by name:  python usage_examples.py            lists them
+                                      python usage_examples.py --run speak  runs one
+
+What follows a name is added to its command, so `--run ljspeech --debug` tries a training command in half a
+minute. The commands about data use small corpora in my_data/, one of each format, made out of the demo corpus
+by `python usage_examples.py --make-data my_data`.
+"""
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+DEMO_RUN = "runs/demo_corpus_tiny_enhanced"
+TRAIN = "accelerate launch train_main.py"
+SPEAK = f"python synthesize.py {DEMO_RUN}"
+EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of them is held out
+
+# Group -> name -> command.
+EXAMPLES: dict[str, dict[str, str]] = {
+    "set-up": {
+        "train": f"pip install -e . && {TRAIN} --optimization-level enhanced",
+        "test": 'pip install -e ".[dev,eval,vocoder]" && pytest',
+        "debug": f"{TRAIN} --debug",
+    },
+    "speech": {
+        "speak": f'{SPEAK} --text "Thank you for calling." --out hello.wav',
+        "spanish": f'{SPEAK} --text "Gracias por llamar." --language es --voice allison --out gracias.wav',
+        "clone": f'{SPEAK} --text "This voice is cloned." --reference my_data/clip.opus --out clone.wav',
+        "hifigan": f'{SPEAK} --text "Please hold." --vocoder hifigan --out hold.wav',
+        "standard_input": f'echo "One moment please." | {SPEAK} --picture moment.png --out moment.wav',
+        "curves": "tensorboard --logdir runs",
+    },
+    "data": {
+        "make_data": "python usage_examples.py --make-data my_data",
+        "seed": f"{TRAIN} --train-data my_data/seed --language en",
+        "ljspeech": f"{TRAIN} --train-data my_data/ljspeech --language en",
+        "audiofolder": f"{TRAIN} --train-data my_data/audiofolder --language en",
+        "csv": f"{TRAIN} --train-data my_data/csv/train.csv --language en",
+        "jsonl": f"{TRAIN} --train-data my_data/jsonl/train.jsonl --language en",
+        "parquet": f"{TRAIN} --train-data my_data/parquet/train.parquet",
+        "webdataset": f'{TRAIN} --train-data "my_data/webdataset/*.tar" --language en',
+        "hub": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa",
+        "samples": f"{TRAIN} --train-data my_data/samples/train.parquet --language en",
+        "columns": f"{TRAIN} --train-data my_data/columns/rows.csv --val-data my_data/csv/train.csv "
+                   "--text-column words --audio-column clip --speaker-column who --language en",
+    },
+    "levels": {
+        "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
+        "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
+    },
+    "settings": {
+        "print_config": "python train_main.py --print-config > my_run.yaml",
+        "config": f"{TRAIN} --config my_run.yaml --max-minutes 30 --set loss.kl_weight=0.5",
+    },
+    "hardware": {
+        "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",
+        "small_gpu": f"{TRAIN} --batch-size 8 --grad-accum 8 --num-workers 4",
+        "single_gpu": "accelerate launch --config_file accelerate_configs/single_gpu.yaml train_main.py",
+        "ddp": "accelerate launch --config_file accelerate_configs/ddp.yaml --num_processes 4 train_main.py",
+        "cpu_2proc": "ACCELERATE_USE_CPU=true accelerate launch "
+                     "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
+    },
+    "going on": {
+        "resume": f"{TRAIN} --resume {DEMO_RUN}/checkpoints/step-00000500 --max-minutes 30",
+        "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
+    },
+    "measurements": {
+        "main_job": "python benchmarks/main_job.py",
+        "main_job_readme": "python benchmarks/main_job.py --readme",
+    },
+}
+COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md, by name.")
+    parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; what follows is added to it")
+    parser.add_argument("--make-data", metavar="FOLDER", help="write a small corpus of each format there")
+    arguments, more = parser.parse_known_args(argv)
+    if more and not arguments.run:
+        parser.error(f"unknown: {' '.join(more)}")
+    if arguments.make_data:
+        make_data(Path(arguments.make_data))
+    elif arguments.run:
+        command = " ".join([COMMANDS[arguments.run], *more])
+        print(f"$ {command}", flush=True)
+        return subprocess.run(command, shell=True, cwd=ROOT).returncode
+    else:
+        for group, examples in EXAMPLES.items():
+            print(f"{group}:")
+            for name, command in examples.items():
+                print(f"  {name:<16} {command}")
+    return 0
+
+
+# Corpora to try the data formats with: writer(folder, rows of the demo corpus)
+
+
+def make_data(folder: Path) -> None:
+    """One corpus for each of WRITERS in `folder`, and clip.opus to clone. Existing files are written over."""
+    import pyarrow.parquet
+
+    rows = pyarrow.parquet.read_table(ROOT / "assets" / "demo_corpus" / "train-en.parquet").to_pylist()
+    chosen = [row for row in rows if row["duration_s"] >= 1.5][:EXAMPLE_ROWS]
+    rows = [row | {"name": row["id"].replace("/", "-")} for row in chosen]
+    for kind, write in WRITERS.items():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        write(folder / kind, rows)
+    clip = next(row for row in rows if row["duration_s"] >= 4)
+    (folder / "clip.opus").write_bytes(clip["audio"]["bytes"])
+    print(f"Wrote {folder}/clip.opus and {len(rows)} recordings as each of: {', '.join(WRITERS)}.")
+
+
+def write_audio(folder: Path, rows: list[dict]) -> None:
+    folder.mkdir(exist_ok=True)
+    for row in rows:
+        (folder / f"{row['name']}.opus").write_bytes(row["audio"]["bytes"])
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    import csv
+
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([heading, *rows])
+
+
+def write_seed(folder: Path, rows: list[dict]) -> None:
+    write_audio(folder / "wavs", rows)
+    for name, part in (("train", rows[10:]), ("eval", rows[:10])):
+        lines = [f"wavs/{row['name']}.opus|{row['text']}|{row['speaker']}" for row in part]
+        write_lines(folder / f"metadata_{name}.csv", ["audio_file|text|speaker_name", *lines])
+
+
+def write_ljspeech(folder: Path, rows: list[dict]) -> None:
+    write_audio(folder / "wavs", rows)
+    write_lines(folder / "metadata.csv", [f"{row['name']}|{row['text']}|{row['text']}" for row in rows])
+
+
+def write_audiofolder(folder: Path, rows: list[dict]) -> None:
+    for name, part in (("train", rows[10:]), ("validation", rows[:10])):
+        write_audio(folder / name, part)
+        table = [(f"{row['name']}.opus", row["text"]) for row in part]
+        write_table(folder / name / "metadata.csv", ("file_name", "transcription"), table)
+
+
+def write_csv(folder: Path, rows: list[dict]) -> None:
+    write_audio(folder / "clips", rows)
+    table = [(f"{row['name']}.opus", row["text"], row["speaker"]) for row in rows]
+    write_table(folder / "train.csv", ("path", "sentence", "speaker"), table)
+
+
+def write_jsonl(folder: Path, rows: list[dict]) -> None:
+    write_audio(folder / "audio", rows)
+    objects = [{"audio": f"audio/{row['name']}.opus", "text": row["text"]} for row in rows]
+    write_lines(folder / "train.jsonl", [json.dumps(one, ensure_ascii=False) for one in objects])
+
+
+def write_parquet(folder: Path, rows: list[dict]) -> None:
+    import pyarrow
+
+    names = ("id", "text", "audio", "speaker", "language")
+    table = pyarrow.Table.from_pylist([{name: row[name] for name in names} for row in rows])
+    pyarrow.parquet.write_table(table, folder / "train.parquet")
+
+
+def write_webdataset(folder: Path, rows: list[dict]) -> None:
+    with tarfile.open(folder / "train-0000.tar", "w") as archive:
+        for row in rows:
+            for ending, content in (("opus", row["audio"]["bytes"]), ("txt", row["text"].encode())):
+                member = tarfile.TarInfo(f"{row['name']}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+
+def write_samples(folder: Path, rows: list[dict]) -> None:
+    """As MahtaFetrat/Mana-TTS has it: the audio as a list of samples, its rate in another column."""
+    import pyarrow
+    import soundfile
+
+    decoded = [soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32") for row in rows]
+    columns = {
+        "file name": [f"{row['name']}.wav" for row in rows],
+        "transcript": [row["text"] for row in rows],
+        "audio": [wave for wave, _ in decoded],
+        "samplerate": [float(rate_hz) for _, rate_hz in decoded],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "train.parquet")
+
+
+def write_columns(folder: Path, rows: list[dict]) -> None:
+    write_audio(folder / "clips", rows)
+    table = [(f"{row['name']}.opus", row["text"], row["speaker"]) for row in rows]
+    write_table(folder / "rows.csv", ("clip", "words", "who"), table)
+
+
+WRITERS: dict[str, Callable[[Path, list[dict]], None]] = {
+    "seed": write_seed,
+    "ljspeech": write_ljspeech,
+    "audiofolder": write_audiofolder,
+    "csv": write_csv,
+    "jsonl": write_jsonl,
+    "parquet": write_parquet,
+    "webdataset": write_webdataset,
+    "samples": write_samples,
+    "columns": write_columns,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
