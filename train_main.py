@@ -58,7 +58,7 @@ def run(config, provenance, hardware) -> int:
 
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
     shape = LossShape(config.loss.mel_loss, config.loss.huber_delta, config.loss.mel_smoothing,
-                      config.loss.stop_smoothing, model.config.mel_mean, model.config.frames_per_step)
+                      config.loss.stop_smoothing, model.config.frames_per_step)
     trainer = Trainer(config, provenance, accelerator, model, build_optimizer(model, config.optim, accelerator.device),
                       processor, inputs, checkpoints, LossWeights({}), shape)
     start_trackers(accelerator, config)

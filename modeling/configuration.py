@@ -25,6 +25,7 @@ class GoyaConfig(PretrainedConfig):
             (Shen et al. 2018, section 2.2): without it the decoder trusts its own frames too much.
         mel_mean, mel_std: constants of the log-mel normalisation inside the network (natural log).
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
+        stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
         audio: fields of `data_pipeline.audio.AudioConfig` that the mels were made with.
         voices: name -> voice vector of the training speakers, so that a checkpoint speaks without a clip.
     """
@@ -47,6 +48,7 @@ class GoyaConfig(PretrainedConfig):
         mel_mean: float = -5.0,
         mel_std: float = 2.0,
         max_token_steps: int = 80,
+        stop_smoothing: float = 0.0,
         audio: dict | None = None,
         voices: dict[str, list[float]] | None = None,
         **kwargs,
@@ -69,6 +71,7 @@ class GoyaConfig(PretrainedConfig):
         self.mel_mean = mel_mean
         self.mel_std = mel_std
         self.max_token_steps = max_token_steps
+        self.stop_smoothing = stop_smoothing
         self.audio = audio or {}
         self.voices = voices or {}
         super().__init__(**kwargs)

@@ -24,9 +24,8 @@ class LossShape:
     Args:
         mel_loss: "l1" or "huber".
         huber_delta: in log-mel units; errors below it count quadratically (Huber 1964).
-        mel_smoothing: share by which mel targets shrink towards `mel_mean`, the regression form of label smoothing.
+        mel_smoothing: share of each mel target that comes from its two neighbours in time (`smoothed_in_time`).
         stop_smoothing: token-end targets become s / 2 and 1 - s / 2 (Szegedy et al. 2016, section 7).
-        mel_mean: log-mel that `mel_smoothing` shrinks to.
         frames_per_step: r.
     """
 
@@ -34,7 +33,6 @@ class LossShape:
     huber_delta: float = 0.6
     mel_smoothing: float = 0.0
     stop_smoothing: float = 0.0
-    mel_mean: float = -5.0
     frames_per_step: int = 2
 
 
@@ -47,7 +45,7 @@ def element_counts(mel_lengths: Tensor, n_mels: int, frames_per_step: int) -> di
 
 def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
     """L1 or Huber of both mel predictions, averaged over the two, summed over real mel elements."""
-    target = (1 - shape.mel_smoothing) * batch["mel"].float() + shape.mel_smoothing * shape.mel_mean
+    target = smoothed_in_time(batch["mel"].float(), batch["mel_lengths"], shape.mel_smoothing)
     mask = length_mask(batch["mel_lengths"], target.shape[1])[..., None]
     total = target.new_zeros(())
     for prediction in (output.mel_before_BTC, output.mel_after_BTC):
@@ -58,6 +56,21 @@ def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -
             each = (prediction - target).abs()
         total = total + (each * mask).sum()
     return total / 2
+
+
+def smoothed_in_time(mel_BTC: Tensor, lengths_B: Tensor, share: float) -> Tensor:
+    """Label smoothing of a regression target: `share` of each frame is the mean of the frames beside it.
+
+    Shrinking towards a constant, as for classes, would only bias the level of the speech: undone at synthesis it
+    is no smoothing at all. A first or last frame is its own missing neighbour.
+    """
+    if not share:
+        return mel_BTC
+    before = torch.cat((mel_BTC[:, :1], mel_BTC[:, :-1]), dim=1)
+    after = torch.cat((mel_BTC[:, 1:], mel_BTC[:, -1:]), dim=1)
+    is_last = torch.arange(mel_BTC.shape[1], device=mel_BTC.device) == lengths_B[:, None] - 1
+    after = torch.where(is_last[..., None], mel_BTC, after)
+    return (1 - share) * mel_BTC + share / 2 * (before + after)
 
 
 def stop_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:

@@ -76,9 +76,18 @@ def decode_steps(
         frames, logit = model.decoder(previous, context_BSD[rows, current][:, None], age[:, None], voice_BV, cache)
         done = token >= token_lengths
         yield frames, torch.where(done, longest, token)
-        staying = staying * torch.sigmoid(-logit[:, 0]).pow(speed)
+        staying = staying * (1 - end_probability(logit[:, 0], config.stop_smoothing)).pow(speed)
         leave = (staying < 0.5) | (age + 1 >= config.max_token_steps)
         token = token + (leave & ~done)
         age = torch.where(leave, 0, age + 1)
         staying = torch.where(leave, 1.0, staying)
         previous = frames[:, -1:]
+
+
+def end_probability(logits: Tensor, smoothing: float) -> Tensor:
+    """The probability that a token ends, with the label smoothing of training taken out.
+
+    Smoothed targets lie in [s / 2, 1 - s / 2]. Left as it is, the s / 2 of every step in which a pause goes on
+    would end it early.
+    """
+    return ((torch.sigmoid(logits) - smoothing / 2) / (1 - smoothing)).clamp(0.0, 1.0)

@@ -52,7 +52,7 @@ def build_model(config: RunConfig) -> GoyaForTextToSpeech:
     model = GoyaForTextToSpeech(
         GoyaConfig.of_size(
             config.model.size, vocab_size=len(Vocabulary()), n_mels=audio.n_mels, audio=asdict(audio),
-            prenet_dropout=config.model.prenet_dropout, **given,
+            prenet_dropout=config.model.prenet_dropout, stop_smoothing=config.loss.stop_smoothing, **given,
         )
     )
     if config.model.gradient_checkpointing:
