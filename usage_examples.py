@@ -9,6 +9,7 @@ by `python usage_examples.py --make-data my_data`.
 import argparse
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -47,8 +48,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "webdataset": f'{TRAIN} --train-data "my_data/webdataset/*.tar" --language en',
         "hub": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa",
         "samples": f"{TRAIN} --train-data my_data/samples/train.parquet --language en",
-        "columns": f"{TRAIN} --train-data my_data/columns/rows.csv --val-data my_data/csv/train.csv "
+        "columns": f"{TRAIN} --train-data my_data/columns/rows.csv "
                    "--text-column words --audio-column clip --speaker-column who --language en",
+        "val_data": f"{TRAIN} --train-data my_data/csv/train.csv --val-data my_data/parquet/train.parquet "
+                    "--language en",
     },
     "levels": {
         "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
@@ -56,7 +59,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",
-        "config": f"{TRAIN} --config my_run.yaml --max-minutes 30 --set loss.kl_weight=0.5",
+        "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
     },
     "hardware": {
         "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",
@@ -79,8 +82,8 @@ COMMANDS = {name: command for group in EXAMPLES.values() for name, command in gr
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md, by name.")
-    parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; what follows is added to it")
+    parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md.")
+    parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; more words are added to it")
     parser.add_argument("--make-data", metavar="FOLDER", help="write a small corpus of each format there")
     arguments, more = parser.parse_known_args(argv)
     if more and not arguments.run:
@@ -90,7 +93,9 @@ def main(argv: list[str] | None = None) -> int:
     elif arguments.run:
         command = " ".join([COMMANDS[arguments.run], *more])
         print(f"$ {command}", flush=True)
-        return subprocess.run(command, shell=True, cwd=ROOT).returncode
+        # So that python, pip and accelerate are those of this interpreter's environment, activated or not.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return subprocess.run(command, shell=True, cwd=ROOT, env=os.environ | {"PATH": path}).returncode
     else:
         for group, examples in EXAMPLES.items():
             print(f"{group}:")

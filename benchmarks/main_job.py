@@ -146,8 +146,8 @@ def train(command: list[str]) -> Path:
     if code:
         raise UserError(f"The training command ended with exit code {code}; its own words are above.")
     if first_step_s is None:
-        raise UserError(f"The command trained no step: {folder} holds a finished run. Start over with -- "
-                        "--reset-training, or judge it with --run-folder.")
+        raise UserError(f"The command did not begin at step 1: {folder} holds an older run. Start over with "
+                        "-- --reset-training, or judge that one with --run-folder.")
     launch = {"command": " ".join(command), "commit": commit(), "date": now(), "seconds_total": total_s,
               "seconds_to_first_step": first_step_s, "peak_rss_gb": peak_rss_gb(), "machine": machine()}
     (folder / LAUNCH).write_text(json.dumps(launch, indent=1) + "\n", encoding="utf-8")

@@ -71,12 +71,12 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if PurePath(where).name != "demo_corpus":
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
-    if config.train.debug or any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+    if config.train.debug:
         return layer
-    minutes = DEMO_MINUTES[hardware.kind]
-    layer["train.max_minutes"] = (minutes, f"embedded demo corpus, on {hardware.name}")
+    if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+        layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
     if not is_by_hand(provenance, "optim.lr"):
-        too_low = f"the level's rate at this width is too low to be heard in {minutes:g} minutes"
+        too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
         layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
     return layer
 

@@ -128,7 +128,7 @@ def test_no_flag_at_all_trains_the_demo_corpus_and_says_why():
         True,
     )
     assert provenance["data.train_data"] == "embedded demo corpus: no --train-data"
-    too_low = "the level's rate at this width is too low to be heard in 15 minutes"
+    too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
     assert provenance["train.fast_convergence"] == f"embedded demo corpus: {too_low}"
     assert config.optim.lr == 9.6e-4
     shown = table(config, provenance)
@@ -138,10 +138,10 @@ def test_no_flag_at_all_trains_the_demo_corpus_and_says_why():
 
 
 @pytest.mark.parametrize("length", [("--epochs", "3"), ("--max-steps", "50"), ("--max-minutes", "60")])
-def test_a_length_by_hand_replaces_the_demo_budget(length):
+def test_a_length_by_hand_replaces_the_demo_budget_and_keeps_the_recipe(length):
     config, _, _ = parse(list(length), CPU)
     assert config.train.max_minutes == (60.0 if length[0] == "--max-minutes" else None)
-    assert config.train.fast_convergence is False
+    assert config.train.fast_convergence is True
     assert config.model.size == "tiny"
 
 

@@ -1,0 +1,168 @@
+"""README.md and usage_examples.py say the same commands, and each of them is one that the programs take."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import synthesize
+import usage_examples
+from data_pipeline.columns import ColumnNames
+from data_pipeline.plan import held_out
+from data_pipeline.sources import open_source
+from data_pipeline.text import Vocabulary
+from modeling.configuration import SIZES, GoyaConfig
+from modeling.model import GoyaForTextToSpeech
+from training.arguments import parse
+from training.config import RunConfig, coerce
+from training.hardware import Hardware
+from training.levels import LEVELS
+from usage_examples import COMMANDS, EXAMPLE_ROWS, WRITERS, make_data
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CPU = Hardware("cpu", "CPU with 2 cores", 24, 2, True)
+COLUMNS = {"columns": ColumnNames(text="words", audio="clip", speaker="who")}
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def arguments_of(script: str) -> list:
+    """What each command gives to `script`, without the shell's own signs."""
+    found = []
+    for name, command in COMMANDS.items():
+        words = shlex.split(command)
+        if script in words:
+            given = words[words.index(script) + 1 :]
+            signs = (given.index(sign) for sign in (">", "&&", "|") if sign in given)
+            found.append(pytest.param(given[: min(signs, default=len(given))], id=name))
+    return found
+
+
+def test_the_readme_has_every_command_and_no_other():
+    assert sorted(readme_commands()) == sorted(COMMANDS.values())
+
+
+@pytest.mark.parametrize("given", arguments_of("train_main.py"))
+def test_training_commands_are_taken(given, tmp_path, monkeypatch):
+    (tmp_path / "my_run.yaml").write_text("optim:\n  lr: 1e-4\n")
+    monkeypatch.chdir(tmp_path)
+    if "--print-config" in given:
+        with pytest.raises(SystemExit) as end:
+            parse(given, CPU)
+        assert end.value.code == 0
+    else:
+        assert isinstance(parse(given, CPU)[0], RunConfig)
+
+
+@pytest.mark.parametrize("given", arguments_of("synthesize.py"))
+def test_synthesis_commands_are_taken(given):
+    arguments = synthesize.build_parser().parse_args(given)
+    assert arguments.model == usage_examples.DEMO_RUN == parse([], CPU)[0].checkpoint.dir
+
+
+@pytest.mark.parametrize("given", arguments_of("benchmarks/main_job.py"))
+def test_benchmark_commands_are_taken(given):
+    main_job().build_parser().parse_args(given)
+
+
+def test_files_in_commands_exist():
+    words = {word for command in COMMANDS.values() for word in shlex.split(command)}
+    files = {word for word in words if word.endswith((".py", ".yaml")) and word != "my_run.yaml"}
+    assert len(files) > 5
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+@pytest.fixture(scope="module")
+def my_data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("my_data")
+    make_data(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_example_corpora_can_be_trained_on(kind, my_data):
+    command = shlex.split(COMMANDS[kind])
+    where = command[command.index("--train-data") + 1].replace("my_data", str(my_data))
+    source = open_source(where, columns=COLUMNS.get(kind))
+    utterances = [source.to_utterance(row) for row in source.rows()]
+    validation = open_source(where, columns=COLUMNS.get(kind), split="validation")
+    if validation is None:
+        assert len(utterances) == EXAMPLE_ROWS
+        assert any(held_out(one.id, RunConfig().data.val_fraction) for one in utterances)
+    else:
+        assert len(utterances) + len(list(validation.rows())) == EXAMPLE_ROWS
+
+
+def test_a_clip_to_clone_is_made(my_data):
+    assert (my_data / "clip.opus").stat().st_size > 10_000
+
+
+def test_run_adds_what_follows(monkeypatch, capsys):
+    ran = []
+
+    class Done:
+        returncode = 3
+
+    monkeypatch.setattr(usage_examples.subprocess, "run", lambda command, **_: ran.append(command) or Done)
+    assert usage_examples.main(["--run", "ljspeech", "--debug"]) == 3
+    assert ran == [COMMANDS["ljspeech"] + " --debug"]
+    assert usage_examples.main([]) == 0
+    assert all(command in capsys.readouterr().out for command in [COMMANDS["ddp"]])
+
+
+def level_rows() -> list[tuple[str, list[str]]]:
+    """(key, cells) of the README's table of levels."""
+    rows = re.findall(r"^\|[^|`]*`([a-z_.]+)`[^|]*\|(.+)\|$", README, re.MULTILINE)
+    return [(key, [cell.strip() for cell in cells.split("|")]) for key, cells in rows if "." in key]
+
+
+def test_the_table_of_levels_is_true():
+    values = [level.values() for level in LEVELS.values()]
+    rows = level_rows()
+    # One rate for matrices and vectors is published; the table has it once.
+    assert {key for key, _ in rows} == {key for level in values for key in level} - {"optim.lr_vector"}
+    for key, cells in rows:
+        told = [None if cell == "-" else coerce(key, cell, "README.md") for cell in cells]
+        assert told == [level.get(key) for level in values], key
+
+
+def test_the_sizes_are_true():
+    told = re.findall(r"(debug|tiny|small|normal|big)\s+([\d.]+)(?: M parameters|\s+M)?,(?: width)?\s+(\d+)", README)
+    assert [name for name, *_ in told] == list(SIZES)
+    for name, millions, width in told:
+        with torch.device("meta"):
+            config = GoyaConfig.of_size(name, vocab_size=len(Vocabulary()))
+            parameters = sum(one.numel() for one in GoyaForTextToSpeech(config).parameters())
+        assert config.hidden_size == int(width)
+        assert abs(parameters / 1e6 - float(millions)) < 0.02 * float(millions) + 0.05, (name, parameters)
+
+
+def main_job():
+    spec = importlib.util.spec_from_file_location("main_job", ROOT / "benchmarks" / "main_job.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path):
+    module = main_job()
+    results = {
+        "machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "command": "train",
+        "seeds": {"training": 1, "synthesis": [0, 1]}, "heard": [],
+        "figures": {"steps": 7, "cer_model": 0.125, "cer_sentences": 40},
+    }  # fmt: skip
+    page = tmp_path / "README.md"
+    page.write_text(README, encoding="utf-8")
+    for _ in range(2):
+        module.put_into_readme(results, page)
+    block = module.readme_block(results)
+    assert "| 12.5% |" in block and "2 synthesis seeds" in block and "HiFi-GAN" not in block
+    begin, end = module.BEGIN, module.END
+    assert page.read_text(encoding="utf-8") == README.split(begin)[0] + block + README.split(end)[1]
