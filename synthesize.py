@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--picture", help="also write mel and alignment as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is about twice as fast (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: %(default)s)")
     return parser
 
 
@@ -41,6 +41,8 @@ def run(arguments) -> int:
         raise UserError("Both --reference and --voice were given; expected one of them.")
     if not 0.25 <= arguments.speed <= 4:
         raise UserError(f"--speed is {arguments.speed:g}; expected 0.25 to 4.")
+    if not Path(arguments.out).absolute().parent.is_dir():
+        raise UserError(f"--out is {arguments.out}, whose folder does not exist; make it first, or give another place.")
     text = read_text(arguments)
 
     import soundfile
@@ -50,19 +52,16 @@ def run(arguments) -> int:
     logging.disable_progress_bar()
     from evaluation.pictures import mel_and_alignment_png
     from evaluation.speaking import speak, voice_for
-    from modeling.model import GoyaForTextToSpeech
-    from modeling.processor import GoyaProcessor
     from modeling.synthesis import encode_voice
     from modeling.vocoder import load_vocoder
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
     where = model_folder(arguments.model)
-    model = GoyaForTextToSpeech.from_pretrained(where).to(arguments.device).eval()
-    processor = GoyaProcessor.from_pretrained(where)
+    model, processor = load(where, arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
     if arguments.reference:
-        voice = encode_voice(model, processor(reference=arguments.reference)["reference_mel"][0])
+        voice = encode_voice(model, processor.feature_extractor(arguments.reference)["reference_mel"][0])
     else:
         voice = voice_for(model, arguments.voice, arguments.language)
 
@@ -96,6 +95,18 @@ def read_text(arguments) -> str:
     if not any(character.isalnum() for character in text):
         raise UserError(f"The text {text!r} holds nothing to speak; expected words (--text, --text-file, or stdin).")
     return " ".join(text.split())
+
+
+def load(where: str, device: str):
+    """Model and processor of a folder or Hub id. Raises UserError where they cannot be had."""
+    from modeling.model import GoyaForTextToSpeech
+    from modeling.processor import GoyaProcessor
+
+    try:
+        return GoyaForTextToSpeech.from_pretrained(where).to(device).eval(), GoyaProcessor.from_pretrained(where)
+    except OSError as error:  # not on the Hub, no network, or files missing
+        raise UserError(f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
+                        "this computer, or a Hub id that can be reached.") from error
 
 
 def model_folder(where: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
-from data_pipeline.features import FeatureMaker, Features
+from data_pipeline.features import FRAME_MULTIPLE, TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
 from data_pipeline.plan import PlannedBatch
 from data_pipeline.utterance import Utterance
 
@@ -46,9 +46,9 @@ class Batch:
         return 1.0 - float(lengths.sum()) / (len(lengths) * self.tensors["mel"].shape[1])
 
 
-def pad(rows: list[np.ndarray], value: float) -> Tensor:
-    """Arrays [L, ...] of different lengths to one tensor [B, longest L, ...]."""
-    shape = (len(rows), max(len(row) for row in rows), *rows[0].shape[1:])
+def pad(rows: list[np.ndarray], value: float, multiple: int = 1) -> Tensor:
+    """Arrays [L, ...] of different lengths to one tensor [B, longest L rounded up, ...]."""
+    shape = (len(rows), rounded_up(max(len(row) for row in rows), multiple), *rows[0].shape[1:])
     padded = np.full(shape, value, dtype=rows[0].dtype)
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = row
@@ -88,9 +88,9 @@ class Collator:
         references = self._references(rows, np.random.default_rng(seed))
         mels, tokens = [row.mel_TC for row in rows], [row.tokens_S for row in rows]
         return {
-            "input_ids": pad(tokens, 0), "token_lengths": lengths(tokens),
-            "mel": pad(mels, floor), "mel_lengths": lengths(mels),
-            "reference_mel": pad(references, floor), "reference_lengths": lengths(references),
+            "input_ids": pad(tokens, 0, TOKEN_MULTIPLE), "token_lengths": lengths(tokens),
+            "mel": pad(mels, floor, FRAME_MULTIPLE), "mel_lengths": lengths(mels),
+            "reference_mel": pad(references, floor, FRAME_MULTIPLE), "reference_lengths": lengths(references),
         }
 
     def _references(self, rows: list[Features], draw: np.random.Generator) -> list[np.ndarray]:

@@ -10,16 +10,26 @@ from data_pipeline.errors import UserError
 from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance
 
+# Padded lengths are rounded up to these: few different shapes cost a CPU a seventh less, though they are longer
+# (benchmarks/LOG.md), and a GPU's matrix units want multiples too.
+FRAME_MULTIPLE = 16
+TOKEN_MULTIPLE = 8
+
+
+def rounded_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker and language as the source gave them."""
+    """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker, language and text as the source gave them."""
 
     id: str
     tokens_S: np.ndarray
     mel_TC: np.ndarray
     speaker: str | None
     language: str | None
+    text: str = ""
 
     @property
     def voice(self) -> str:
@@ -62,4 +72,4 @@ class FeatureMaker:
                 f"The text of row {utterance.id} is too long for its audio: {len(tokens)} tokens in "
                 f"{len(wave) / self.audio.sample_rate_hz:.2f} s of speech, which has {steps} decoder steps; each token "
                 "needs one. The transcript probably belongs to another recording; correct it or remove the row.")
-        return Features(utterance.id, tokens, mel, utterance.speaker, language)
+        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text)

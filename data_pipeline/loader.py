@@ -1,6 +1,8 @@
 """The plan's batches, decoded by several processes, with what was decoded kept as far as memory allows."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,21 +14,26 @@ from data_pipeline.plan import Cursor, Plan, PlannedBatch
 
 
 class FeatureCache:
-    """Decoded utterances by id, up to a fixed number of bytes: a small corpus is decoded once, a large one streams on."""
+    """Decoded utterances, up to a fixed number of bytes: a small corpus is decoded once, a large one streams on.
+
+    Kept by id, text and speaker, as not every corpus has an id to each row.
+    """
 
     def __init__(self, megabytes: float):
         self.room = int(megabytes * 2**20)
-        self.features: dict[str, Features] = {}
+        self.features: dict[tuple, Features] = {}
 
     def add(self, features: list[Features]) -> None:
         for one in features:
-            if one.nbytes <= self.room and one.id not in self.features:
-                self.features[one.id] = one
+            key = (one.id, one.text, one.speaker)
+            if one.nbytes <= self.room and key not in self.features:
+                self.features[key] = one
                 self.room -= one.nbytes
 
     def fill_in(self, planned: PlannedBatch) -> PlannedBatch:
         """The batch with features in place of the recordings that are here already."""
-        return replace(planned, entries=tuple(self.features.get(entry.id, entry) for entry in planned.entries))
+        found = (self.features.get((entry.id, entry.text, entry.speaker), entry) for entry in planned.entries)
+        return replace(planned, entries=tuple(found))
 
 
 class Loader:
@@ -55,7 +62,7 @@ class Loader:
             num_workers=self.num_workers,
             prefetch_factor=4 if self.num_workers else None,
             pin_memory=self.pin,
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=_serve_the_parent_only,
         )
         for batch in batches:
             self.cache.add(batch.features)
@@ -71,6 +78,20 @@ def _as_it_is(batch: Batch) -> Batch:
     return batch
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
-    """Ctrl-C reaches the whole process group; the trainer saves and ends its loaders itself."""
+def _serve_the_parent_only(_: int) -> None:
+    """Signals to the whole process group are the trainer's, which saves and ends its loaders itself.
+
+    Without the trainer a loading process ends too: torch's own check does not help one that waits for a reader.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigtimedwait"):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        found = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+        if found is not None and found.si_pid == parent:
+            break
+    os._exit(0)

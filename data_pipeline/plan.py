@@ -16,7 +16,7 @@ import numpy as np
 
 from data_pipeline.audio import AudioConfig, duration_s
 from data_pipeline.errors import UserError
-from data_pipeline.features import Features
+from data_pipeline.features import FRAME_MULTIPLE, Features, rounded_up
 from data_pipeline.utterance import Samples, Utterance
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
@@ -203,7 +203,7 @@ class Plan:
             # Without an id the message tells which row it is, the same in every epoch.
             self.tally.broken[str(row.get("id", error))] = str(error)
             return None
-        frames = int(seconds * self.audio.frames_per_s) + 1
+        frames = rounded_up(int(seconds * self.audio.frames_per_s) + 1, FRAME_MULTIPLE)
         reason = self._left_out(utterance, seconds, frames)
         if reason:
             self.tally.left_out[reason] += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from data_pipeline.utterance import Utterance
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.synthesis import Speech, synthesise
+
+LOOKED_AT = 1000  # held-out utterances, to choose from
 
 
 @dataclass
@@ -24,11 +27,15 @@ class Spoken:
 
 
 def choose_sentences(utterances: Iterable[Utterance], number: int, language: str | None = None) -> list[Utterance]:
-    """`number` utterances of three words or more, taking turns between languages; all in `language` where given."""
+    """`number` utterances of three words or more, taking turns between languages; all in `language` where given.
+
+    No more than `LOOKED_AT` utterances are read: a corpus can be endless, and its rows large.
+    """
     by_language: dict[str | None, list[Utterance]] = {}
-    for utterance in utterances:
-        if len(utterance.text.split()) >= 3 and language in (None, utterance.language):
-            by_language.setdefault(utterance.language, []).append(utterance)
+    for utterance in islice(utterances, LOOKED_AT):
+        fits = len(utterance.text.split()) >= 3 and language in (None, utterance.language)
+        if fits and len(by_language.setdefault(utterance.language, [])) < number:
+            by_language[utterance.language].append(utterance)
     turns = max(map(len, by_language.values()), default=0)
     in_turn = [group[i] for i in range(turns) for group in by_language.values() if i < len(group)]
     return in_turn[:number]

@@ -86,10 +86,11 @@ def launch(script: str | Path, *arguments: str, processes: int = 1, **more) -> s
     start = [sys.executable]
     if processes > 1:
         environment["ACCELERATE_USE_CPU"] = "true"
-        start += ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", str(processes),
-                  "--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        start += ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
+        start += f"--num_processes {processes} --num_machines 1 --main_process_port 0".split()
+        start += "--mixed_precision no --dynamo_backend no".split()
     command = [*start, str(script), *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=folder(), capture_output=True, text=True, timeout=300, **more)
+    return subprocess.run(command, env=environment, cwd=folder(), capture_output=True, text=True, timeout=60, **more)
 
 
 def scalars(run: Path) -> dict[str, dict[int, float]]:
@@ -137,3 +138,13 @@ def _flat(value, name: str = ""):
 
 def _same(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@cache
+def trained_run() -> tuple[Path, subprocess.CompletedProcess]:
+    """A whole run of python train_main.py: 6 steps, an evaluation and a checkpoint every 3, a sample at the end."""
+    run = folder() / "trained"
+    every = "train.eval_every=3 checkpoint.every_steps=3 log.samples=1".split()
+    sets = [word for assignment in every for word in ("--set", assignment)]
+    data = ["--train-data", corpus(), "--checkpoint-dir", run]
+    return run, launch(ROOT / "train_main.py", *data, *SMALL, *sets, "--max-steps", "6")

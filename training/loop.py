@@ -24,7 +24,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Cursor
-from modeling.losses import LossShape
+from modeling.losses import SUMS, LossShape
 from training.checkpoint import CheckpointFolder
 from training.config import OptimConfig, Provenance, RunConfig, apply_layer
 from training.control import CallbackArguments, Control
@@ -81,7 +81,8 @@ class Trainer:
         self.elapsed_before = 0.0  # seconds of the run before this process
         self.first_step_done: tuple[int, float] | None = None  # (step, run seconds), to measure the pace from
         self.evaluations_due = 0
-        self.padding: list[float] = []
+        self.saved_at = -1  # step of the newest checkpoint of this process
+        self.padding = [0.0, 0]  # padded shares of all micro-batches, summed, and their number
         self.fitted = config.optim
 
     # What callbacks are built with
@@ -93,8 +94,7 @@ class Trainer:
     def base_weights(self, state: TrainerState) -> dict[str, float]:
         """The level's loss weights at this step; the alignment's can start higher and fall in a straight line."""
         loss = self.config.loss
-        weights = {"mel": loss.mel_weight, "stop": loss.stop_weight, "kl": loss.kl_weight,
-                   "alignment": loss.alignment_weight}
+        weights = {name: getattr(loss, f"{name}_weight") for name in SUMS}
         if loss.alignment_weight_start is not None:
             share = min(1.0, state.global_step / max(1.0, loss.alignment_decay_share * state.max_steps))
             weights["alignment"] += (1 - share) * (loss.alignment_weight_start - loss.alignment_weight)
@@ -123,11 +123,14 @@ class Trainer:
 
     @property
     def _done(self) -> bool:
-        return bool(self.control.should_training_stop or self.interruption.signal)
+        at_the_end = self.state.global_step >= self.state.max_steps  # on resuming a finished run, too
+        return bool(at_the_end or self.control.should_training_stop or self.interruption.signal)
 
     def _epoch(self) -> None:
+        self.control.should_epoch_stop = False
         self._ask("on_epoch_begin")
-        begun_at, whole = self.state.global_step, self.cursor == self.inputs.train.plan.start(self.cursor.epoch)
+        epoch, begun_at = self.cursor.epoch, self.state.global_step
+        whole = self.cursor == self.inputs.train.plan.start(epoch)
         step: list[Batch] = []
         for batch in self.inputs.train.epoch(self.cursor):
             step.append(batch)
@@ -135,14 +138,19 @@ class Trainer:
                 continue
             self._step(step)
             step = []
-            if self._done or self.control.should_epoch_stop:
+            if self._done:
                 return
+            if self.control.should_epoch_stop:
+                self.cursor, whole = self.inputs.train.plan.start(epoch + 1), False
+                break
         if self.state.global_step == begun_at and whole:
             raise UserError(self._nothing_left())
         if whole:
             self.steps_per_epoch = self.state.global_step - begun_at
         self._check_broken(at_end=True)
         self._ask("on_epoch_end")
+        if self.config.train.eval_every is None:
+            self.control.should_evaluate = True
         self._estimate_length()
         self._do_what_was_asked()
 
@@ -174,17 +182,19 @@ class Trainer:
         self.state.global_step += 1
         self.cursor = batches[-1].planned.after
         self.state.epoch = self.cursor.epoch
-        self.padding.extend(batch.padded_share for batch in batches)
+        self.padding = [self.padding[0] + sum(batch.padded_share for batch in batches), self.padding[1] + len(batches)]
         if self.first_step_done is None:
             self.first_step_done = (self.state.global_step, self.elapsed_s)
             self.seconds_to_first_step = time.monotonic() - self.started
-        if self.state.global_step <= FIRST_STEPS or self.state.global_step % self.config.log.every_steps == 0:
+        step, ends_epoch = self.state.global_step, batches[-1].planned.ends_epoch
+        if ends_epoch or step <= FIRST_STEPS or step % self.config.log.every_steps == 0:
             self._estimate_length()
 
     def _do_what_was_asked(self) -> None:
         if self.control.should_evaluate:
             self._evaluate()
-        if self.control.should_save:
+        # What led to a skipped update is not what a roll-back should find.
+        if self.control.should_save and (self._done or not self.control.should_skip_update):
             self._save()
 
     # The run's length
@@ -252,7 +262,7 @@ class Trainer:
         path = self.checkpoints.save(self.state.global_step, self._to_json())
         self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
         self._ask("on_save", checkpoint=path)
-        self.control.should_save = False
+        self.control.should_save, self.saved_at = False, self.state.global_step
 
     def _to_json(self) -> dict:
         exportable = [callback for callback in self.callbacks.callbacks if isinstance(callback, ExportableState)]
@@ -261,6 +271,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "steps_per_epoch": self.steps_per_epoch,
             "evaluations_due": self.evaluations_due,
+            "padding": self.padding,
             "trainer": asdict(self.state),
             "callbacks": {type(callback).__name__: callback.state()["attributes"] for callback in exportable},
             "voices": self.raw_model.config.voices,
@@ -272,6 +283,7 @@ class Trainer:
         self.cursor = Cursor(**saved["cursor"])
         self.elapsed_before = saved["elapsed_s"]
         self.steps_per_epoch, self.evaluations_due = saved["steps_per_epoch"], saved["evaluations_due"]
+        self.padding = saved["padding"]
         here = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
         for field in fields(self.state):
             if field.name in saved["trainer"] and field.name not in here:
@@ -297,7 +309,7 @@ class Trainer:
     # Ends and errors
 
     def _heed_interruption(self) -> None:
-        if self.interruption.check():
+        if self.interruption.check() and self.saved_at != self.state.global_step:
             self._save()
 
     def _check_broken(self, at_end: bool = False) -> None:
@@ -311,11 +323,12 @@ class Trainer:
     def _nothing_left(self, which: str = "train") -> str:
         tally = getattr(self.inputs, which).plan.tally
         reasons = [f"{count} {reason}" for reason, count in tally.left_out.items()]
-        reasons += [f"{len(tally.broken)} broken, such as: {next(iter(tally.broken.values()))}"] if tally.broken else []
+        if tally.broken:
+            reasons.append(f"{len(tally.broken)} broken, such as: {next(iter(tally.broken.values())).rstrip('.')}")
         return f"No utterance is left to use, of {tally.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
 
     def _padded_share(self) -> float:
-        return sum(self.padding) / max(1, len(self.padding))
+        return self.padding[0] / max(1, self.padding[1])
 
     def _result(self) -> Result:
         train, step = self.config.train, self.state.global_step

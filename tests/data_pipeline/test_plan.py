@@ -10,6 +10,7 @@ import pytest
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.features import FRAME_MULTIPLE, rounded_up
 from data_pipeline.plan import Cursor, Limits, Plan, held_out
 from data_pipeline.utterance import Samples, Utterance
 
@@ -91,6 +92,8 @@ def test_each_epoch_and_each_seed_has_its_own_order():
     second, other_seed = ids(one.epoch(one.start(1))), ids(plan(seed=1).epoch(one.start(0)))
     assert first != second and first != other_seed
     assert sorted(first) == sorted(second) == sorted(other_seed)
+    batches = [{frozenset(ids([batch])) for batch in one.epoch(one.start(epoch))} for epoch in (0, 1)]
+    assert len(batches[0] & batches[1]) < len(batches[0]) / 4  # not only the order of the same batches
 
 
 def test_unshuffled_is_the_source_in_pools():
@@ -121,18 +124,24 @@ def test_resumed_on_another_number_of_ranks_nothing_is_lost_or_repeated(before, 
 
 
 def test_what_is_drawn_for_a_batch_does_not_depend_on_the_number_of_ranks():
-    def seeds(world: int) -> dict[tuple, tuple]:  # with the same groups of similar length
-        return {tuple(ids([batch])): batch.seed for rank in all_ranks(world, Cursor(group=6)) for batch in rank if batch.entries}
+    def seeds(world: int) -> dict[tuple, tuple]:
+        ranks = all_ranks(world, Cursor(group=6))  # the same groups of similar length for all
+        return {tuple(ids([batch])): batch.seed for rank in ranks for batch in rank if batch.entries}
 
     one = seeds(1)
     assert len(set(one.values())) == len(one)
     assert seeds(2) == seeds(3) == one
 
 
+def frames_of(batch) -> list[int]:
+    """Of each utterance, as it will be padded at most."""
+    seconds = [len(entry.audio.values) / 4000 for entry in batch.entries]
+    return [rounded_up(int(one * AudioConfig().frames_per_s) + 1, FRAME_MULTIPLE) for one in seconds]
+
+
 def test_batches_keep_to_size_and_frames():
-    audio = AudioConfig()
     for batch in plan(limits=Limits(4, 500, max_duration_s=5)).epoch(plan().start(0)):
-        frames = [int(len(entry.audio.values) / 4000 * audio.frames_per_s) + 1 for entry in batch.entries]
+        frames = frames_of(batch)
         assert len(frames) <= 4 and len(frames) * max(frames) <= 500
         assert frames == sorted(frames, reverse=True)
 
@@ -153,7 +162,8 @@ def test_what_is_left_out_is_counted_by_reason():
 
 
 def test_broken_rows_are_listed_once_with_their_message_and_never_replaced():
-    rows = [{"id": f"u{n}"} for n in range(9)] + [{"id": "bad", "broken": "bad is broken"}, {"broken": "line 7 is broken"}]
+    rows = [{"id": f"u{n}"} for n in range(9)]
+    rows += [{"id": "bad", "broken": "bad is broken"}, {"broken": "line 7 is broken"}]
     one = plan(MadeUp(rows=rows))
     for epoch in range(3):
         assert sorted(ids(one.epoch(one.start(epoch)))) == [f"u{n}" for n in range(9)]
@@ -180,9 +190,9 @@ def test_the_parts_of_a_split_are_the_whole():
 
 def test_the_length_curriculum_goes_from_short_to_long():
     one = plan(limits=Limits(4, 10_000, pool_batches=50), by_length=(0,))
-    first = [max(len(entry.audio.values) for entry in batch.entries) for batch in one.epoch(one.start(0))]
+    first = [max(frames_of(batch)) for batch in one.epoch(one.start(0))]
     assert first == sorted(first)
-    second = [max(len(entry.audio.values) for entry in batch.entries) for batch in one.epoch(one.start(1))]
+    second = [max(frames_of(batch)) for batch in one.epoch(one.start(1))]
     assert second != sorted(second)
 
 

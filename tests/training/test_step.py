@@ -8,7 +8,7 @@ from tests import small_runs
 from tests.distributed.splits import KINDS, SHAPES, WEIGHTS, batch_of, flat, gradients, new_model, reference
 from training.step import LossWeights, clip_gradients, draw_as_planned, forward_backward
 
-# The largest relative error found was 4e-7; a mean of means is off by more than 1e-2.
+# The largest relative error found was 5.4e-7; a mean of means is off by more than 1e-2.
 TOLERANCE = 1e-6
 
 
@@ -21,14 +21,13 @@ def accelerator() -> Accelerator:
 @pytest.mark.parametrize("count", [16, 15])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cuts", [[], [8], [4, 8, 12], [5, 6, 11], [8, 8]], ids=str)
-def test_any_split_gives_the_gradients_of_one_batch_in_float64(accelerator, count, kind, cuts, record_property):
+def test_any_split_gives_the_gradients_of_one_batch_in_float64(accelerator, count, kind, cuts):
     rows = small_runs.features()[:count]
     edges = [0, *cuts, count]
     batches = [batch_of(rows[low:high]) for low, high in zip(edges[:-1], edges[1:], strict=True)]
     found, losses = gradients(accelerator, batches, SHAPES[kind])
     expected, expected_losses = reference(count, kind)
     error = float((found - expected).norm() / expected.norm())
-    record_property("max_relative_gradient_error", error)
     assert error < TOLERANCE
     assert losses == pytest.approx(expected_losses, rel=1e-6)
 
@@ -82,7 +81,8 @@ def test_noise_belongs_to_the_place_in_the_data():
         return torch.rand(4).tolist()
 
     assert noise((1234, 0, 20, 3)) == noise((1234, 0, 20, 3))
-    assert len({tuple(noise(seed)) for seed in ((1, 0, 0, 1), (1, 0, 0, 2), (1, 0, 1, 1), (1, 1, 0, 1), (2, 0, 0, 1))}) == 5
+    places = ((1, 0, 0, 1), (1, 0, 0, 2), (1, 0, 1, 1), (1, 1, 0, 1), (2, 0, 0, 1))
+    assert len({tuple(noise(seed)) for seed in places}) == 5
 
 
 def test_dropout_and_voices_use_it(accelerator):

@@ -1,0 +1,112 @@
+"""Every callback of this package: chosen by some configuration, and at home in transformers' CallbackHandler."""
+
+import importlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import TrainerCallback, TrainerState
+from transformers.trainer_callback import CallbackHandler, ExportableState
+
+import callbacks
+from callbacks.default import SCHEDULES, default_callbacks
+from data_pipeline.audio import AudioConfig
+from data_pipeline.utterance import Utterance
+from modeling.configuration import GoyaConfig
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
+from modeling.vocoder import load_vocoder
+from training.config import RunConfig, choices, with_values
+from training.control import CallbackArguments, Control
+from training.levels import apply_level
+from training.step import LossWeights
+
+FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
+NOT_CALLBACKS = {"__init__", "default", "rate_schedule"}  # the last is what the schedules share
+WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
+
+
+def class_in(name: str) -> type[TrainerCallback]:
+    """The file's one callback, named after it."""
+    module = importlib.import_module(f"callbacks.{name}")
+    return getattr(module, "".join(word.capitalize() for word in name.split("_")))
+
+
+def chosen_for(config: RunConfig) -> list[TrainerCallback]:
+    accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None)
+    plan = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
+    trainer = SimpleNamespace(
+        config=config, weights=LossWeights(dict(WEIGHTS)), base_weights=lambda state: dict(WEIGHTS),
+        fitted_optim=lambda: config.optim, inputs=SimpleNamespace(validation=SimpleNamespace(plan=plan)))
+    return default_callbacks(trainer, accelerator, load_vocoder("griffin_lim", AudioConfig()))
+
+
+def all_chosen(folder: str) -> dict[str, TrainerCallback]:
+    found = {}
+    for schedule in SCHEDULES:
+        for level in ("basic", "enhanced"):
+            config = apply_level(RunConfig(), level, 64)
+            config = with_values(config, {"optim.schedule": schedule, "checkpoint.dir": folder})
+            found |= {type(one).__name__: one for one in chosen_for(config)}
+    return found
+
+
+def test_every_schedule_of_the_configuration_has_its_callback():
+    assert set(SCHEDULES) == set(choices("optim.schedule"))
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - NOT_CALLBACKS))
+def test_a_callback_is_used_and_goes_through_a_run(name, tmp_path, capsys):
+    callback = all_chosen(str(tmp_path)).get(class_in(name).__name__)
+    assert callback is not None, "no configuration chooses it"
+    events = [event for event in vars(TrainerCallback) if event.startswith("on_")]
+    assert any(getattr(type(callback), event) is not getattr(TrainerCallback, event) for event in events)
+    control = go_through_a_run(callback, tmp_path)
+    assert not control.should_training_stop and not control.should_skip_update
+    if isinstance(callback, ExportableState):
+        json.dumps(callback.state()["attributes"])
+        assert all(hasattr(callback, attribute) for attribute in callback.state()["attributes"])
+
+
+def go_through_a_run(callback: TrainerCallback, folder: Path) -> Control:
+    """Two steps with every event, as the loop calls them."""
+    torch.manual_seed(0)
+    model = GoyaForTextToSpeech(GoyaConfig.of_size("debug", max_token_steps=2, voices={"en": [0.0] * 64}))
+    optimizer = torch.optim.AdamW([{"params": model.parameters(), "peak_lr": 1e-3}])
+    handler = CallbackHandler([callback], model, GoyaProcessor(), optimizer, None)
+    arguments = CallbackArguments(with_values(RunConfig(), {"checkpoint.dir": str(folder), "log.every_steps": 1}))
+    state, control = TrainerState(max_steps=2, is_world_process_zero=True, logging_steps=1), Control()
+    losses = dict.fromkeys(WEIGHTS, 1.0)
+
+    def ask(event: str, **facts):
+        nonlocal control
+        control = handler.call_event(event, arguments, state, control, **facts)
+
+    ask("on_train_begin")
+    ask("on_epoch_begin")
+    for step in (1, 2):
+        ask("on_step_begin")
+        ask("on_pre_optimizer_step", losses=losses, loss=1.0, grad_norm=1.0, ids=["a"])
+        state.global_step = step
+        ask("on_step_end", losses=losses, frames=10)
+        handler.on_log(arguments, state, control, {"loss": 1.0, "loss/mel": 1.0})
+        handler.on_evaluate(arguments, state, control, {"eval_mel": 1.0})
+        state.best_metric = 1.0
+    ask("on_save")
+    ask("on_epoch_end")
+    ask("on_train_end")
+    return control
+
+
+def test_the_level_decides(tmp_path):
+    def kinds(level: str, **values) -> list[str]:
+        config = with_values(apply_level(RunConfig(), level, 64), {"checkpoint.dir": str(tmp_path), **values})
+        return [type(one).__name__ for one in chosen_for(config)]
+
+    basic, enhanced = kinds("basic"), kinds("enhanced")
+    assert "Noam" in basic and "WeightSchedule" in basic and "EarlyStopping" not in basic
+    assert "CosineRestarts" in enhanced and "AdaptiveWeights" in enhanced and "EarlyStopping" in enhanced
+    assert basic[0] == "DefaultFlowCallback" and basic[-2:] == ["Progress", "Tracking"]
+    assert "AudioSamples" in basic and "AudioSamples" not in kinds("basic", **{"log.samples": 0})

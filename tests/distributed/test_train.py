@@ -1,0 +1,45 @@
+"""A whole run on two ranks over gloo: the same curve as on one with twice the accumulation, and resumable on either."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data_pipeline.plan import Cursor, Plan
+from tests import small_runs
+from tests.small_runs import SMALL, launch, losses, newest, scalars, train
+
+SCRIPT = Path(__file__).with_name("train_ranks.py")
+
+
+def arguments(run: Path, steps: int) -> list:
+    return ["--train-data", small_runs.corpus(), "--checkpoint-dir", run, *SMALL, "--max-steps", str(steps),
+            "--set", "train.eval_every=3"]
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("ranks") / "run"
+    done = launch(SCRIPT, *arguments(run, 6), "--grad-accum", "1", processes=2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return run
+
+
+def test_two_ranks_train_as_one_with_twice_the_accumulation(two_ranks, tmp_path, monkeypatch):
+    # Batches of similar length stay together for the ranks of a step; alone, for its micro-batches.
+    monkeypatch.setattr(Plan, "start", lambda self, epoch: Cursor(epoch=epoch, group=2))
+    assert train(tmp_path / "run", "--max-steps", "6", "--set", "train.eval_every=3") == 0
+    found, expected = losses(two_ranks), losses(tmp_path / "run")
+    names = [name for name in expected if name.startswith(("loss", "eval_", "grad_norm", "weight", "learning_rate"))]
+    assert len(names) > 10
+    for name in names:
+        assert found[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-9), name
+
+
+def test_both_ranks_leave_their_state_and_one_resumes_alone(two_ranks):
+    names = {path.name for path in newest(two_ranks).iterdir()}
+    assert {"random_states_0.pkl", "random_states_1.pkl", "model.safetensors", "training_state.json"} <= names
+    assert train(two_ranks, "--max-steps", "8", "--set", "train.eval_every=3") == 0
+    assert sorted(scalars(two_ranks)["loss"]) == list(range(1, 9))
+    saved = json.loads((newest(two_ranks) / "training_state.json").read_text())
+    assert saved["cursor"]["epoch"] == 2 and saved["trainer"]["global_step"] == 8

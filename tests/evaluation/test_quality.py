@@ -1,0 +1,47 @@
+"""The error rate of held-out sentences: which are spoken, in which voice, and how the result is told."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from data_pipeline.utterance import Utterance
+from evaluation import quality
+from evaluation.speaking import Spoken
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """speech_quality with a speaker and a listener of ours; returns (call, what was spoken)."""
+    spoken = []
+
+    def speak(model, processor, texts, languages, voices, vocoder):
+        spoken.extend(zip(texts, languages, voices, strict=True))
+        return [Spoken(text, [], None, torch.full((4,), float(number))) for number, text in enumerate(texts)]
+
+    answers = {0.0: "one two three", 1.0: "four five"}
+    monkeypatch.setattr(quality, "speak", speak)
+    monkeypatch.setattr(quality, "voice_for", lambda model, speaker, language: (speaker, language))
+    monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
+    model = SimpleNamespace(config=SimpleNamespace(voices={"anna-en": []}))
+    return lambda rows: quality.speech_quality(model, None, SimpleNamespace(sample_rate_hz=22_050), rows), spoken
+
+
+def test_only_sentences_that_the_recogniser_knows_are_judged(heard):
+    judge, spoken = heard
+    rows = [Utterance("a", "one two three", b"", "anna", "en"), Utterance("b", "four five six", b"", "stranger", "en"),
+            Utterance("c", "un deux trois", b"", "anna", "fr"), Utterance("d", "short", b"", "anna", "en")]
+    found = judge(rows)
+    assert found["sentences"] == 2
+    assert found["cer"] == pytest.approx(4 / 26)  # " six" is missing
+    assert found["heard"][1] == {"id": "b", "said": "four five six", "heard": "four five"}
+    assert spoken == [("one two three", "en", ("anna", "en")), ("four five six", "en", (None, "en"))]
+
+
+def test_nothing_to_judge_is_none(heard):
+    assert heard[0]([Utterance("c", "un deux trois", b"", None, "fr")]) is None
+
+
+def test_without_the_extra_there_is_no_judgement(monkeypatch):
+    monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
+    assert not quality.can_recognise()

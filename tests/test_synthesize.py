@@ -1,0 +1,138 @@
+"""The second front door: python synthesize.py, on what a run left behind."""
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import synthesize
+from modeling.vocoder import HIFIGAN_PACKAGE
+from tests import small_runs
+from tests.small_runs import launch
+
+
+@pytest.fixture(scope="module")
+def run() -> Path:
+    folder, done = small_runs.trained_run()
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture
+def say(tmp_path):
+    """synthesize.main in this process: (exit code, the wav's path)."""
+
+    def call(model, *arguments: str, out: str = "a.wav") -> tuple[int, Path]:
+        return synthesize.main([str(model), "--out", str(tmp_path / out), *arguments]), tmp_path / out
+
+    return call
+
+
+def test_a_run_folder_speaks_from_the_shell(run, tmp_path):
+    out = tmp_path / "hello.wav"
+    done = launch(small_runs.ROOT / "synthesize.py", run, "--text", "Thank you.", "--out", out)
+    assert done.returncode == 0, done.stderr[-3000:]
+    wave, rate = soundfile.read(out)
+    [said, total, whole, model, vocoder] = re.search(
+        r": ([\d.]+) s of speech in ([\d.]+) s; real-time factor ([\d.]+) \(model ([\d.]+), griffin_lim ([\d.]+)\)",
+        done.stdout).groups()
+    assert rate == 22_050 and len(wave) % 256 == 0 and float(said) == pytest.approx(len(wave) / rate, abs=0.006)
+    assert float(whole) == pytest.approx(float(total) / float(said), abs=0.02)
+    assert float(whole) == pytest.approx(float(model) + float(vocoder), abs=0.002)
+    assert abs(wave).max() > 0.001
+
+
+def test_the_same_seed_gives_the_same_bytes(run, say):
+    def bytes_of(seed: str) -> bytes:
+        code, out = say(run, "--text", "one two three", "--seed", seed)
+        assert code == 0
+        return out.read_bytes()
+
+    assert bytes_of("1") == bytes_of("1") != bytes_of("2")
+
+
+def test_text_comes_from_a_file_or_standard_input(run, say, tmp_path, monkeypatch):
+    (tmp_path / "text.txt").write_text("one two\nthree\n", encoding="utf-8")
+    said = {}
+    said["argument"] = say(run, "--text", "one two three")
+    said["file"] = say(run, "--text-file", str(tmp_path / "text.txt"), out="b.wav")
+    monkeypatch.setattr("sys.stdin", io.StringIO("one  two three\n"))
+    said["stdin"] = say(run, "--text-file", "-", out="c.wav")
+    monkeypatch.setattr("sys.stdin", io.StringIO("one two three"))
+    said["nothing"] = say(run, out="d.wav")
+    assert all(code == 0 for code, _ in said.values())
+    assert len({out.read_bytes() for _, out in said.values()}) == 1
+
+
+def test_any_folder_with_a_model_speaks(run, say, tmp_path):
+    best = say(run, "--text", "hello", out="run.wav")[1].read_bytes()
+    assert say(run / "best", "--text", "hello", out="best.wav")[1].read_bytes() == best
+    assert say(run / "checkpoints" / "step-00000006", "--text", "hello")[0] == 0
+    only = tmp_path / "only_checkpoints"
+    shutil.copytree(run / "checkpoints", only / "checkpoints")
+    newest = say(only, "--text", "hello", out="newest.wav")[1].read_bytes()
+    assert newest == say(run / "checkpoints" / "step-00000006", "--text", "hello")[1].read_bytes()
+
+
+def test_a_reference_clip_changes_the_voice(run, say, tmp_path):
+    clips = []
+    for number, row in enumerate(small_runs.rows()[:2]):
+        clips.append(tmp_path / f"clip{number}.ogg")
+        clips[-1].write_bytes(row["audio"]["bytes"])
+    plain, first, again, second = (
+        say(run, "--text", "hello there", *more)[1].read_bytes()
+        for more in ((), *(("--reference", str(clip)) for clip in (clips[0], clips[0], clips[1]))))
+    assert first == again and len({plain, first, second}) == 3
+
+
+def test_a_voice_of_the_training_data_can_be_named(run, say):
+    assert say(run, "--text", "hola", "--language", "es", "--voice", "allison")[0] == 0
+
+
+def test_a_picture_is_written(run, say, tmp_path):
+    assert say(run, "--text", "hello", "--picture", str(tmp_path / "a.png"))[0] == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_speed_shortens_the_speech(run, say):
+    lengths = [len(soundfile.read(say(run, "--text", "one two three four", "--speed", speed)[1])[0])
+               for speed in ("0.5", "1", "2")]
+    assert lengths[0] > lengths[1] > lengths[2]
+
+
+MISTAKES = {
+    "no such folder": (["{tmp}/nowhere", "--text", "a"], "nowhere does not exist; expected a run folder"),
+    "no model inside": (["{tmp}", "--text", "a"], "holds no model: neither config.json, nor best/"),
+    "no text": (["{run}", "--text", " "], "holds nothing to speak"),
+    "no words": (["{run}", "--text", "?!"], "'?!' holds nothing to speak"),
+    "no text file": (["{run}", "--text-file", "{tmp}/no.txt"], "no.txt does not exist"),
+    "unknown voice": (["{run}", "--text", "a", "--voice", "nobody"], "knows no voice 'nobody'; it knows: allison-es"),
+    "unknown vocoder": (["{run}", "--text", "a", "--vocoder", "gl"], "unknown vocoder 'gl': expected one of"),
+    "vocoder not installed": (["{run}", "--text", "a", "--vocoder", "hifigan"], "pip install"),
+    "no such clip": (["{run}", "--text", "a", "--reference", "{tmp}/no.wav"], "no.wav does not exist"),
+    "clip and voice": (["{run}", "--text", "a", "--reference", "x", "--voice", "y"], "Both --reference and --voice"),
+    "speed": (["{run}", "--text", "a", "--speed", "9"], "--speed is 9; expected 0.25 to 4"),
+    "no GPU": (["{run}", "--text", "a", "--device", "cuda"], "torch finds no GPU"),
+    "unknown device": (["{run}", "--text", "a", "--device", "tpu9"], "tpu9"),
+    "no place to write": (["{run}", "--text", "a", "--out", "{tmp}/no/such/a.wav"], "no/such"),
+    "not on the Hub": (["nobody/nothing-at-all", "--text", "a"], "nobody/nothing-at-all"),
+    "no number": (["{run}", "--text", "a", "--seed", "x"], "seed"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_gets_one_message(name, run, tmp_path, capsys, monkeypatch):
+    arguments, message = MISTAKES[name]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("modeling.vocoder.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
+    try:
+        code = synthesize.main([part.format(tmp=tmp_path, run=run) for part in arguments])
+    except SystemExit as end:  # argparse
+        code = end.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err and "error: " in captured.err
+    assert not (tmp_path / "a.wav").exists()

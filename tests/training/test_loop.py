@@ -1,0 +1,83 @@
+"""The loop's own decisions that no whole run shows."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from data_pipeline.errors import UserError
+from data_pipeline.plan import Tally
+from tests import small_runs, wrapped_train
+from training.checkpoint import CheckpointFolder
+from training.config import RunConfig, with_values
+from training.loop import UNKNOWN_LENGTH, Trainer
+
+
+def trainer(**facts) -> Trainer:
+    """A Trainer with nothing but the facts that a decision needs."""
+    bare = object.__new__(Trainer)
+    for name, value in facts.items():
+        setattr(bare, name, value)
+    return bare
+
+
+def test_the_alignment_weight_falls_in_a_straight_line_to_the_level_s():
+    values = {"loss.alignment_weight_start": 1.0, "loss.alignment_weight": 0.2, "loss.alignment_decay_share": 0.5}
+    one = trainer(config=with_values(RunConfig(), values))
+    steps = [SimpleNamespace(global_step=step, max_steps=100) for step in (0, 25, 50, 90)]
+    assert [one.base_weights(state)["alignment"] for state in steps] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    assert one.base_weights(steps[0])["mel"] == 45.0
+
+
+def test_steps_in_a_budget_follow_the_pace_after_the_first_step(monkeypatch):
+    one = trainer(state=SimpleNamespace(global_step=1), elapsed_before=30.0, started=0.0, first_step_done=(1, 30.0))
+    monkeypatch.setattr("training.loop.time.monotonic", lambda: 0.0)
+    assert one._steps_in_budget(100) == UNKNOWN_LENGTH  # no pace yet
+    one.state.global_step, one.elapsed_before = 11, 50.0
+    assert one._steps_in_budget(100) == 11 + 25  # 2 s a step, 50 s left
+    one.elapsed_before = 100.0
+    assert one._steps_in_budget(100) == 11
+
+
+def test_evaluations_of_a_share_come_once_each():
+    config = with_values(RunConfig(), {"train.eval_every_share": 0.25})
+    one = trainer(config=config, evaluations_due=0, control=SimpleNamespace(should_evaluate=False))
+    asked = []
+    for step in range(1, 11):
+        one.state, one.control.should_evaluate = SimpleNamespace(global_step=step, max_steps=10), False
+        one._ask_for_evaluation()
+        asked.append(one.control.should_evaluate)
+    assert [step for step, was_asked in enumerate(asked, start=1) if was_asked] == [3, 5, 8, 10]
+
+
+@pytest.mark.parametrize(("kept", "broken", "at_end", "stops"), [
+    (18, 2, False, False),  # a tenth is let through
+    (17, 3, False, True),
+    (7, 3, False, False),  # too few rows to tell
+    (7, 3, True, True),
+    (5, 0, True, False),
+])  # fmt: skip
+def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
+    tally = Tally(kept, Counter(), {f"{n}": f"row {n} is broken" for n in range(broken)})
+    inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(tally=tally)))
+    one = trainer(config=RunConfig(), inputs=inputs)
+    if stops:
+        with pytest.raises(UserError, match=rf"{broken} of {kept + broken} rows are broken(?s:.*)row 2 is broken"):
+            one._check_broken(at_end)
+    else:
+        one._check_broken(at_end)
+
+
+def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monkeypatch):
+    """Saving again would take the whole checkpoint away before the new one is in its place."""
+    saved, save = [], CheckpointFolder.save
+    monkeypatch.setattr(CheckpointFolder, "save", lambda self, at, state: saved.append(at) or save(self, at, state))
+
+    class Signal(wrapped_train.TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                wrapped_train.signal.raise_signal(wrapped_train.signal.SIGTERM)
+
+    with wrapped_train.with_callbacks(Signal()):
+        code = small_runs.train(tmp_path / "run", "--max-steps", "4", "--set", "checkpoint.every_steps=2")
+    assert code == 143 and saved == [2]
