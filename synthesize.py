@@ -66,19 +66,27 @@ def run(arguments) -> int:
         voice = voice_for(model, arguments.voice, arguments.language)
 
     started = time.perf_counter()
-    [mel_only] = speak(model, processor, [text], [arguments.language], [voice],
-                       seed=arguments.seed, speed=arguments.speed)
+    [mel_only] = speak(
+        model, processor, [text], [arguments.language], [voice], seed=arguments.seed, speed=arguments.speed
+    )
     model_s = time.perf_counter() - started
     wave = vocoder(mel_only.speech.mel_TC)
     total_s = time.perf_counter() - started
     soundfile.write(arguments.out, wave.cpu().numpy(), vocoder.sample_rate_hz)
     if arguments.picture:
         mel_and_alignment_png(
-            arguments.picture, mel_only.speech.mel_TC.cpu(), text=mel_only.tokens,
-            frames_per_s=vocoder.audio_config.frames_per_s, durations_S=mel_only.speech.durations_S.cpu(), title=text)
+            arguments.picture,
+            mel_only.speech.mel_TC.cpu(),
+            text=mel_only.tokens,
+            frames_per_s=vocoder.audio_config.frames_per_s,
+            durations_S=mel_only.speech.durations_S.cpu(),
+            title=text,
+        )
     seconds = len(wave) / vocoder.sample_rate_hz
-    print(f"{arguments.out}: {seconds:.2f} s of speech in {total_s:.2f} s; real-time factor {total_s / seconds:.3f} "
-          f"(model {model_s / seconds:.3f}, {vocoder.name} {(total_s - model_s) / seconds:.3f})")
+    print(
+        f"{arguments.out}: {seconds:.2f} s of speech in {total_s:.2f} s; real-time factor {total_s / seconds:.3f} "
+        f"(model {model_s / seconds:.3f}, {vocoder.name} {(total_s - model_s) / seconds:.3f})"
+    )
     return 0
 
 
@@ -105,8 +113,10 @@ def load(where: str, device: str):
     try:
         return GoyaForTextToSpeech.from_pretrained(where).to(device).eval(), GoyaProcessor.from_pretrained(where)
     except OSError as error:  # not on the Hub, no network, or files missing
-        raise UserError(f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
-                        "this computer, or a Hub id that can be reached.") from error
+        raise UserError(
+            f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
+            "this computer, or a Hub id that can be reached."
+        ) from error
 
 
 def model_folder(where: str) -> str:
@@ -115,16 +125,20 @@ def model_folder(where: str) -> str:
     if not path.exists():
         if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
             return where
-        raise UserError(f"{where} does not exist; expected a run folder (as train_main.py printed it), a model folder, or "
-                        "a Hub id (owner/name).")
+        raise UserError(
+            f"{where} does not exist; expected a run folder (as train_main.py printed it), a model folder, or "
+            "a Hub id (owner/name)."
+        )
     if (path / "config.json").is_file():
         return str(path)
     if (path / "best" / "config.json").is_file():
         return str(path / "best")
     checkpoints = sorted(path.glob("checkpoints/step-*/config.json"))
     if not checkpoints:
-        raise UserError(f"{where} holds no model: neither config.json, nor best/, nor checkpoints/. The first checkpoint "
-                        "may not be written yet.")
+        raise UserError(
+            f"{where} holds no model: neither config.json, nor best/, nor checkpoints/. The first checkpoint "
+            "may not be written yet."
+        )
     return str(checkpoints[-1].parent)
 
 

@@ -23,6 +23,7 @@ def run(config, provenance, hardware) -> int:
     """Build everything from the configuration and train."""
     # Here, not above: --help and a mistyped flag answer before torch and transformers are loaded.
     from accelerate.utils import set_seed
+    from transformers.utils import logging
 
     from callbacks.default import default_callbacks
     from data_pipeline.audio import PRESETS
@@ -36,6 +37,7 @@ def run(config, provenance, hardware) -> int:
     from training.resolve import table
     from training.step import LossWeights
 
+    logging.disable_progress_bar()  # of each save; the training has its own
     accelerator = build_accelerator(config)
     set_seed(config.train.seed)
     folder = Path(config.checkpoint.dir)
@@ -49,7 +51,8 @@ def run(config, provenance, hardware) -> int:
     model = build_model(config)
     processor = build_processor(config)
     rank, world_size = accelerator.process_index, accelerator.num_processes
-    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size)
+    pin = accelerator.device.type == "cuda"
+    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin)
     accelerator.print(f"\n{inputs.description}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
 
     def export(path: Path) -> None:
@@ -57,10 +60,25 @@ def run(config, provenance, hardware) -> int:
         processor.save_pretrained(path)
 
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
-    shape = LossShape(config.loss.mel_loss, config.loss.huber_delta, config.loss.mel_smoothing,
-                      config.loss.stop_smoothing, model.config.frames_per_step)
-    trainer = Trainer(config, provenance, accelerator, model, build_optimizer(model, config.optim, accelerator.device),
-                      processor, inputs, checkpoints, LossWeights({}), shape)
+    shape = LossShape(
+        config.loss.mel_loss,
+        config.loss.huber_delta,
+        config.loss.mel_smoothing,
+        config.loss.stop_smoothing,
+        model.config.frames_per_step,
+    )
+    trainer = Trainer(
+        config,
+        provenance,
+        accelerator,
+        model,
+        build_optimizer(model, config.optim, accelerator.device),
+        processor,
+        inputs,
+        checkpoints,
+        LossWeights({}),
+        shape,
+    )
     start_trackers(accelerator, config)
     vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
     result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), checkpoints.to_resume(config.checkpoint))

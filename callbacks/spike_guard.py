@@ -37,7 +37,9 @@ class SpikeGuard(TrainerCallback, ExportableState):
         self.skipped += 1
         self.in_a_row += 1
         if state.is_world_process_zero:
-            print(f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {', '.join(ids)}")
+            print(
+                f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {', '.join(ids)}"
+            )
         if self.in_a_row >= self.patience:
             self._ask_for_roll_back(control)
         return control

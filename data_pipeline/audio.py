@@ -52,8 +52,11 @@ class AudioConfig:
         checks = [
             ("sample_rate_hz", low_hz <= self.sample_rate_hz <= high_hz, f"between {low_hz} and {high_hz}"),
             ("n_fft", self.n_fft >= 2 and self.n_fft % 2 == 0, "a positive even number of samples"),
-            ("hop", 0 < self.hop <= self.n_fft and (self.n_fft - self.hop) % 2 == 0,
-             f"even, positive and at most n_fft ({self.n_fft})"),
+            (
+                "hop",
+                0 < self.hop <= self.n_fft and (self.n_fft - self.hop) % 2 == 0,
+                f"even, positive and at most n_fft ({self.n_fft})",
+            ),
             ("n_mels", self.n_mels > 0, "positive"),
             ("f_min_hz", 0 <= self.f_min_hz < self.f_max_hz, f"at least 0 and below f_max_hz ({self.f_max_hz})"),
             ("f_max_hz", self.f_max_hz <= self.sample_rate_hz / 2, f"at most half of {self.sample_rate_hz} Hz"),
@@ -101,8 +104,10 @@ def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str
         raise BrokenAudio(f"{label} holds no samples; expected speech. Record it again or remove its row.")
     if not np.isfinite(samples_NC).all():
         bad = int((~np.isfinite(samples_NC)).sum())
-        raise BrokenAudio(f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
-                          "Write the file again or remove its row.")
+        raise BrokenAudio(
+            f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
+            "Write the file again or remove its row."
+        )
     wave = samples_NC.mean(axis=1, dtype=np.float32)
     peak = float(np.abs(wave).max())
     if peak < SILENT_PEAK:
@@ -144,8 +149,10 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
     """
     pad = (config.n_fft - config.hop) // 2
     if wave.shape[-1] < max(pad + 1, config.hop):
-        raise BrokenAudio(f"A clip of {wave.shape[-1]} samples ({wave.shape[-1] / config.sample_rate_hz:.3f} s) is too "
-                          f"short for a mel frame; expected more than {pad} samples. Remove its row.")
+        raise BrokenAudio(
+            f"A clip of {wave.shape[-1]} samples ({wave.shape[-1] / config.sample_rate_hz:.3f} s) is too "
+            f"short for a mel frame; expected more than {pad} samples. Remove its row."
+        )
     window, filters_FC = _mel_tensors(config, wave.device)
     padded = torch.nn.functional.pad(wave.float()[None], (pad, pad), mode="reflect")[0]
     spectrum_FT = torch.stft(padded, config.n_fft, config.hop, window=window, center=False, return_complex=True)
@@ -157,8 +164,14 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
 def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The window [n_fft] and the filterbank [F, C], built once for each config and device."""
     filters_FC = torchaudio.functional.melscale_fbanks(
-        config.n_fft // 2 + 1, config.f_min_hz, config.f_max_hz, config.n_mels, config.sample_rate_hz,
-        norm="slaney", mel_scale="slaney")
+        config.n_fft // 2 + 1,
+        config.f_min_hz,
+        config.f_max_hz,
+        config.n_mels,
+        config.sample_rate_hz,
+        norm="slaney",
+        mel_scale="slaney",
+    )
     return torch.hann_window(config.n_fft, device=device), filters_FC.to(device)
 
 
@@ -181,8 +194,10 @@ def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
 def _check_whole(label: str, found: int, promised: int) -> None:
     # mp3 headers only estimate the length; a tenth missing is beyond any such estimate.
     if found < 0.9 * promised:
-        raise BrokenAudio(f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
-                          "Copy it again or remove its row.")
+        raise BrokenAudio(
+            f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
+            "Copy it again or remove its row."
+        )
 
 
 @contextmanager
@@ -190,15 +205,19 @@ def _opened(audio: bytes | str, name: str):
     """A soundfile.SoundFile of bytes, of a path or of a URL; BrokenAudio where that is not possible."""
     label = _label(audio, name)
     if isinstance(audio, str) and "://" not in audio and not os.path.isfile(audio):
-        raise BrokenAudio(f"{label} does not exist; expected an audio file ({FORMATS}). Correct the path in its row, "
-                          "or give the folder that paths are relative to.")
+        raise BrokenAudio(
+            f"{label} does not exist; expected an audio file ({FORMATS}). Correct the path in its row, "
+            "or give the folder that paths are relative to."
+        )
     if isinstance(audio, bytes) and not audio:
         raise BrokenAudio(f"{label} is empty (0 bytes); expected an audio file ({FORMATS}).")
     try:
         with _handle(audio) as handle, soundfile.SoundFile(handle) as file:
             if file.frames >= UNKNOWN_FRAMES:
-                raise BrokenAudio(f"{label} does not say how long it is (it was written through a pipe); expected a "
-                                  "length in its header. Write it again: ffmpeg -i IN OUT.flac")
+                raise BrokenAudio(
+                    f"{label} does not say how long it is (it was written through a pipe); expected a "
+                    "length in its header. Write it again: ffmpeg -i IN OUT.flac"
+                )
             yield file
     except soundfile.LibsndfileError as error:
         raise _unreadable(label, error.error_string) from error
@@ -215,15 +234,19 @@ def _handle(audio: bytes | str):
 
 
 def _unreadable(label: str, reason: str) -> BrokenAudio:
-    return BrokenAudio(f"{label} cannot be decoded as audio ({reason.strip(' .')}); expected one of: "
-                       f"{FORMATS}. Convert it (ffmpeg -i IN OUT.flac) or remove its row.")
+    return BrokenAudio(
+        f"{label} cannot be decoded as audio ({reason.strip(' .')}); expected one of: "
+        f"{FORMATS}. Convert it (ffmpeg -i IN OUT.flac) or remove its row."
+    )
 
 
 def _checked_rate(rate_hz: int, label: str) -> int:
     low_hz, high_hz = RATE_RANGE_HZ
     if not low_hz <= rate_hz <= high_hz:
-        raise BrokenAudio(f"{label} says {rate_hz} samples per second, which is out of range; expected {low_hz} to "
-                          f"{high_hz} Hz. Correct the file's header or the rate column.")
+        raise BrokenAudio(
+            f"{label} says {rate_hz} samples per second, which is out of range; expected {low_hz} to "
+            f"{high_hz} Hz. Correct the file's header or the rate column."
+        )
     return rate_hz
 
 

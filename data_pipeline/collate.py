@@ -60,7 +60,7 @@ def lengths(rows: list[np.ndarray]) -> Tensor:
 
 
 class Collator:
-    """A map-style dataset whose "indices" are planned batches, so that torch's DataLoader does the work in processes."""
+    """A map-style dataset whose "indices" are planned batches, so that torch's DataLoader works in processes."""
 
     def __init__(self, make: FeatureMaker):
         self.make = make
@@ -88,9 +88,12 @@ class Collator:
         references = self._references(rows, np.random.default_rng(seed))
         mels, tokens = [row.mel_TC for row in rows], [row.tokens_S for row in rows]
         return {
-            "input_ids": pad(tokens, 0, TOKEN_MULTIPLE), "token_lengths": lengths(tokens),
-            "mel": pad(mels, floor, FRAME_MULTIPLE), "mel_lengths": lengths(mels),
-            "reference_mel": pad(references, floor, FRAME_MULTIPLE), "reference_lengths": lengths(references),
+            "input_ids": pad(tokens, 0, TOKEN_MULTIPLE),
+            "token_lengths": lengths(tokens),
+            "mel": pad(mels, floor, FRAME_MULTIPLE),
+            "mel_lengths": lengths(mels),
+            "reference_mel": pad(references, floor, FRAME_MULTIPLE),
+            "reference_lengths": lengths(references),
         }
 
     def _references(self, rows: list[Features], draw: np.random.Generator) -> list[np.ndarray]:

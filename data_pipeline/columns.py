@@ -69,8 +69,10 @@ class RowReader:
         value = {role: row.get(column) if column is not None else None for role, column in roles.items()}
         label = self._id(value)
         if not isinstance(value["text"], str) or not value["text"].strip():
-            raise UserError(f"Row {label} of {self.where} has no text in its column {roles['text']!r} "
-                            f"(found {value['text']!r}); expected a transcript. Write one or remove the row.")
+            raise UserError(
+                f"Row {label} of {self.where} has no text in its column {roles['text']!r} "
+                f"(found {value['text']!r}); expected a transcript. Write one or remove the row."
+            )
         audio = self._audio(value["audio"], value["rate"], label)
         language = _word(value["language"]) or self.language
         return Utterance(label, value["text"], audio, _word(value["speaker"]), language)
@@ -100,8 +102,10 @@ class RowReader:
             return self._path(value.strip(), label)
         if isinstance(value, list | tuple | np.ndarray):
             return self._samples(value, rate_hz, label)
-        raise UserError(f"Row {label} of {self.where} has no audio (found {value!r:.60}); expected the bytes of an audio "
-                        "file, a path, or a list of samples beside a rate. Remove the row or name --audio-column.")
+        raise UserError(
+            f"Row {label} of {self.where} has no audio (found {value!r:.60}); expected the bytes of an audio "
+            "file, a path, or a list of samples beside a rate. Remove the row or name --audio-column."
+        )
 
     def _samples(self, value, rate_hz, label: str) -> Samples:
         try:
@@ -111,29 +115,37 @@ class RowReader:
             scale = 1 / 32768 if values.dtype.kind == "i" else 1
             return Samples(values.astype(np.float32) * np.float32(scale), rate_hz)
         except (TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"Row {label} of {self.where} has its audio as a list of {len(value)} values at the rate "
-                            f"{rate_hz!r}; expected numbers and, in a column {' or '.join(SYNONYMS['rate'][:3])}, their "
-                            "rate in Hz.") from error
+            raise UserError(
+                f"Row {label} of {self.where} has its audio as a list of {len(value)} values at the rate "
+                f"{rate_hz!r}; expected numbers and, in a column {' or '.join(SYNONYMS['rate'][:3])}, their "
+                "rate in Hz."
+            ) from error
 
     def _path(self, value: str, label: str) -> str:
         """The file or URL that a row means; one that leaves the corpus is refused where others wrote the rows."""
         if "://" in value:
             if value.rpartition("::")[2].startswith("hf://") and ".." not in value.split("/"):
                 return value
-            raise UserError(f"Row {label} of {self.where} gives the audio as {value}; expected bytes or a file of the "
-                            "corpus. Download the audio first.")
+            raise UserError(
+                f"Row {label} of {self.where} gives the audio as {value}; expected bytes or a file of the "
+                "corpus. Download the audio first."
+            )
         if self.folder is None or (self.confined and _leaves(value, self.folder)):
-            raise UserError(f"Row {label} of {self.where} gives the audio as the path {value}, which is outside of the "
-                            "corpus; expected bytes, or a file inside it. Remove the row.")
+            raise UserError(
+                f"Row {label} of {self.where} gives the audio as the path {value}, which is outside of the "
+                "corpus; expected bytes, or a file inside it. Remove the row."
+            )
         if "://" in self.folder:
             return f"{self.folder}/{value}"
         bases = [os.path.join(self.folder, sub, value) for sub in AUDIO_FOLDERS]
         for candidate in bases + [base + suffix for base in bases for suffix in AUDIO_SUFFIXES]:
             if os.path.isfile(candidate):
                 return candidate
-        raise UserError(f"Row {label} of {self.where}: audio file {bases[0]} does not exist (nor under "
-                        f"{', '.join(AUDIO_FOLDERS[1:])}, nor with the ending {', '.join(AUDIO_SUFFIXES)}). Correct the "
-                        "path or remove the row.")
+        raise UserError(
+            f"Row {label} of {self.where}: audio file {bases[0]} does not exist (nor under "
+            f"{', '.join(AUDIO_FOLDERS[1:])}, nor with the ending {', '.join(AUDIO_SUFFIXES)}). Correct the "
+            "path or remove the row."
+        )
 
 
 def fields(row: dict) -> dict:
@@ -154,8 +166,10 @@ def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_f
         synonyms = SYNONYMS[role] + (("id",) if role == "audio" and id_is_file else ())
         roles[role] = named or next((by_plain_name[name] for name in synonyms if name in by_plain_name), None)
         if roles[role] is None and role in REQUIRED:
-            raise UserError(f"{where} has no column that is known to hold the {role}; found: {', '.join(found)}; expected "
-                            f"one of: {', '.join(synonyms)}. Name it with --{role}-column.")
+            raise UserError(
+                f"{where} has no column that is known to hold the {role}; found: {', '.join(found)}; expected "
+                f"one of: {', '.join(synonyms)}. Name it with --{role}-column."
+            )
     return roles
 
 

@@ -60,8 +60,10 @@ class FeatureMaker:
         language = utterance.language or self.language
         text = normalise_text(utterance.text, language)
         if not any(character.isalnum() for character in text):
-            raise UserError(f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
-                            "expected words. Correct it or remove the row.")
+            raise UserError(
+                f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
+                "expected words. Correct it or remove the row."
+            )
         tokens = np.asarray(Vocabulary().encode(text, language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         wave = trim_silence(wave, self.audio.sample_rate_hz)
@@ -71,5 +73,6 @@ class FeatureMaker:
             raise UserError(
                 f"The text of row {utterance.id} is too long for its audio: {len(tokens)} tokens in "
                 f"{len(wave) / self.audio.sample_rate_hz:.2f} s of speech, which has {steps} decoder steps; each token "
-                "needs one. The transcript probably belongs to another recording; correct it or remove the row.")
+                "needs one. The transcript probably belongs to another recording; correct it or remove the row."
+            )
         return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text)

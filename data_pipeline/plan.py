@@ -98,9 +98,19 @@ class Plan:
     """
 
     def __init__(
-        self, source: Source, audio: AudioConfig, limits: Limits, *, seed: int = 0, rank: int = 0,
-        world_size: int = 1, grad_accum: int = 1, keep=lambda utterance_id: True, shuffle_buffer: int = 2000,
-        by_length: Iterable[int] = (), shuffle: bool = True,
+        self,
+        source: Source,
+        audio: AudioConfig,
+        limits: Limits,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        grad_accum: int = 1,
+        keep=lambda utterance_id: True,
+        shuffle_buffer: int = 2000,
+        by_length: Iterable[int] = (),
+        shuffle: bool = True,
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
@@ -155,7 +165,8 @@ class Plan:
             for index in range(first, len(batches)):
                 pool_is_done = index + 1 == len(batches)
                 after = replace(
-                    cursor, rows=rows_after if pool_is_done else rows_before, batch=0 if pool_is_done else index + 1)
+                    cursor, rows=rows_after if pool_is_done else rows_before, batch=0 if pool_is_done else index + 1
+                )
                 yield batches[index], after
 
     def _pools(self, epoch: int, skip: int) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:

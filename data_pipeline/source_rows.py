@@ -36,8 +36,10 @@ def check_utf8(path: str) -> None:
             while file.read(1 << 20):
                 pass
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error.reason}, near its byte {error.start}); expected UTF-8. "
-                        f"Convert it: iconv -f WHAT-IT-IS -t UTF-8 {Path(path).name}") from error
+        raise UserError(
+            f"{path} is not UTF-8 text ({error.reason}, near its byte {error.start}); expected UTF-8. "
+            f"Convert it: iconv -f WHAT-IT-IS -t UTF-8 {Path(path).name}"
+        ) from error
 
 
 def csv_lines(path: str, separator: str) -> Iterator[tuple[int, list[str] | str]]:
@@ -71,11 +73,15 @@ def csv_rows(paths: list[str], names: tuple[str, ...] | None, separator: str) ->
             if isinstance(fields, str):
                 yield {BROKEN: f"{path}, line {number}: {fields}; expected a row of a table"}
             elif any("\n" in field.strip() for field in fields):
-                yield {BROKEN: f"{path}, line {number} ends a quotation that goes over several lines; expected a line for "
-                               "each row. Look for a quotation mark without its partner"}
+                yield {
+                    BROKEN: f"{path}, line {number} ends a quotation that goes over several lines; expected a line for "
+                    "each row. Look for a quotation mark without its partner"
+                }
             elif len(fields) != len(columns):
-                yield {BROKEN: f"{path}, line {number} has {len(fields)} columns; expected {len(columns)} "
-                               f"({', '.join(columns)}). Look for a separator inside the text"}
+                yield {
+                    BROKEN: f"{path}, line {number} has {len(fields)} columns; expected {len(columns)} "
+                    f"({', '.join(columns)}). Look for a separator inside the text"
+                }
             else:
                 yield dict(zip(columns, fields, strict=True))
 
@@ -107,8 +113,9 @@ def parquet_rows(paths: list[str]) -> Iterator[dict]:
                     for index in range(batch.num_rows):
                         yield {name: _plain(batch.column(name)[index]) for name in batch.schema.names}
         except pyarrow.ArrowException as error:
-            raise UserError(f"{path} cannot be read as parquet ({error}); expected a whole parquet file. "
-                            "Copy or download it again.") from error
+            raise UserError(
+                f"{path} cannot be read as parquet ({error}); expected a whole parquet file. Copy or download it again."
+            ) from error
 
 
 def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
@@ -135,8 +142,10 @@ def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
                     content = archive.extractfile(member).read()
                     row |= _member_column(extension.lower(), content, f"{path}:{member.name}")
         except (tarfile.TarError, EOFError) as error:
-            raise UserError(f"{path} cannot be read as a tar archive ({error}); expected a whole WebDataset tar. "
-                            "Copy or download it again.") from error
+            raise UserError(
+                f"{path} cannot be read as a tar archive ({error}); expected a whole WebDataset tar. "
+                "Copy or download it again."
+            ) from error
         if row:
             yield row
 

@@ -2,7 +2,7 @@
 
 A reader is given a Request and returns what it read, or None where the place is not of its kind; the first reader in
 READERS that does not decline is used. So the order of the functions in this file is the order of detection.
-Which files are for validation is told by their names: see splits.py. Everything is a streaming datasets.IterableDataset.
+Which files are for validation is told by their names: see splits.py. Everything is streamed (IterableDataset).
 """
 
 import glob
@@ -109,7 +109,7 @@ def open_source(
     """
     columns = columns or ColumnNames()
     request = _request(where, columns, dataset_config, split)
-    for kind, read in READERS.items():
+    for kind, read in READERS.items():  # noqa: B007 (it is used after the break)
         opened = read(request)
         if opened is not None:
             break
@@ -118,8 +118,10 @@ def open_source(
         raise UserError(f"{where} holds no corpus of a known kind; expected one of\n{kinds}")
     if opened.stream is None:
         if split == TRAIN:
-            raise UserError(f"{where} ({kind}) holds no training data, only validation or test data by its names "
-                            f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant.")
+            raise UserError(
+                f"{where} ({kind}) holds no training data, only validation or test data by its names "
+                f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant."
+            )
         return None
     row_reader = RowReader(where, columns, opened.folder, opened.confined, opened.id_is_file, language)
     source = Source(kind, opened, row_reader)
@@ -150,14 +152,19 @@ def read_audiofolder(request: Request) -> Opened | None:
     """a folder, or one for each split, with audio files and metadata.csv or metadata.jsonl (file_name, text)"""
     if request.path is None or not request.path.is_dir():
         return None
-    tables = [name for end in ("csv", "jsonl") for name in (*request.path.glob(f"metadata.{end}"),
-                                                            *request.path.glob(f"*/metadata.{end}"))]
+    tables = [
+        name
+        for end in ("csv", "jsonl")
+        for name in (*request.path.glob(f"metadata.{end}"), *request.path.glob(f"*/metadata.{end}"))
+    ]
     if not any(_is_audiofolder(table) for table in tables):
         return None
     chosen = of_split(sorted(map(str, tables)), request.split, str(request.path))
     if len(chosen) > 1:
-        raise UserError(f"{request.where} holds several folders with metadata ({', '.join(chosen)}); expected one for "
-                        f"{request.split}. Name the folder that is meant.")
+        raise UserError(
+            f"{request.where} holds several folders with metadata ({', '.join(chosen)}); expected one for "
+            f"{request.split}. Name the folder that is meant."
+        )
     return _table(chosen, request, Path(chosen[0]).parent) if chosen else Opened(None)
 
 
@@ -205,7 +212,7 @@ def read_csv(request: Request) -> Opened | None:
 
 @reader("hub")
 def read_hub(request: Request) -> Opened | None:
-    """a dataset id of the Hugging Face Hub (owner/name, or owner/name:split), with --dataset-config where it has several"""
+    """a dataset id of the Hugging Face Hub (owner/name or owner/name:split; --dataset-config where it has several)"""
     if request.files or request.path is not None or not HUB_ID.fullmatch(request.where):
         return None
     return stream_dataset(request.where, request)
@@ -218,9 +225,11 @@ def stream_dataset(where: str, request: Request) -> Opened:
         splits = datasets.load_dataset(name, request.dataset_config, streaming=True)
     except (OSError, ValueError) as error:  # not found, no network; no such configuration, or one has to be chosen
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{where} is neither a file or folder here (looked in {Path.cwd()}) nor a dataset that could be "
-                        f"opened on the Hugging Face Hub ({first_line}). Correct --train-data or --val-data; private "
-                        "datasets need `hf auth login`, those with several configurations --dataset-config.") from error
+        raise UserError(
+            f"{where} is neither a file or folder here (looked in {Path.cwd()}) nor a dataset that could be "
+            f"opened on the Hugging Face Hub ({first_line}). Correct --train-data or --val-data; private "
+            "datasets need `hf auth login`, those with several configurations --dataset-config."
+        ) from error
     if named_split and named_split not in splits:
         raise UserError(f"{name} has no split {named_split!r}; found: {', '.join(splits)}.")
     chosen = [named_split] if named_split else of_split(list(splits), request.split)
@@ -234,7 +243,7 @@ def stream_dataset(where: str, request: Request) -> Opened:
 
 
 class UndecodedAudio(datasets.Audio):
-    """Audio(decode=False) that also takes a row's audio without torchcodec, which datasets wants even to store bytes."""
+    """Audio(decode=False) that takes a row's audio without torchcodec, which datasets wants even to store bytes."""
 
     def encode_example(self, value) -> dict:
         if isinstance(value, dict):
@@ -255,8 +264,10 @@ def _request(where: str, columns: ColumnNames, dataset_config: str | None, split
         return Request(where, columns, dataset_config, split, None, [str(Path(name).absolute()) for name in files])
     is_file_name = where.lower().endswith((*DATA_SUFFIXES, *AUDIO_SUFFIXES))
     if is_file_name or where.startswith((".", "~")) or not HUB_ID.fullmatch(where):
-        raise UserError(f"{where} does not exist (looked for {path.absolute()}); expected a folder, a file or a pattern "
-                        "of audio with transcripts, or the id of a Hub dataset (owner/name).")
+        raise UserError(
+            f"{where} does not exist (looked for {path.absolute()}); expected a folder, a file or a pattern "
+            "of audio with transcripts, or the id of a Hub dataset (owner/name)."
+        )
     return Request(where, columns, dataset_config, split, None)
 
 
@@ -270,7 +281,9 @@ def _check_first_row(source: Source) -> None:
         broken = broken or row[BROKEN]
     if broken:
         raise UserError(f"{source.reader.where}: none of its first rows can be read. The first: {broken}.")
-    raise UserError(f"{source.reader.where} ({source.kind}) holds no rows; expected a transcript and a recording in each.")
+    raise UserError(
+        f"{source.reader.where} ({source.kind}) holds no rows; expected a transcript and a recording in each."
+    )
 
 
 def _has(path: Path | None, name: str) -> bool:
@@ -324,7 +337,12 @@ def _names_by_order(path: str, separator: str, given: ColumnNames) -> tuple[str,
     lines = [line for _, line in itertools.islice(source_rows.csv_lines(path, separator), 50) if isinstance(line, list)]
     if not lines:
         return None
-    known = {name for role in SYNONYMS.values() for name in role} | {given.text, given.audio, given.speaker, given.language}
+    known = {name for role in SYNONYMS.values() for name in role} | {
+        given.text,
+        given.audio,
+        given.speaker,
+        given.language,
+    }
     header = [name.strip() for name in lines[0]]
     if known & {*header, *(name.lower().replace(" ", "_").replace("-", "_") for name in header)} or len(header) < 2:
         return None
@@ -338,7 +356,11 @@ def _names_by_order(path: str, separator: str, given: ColumnNames) -> tuple[str,
 
 
 def _named(paths: list[str]) -> str:
-    return Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} files, {Path(paths[0]).name} to {Path(paths[-1]).name}"
+    return (
+        Path(paths[0]).name
+        if len(paths) == 1
+        else f"{len(paths)} files, {Path(paths[0]).name} to {Path(paths[-1]).name}"
+    )
 
 
 def _undecoded(rows: datasets.IterableDataset) -> datasets.IterableDataset:

@@ -90,9 +90,11 @@ class Vocabulary:
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]
         if missing or len(self._ids) != len(self.tokens) or self.tokens[0] != PAD:
-            raise UserError(f"The vocabulary of {len(self.tokens)} tokens is not one of Goya's: missing {missing[:3]}, "
-                            f"{len(self.tokens) - len(self._ids)} repeated, first {self.tokens[:1]}; expected {PAD} "
-                            "first, each token once, and all 256 bytes. Take it from the checkpoint again.")
+            raise UserError(
+                f"The vocabulary of {len(self.tokens)} tokens is not one of Goya's: missing {missing[:3]}, "
+                f"{len(self.tokens) - len(self._ids)} repeated, first {self.tokens[:1]}; expected {PAD} "
+                "first, each token once, and all 256 bytes. Take it from the checkpoint again."
+            )
         self.pad_id, self.bos_id, self.eos_id = (self._ids[token] for token in (PAD, BOS, EOS))
 
     def __len__(self) -> int:
@@ -114,7 +116,7 @@ class Vocabulary:
         return [*ids, self.eos_id]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids; tags and <pad>, <bos>, <eos> say nothing, a byte sequence that is not UTF-8 becomes U+FFFD."""
+        """The text of ids; tags, <pad>, <bos> and <eos> say nothing, bytes that are not UTF-8 become U+FFFD."""
         first_byte = self._ids[BYTES[0]]
         parts = []
         for index in ids:
@@ -134,6 +136,8 @@ class Vocabulary:
         try:
             tokens = json.loads(document)["tokens"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
-                            "model. Take it from the checkpoint again.") from error
+            raise UserError(
+                f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
+                "model. Take it from the checkpoint again."
+            ) from error
         return cls(tokens)

@@ -55,7 +55,9 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
     if speaker is not None:
         found = [name for name in voices if name.startswith(f"{speaker}-")]
         if not found:
-            raise UserError(f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}.")
+            raise UserError(
+                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}."
+            )
         return torch.tensor(voices[found[0]], device=model.device)
     found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)
     return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_dim, device=model.device)

@@ -47,8 +47,7 @@ def load_metric(name: str):
     for package in ("evaluate", "rapidfuzz"):
         if importlib.util.find_spec(package) is None:
             raise UserError(
-                f"the metric {name!r} needs the package {package}, which is not installed: "
-                'run pip install -e ".[eval]"'
+                f'the metric {name!r} needs the package {package}, which is not installed: run pip install -e ".[eval]"'
             )
     import evaluate
 

@@ -58,7 +58,7 @@ def _log_factorials(up_to: int, device: torch.device) -> Tensor:
 
 
 def beta_binomial_prior(tokens_B: Tensor, steps_B: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Log-probability [B, N, S] that token s is spoken at step n, near the diagonal at first (Badlani et al. 2021, 2.2).
+    """Log-probability [B, N, S] that token s is spoken at step n, near the diagonal at first (Badlani et al. 2021).
 
     Beta-binomial of S - 1 trials with alpha = n, beta = N + 1 - n (n from 1). All arguments of the gamma
     functions are whole numbers, so a table of log-factorials serves instead of `lgamma` on B * N * S values.

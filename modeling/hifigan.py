@@ -49,9 +49,7 @@ class HifiGanGenerator(nn.Module):
         self.resblocks = nn.ModuleList()  # flat: the blocks of stage i are [3 i, 3 i + 3)
         channels = FIRST_CHANNELS
         for rate, kernel in UPSAMPLING:
-            self.ups.append(
-                nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
-            )
+            self.ups.append(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
             channels //= 2
             self.resblocks.extend(ResidualBlock(channels, kernel) for kernel in RESIDUAL_KERNELS)
         self.conv_post = nn.Conv1d(channels, 1, 7, padding=3)

@@ -50,9 +50,7 @@ class Vocoder:
     def __call__(self, log_mel_TC: Tensor) -> Tensor:
         channels = self.audio_config.n_mels
         if log_mel_TC.ndim != 2 or log_mel_TC.shape[1] != channels or not len(log_mel_TC):
-            raise ValueError(
-                f"a vocoder takes one mel of shape [T >= 1, {channels}], got {tuple(log_mel_TC.shape)}"
-            )
+            raise ValueError(f"a vocoder takes one mel of shape [T >= 1, {channels}], got {tuple(log_mel_TC.shape)}")
         wave_N = self.wave_of(log_mel_TC.to(self.device, torch.float32))
         # Scaled, not clipped: a clipped peak is a click.
         return wave_N / wave_N.abs().max().clamp(min=1.0)

@@ -63,7 +63,11 @@ def test_torch_and_torchaudio_are_a_pair(setup):
 def test_continuous_integration_does_what_the_readme_says():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    told = ('pip install -e ".[dev,eval,vocoder]"', "pip install -e .", "pytest",
-            "accelerate launch train_main.py --optimization-level enhanced",
-            "python synthesize.py runs/demo_corpus_tiny_enhanced")
+    told = (
+        'pip install -e ".[dev,eval,vocoder]"',
+        "pip install -e .",
+        "pytest",
+        "accelerate launch train_main.py --optimization-level enhanced",
+        "python synthesize.py runs/demo_corpus_tiny_enhanced",
+    )
     assert [command for command in told if command not in script or command not in readme] == []

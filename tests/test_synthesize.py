@@ -38,7 +38,8 @@ def test_a_run_folder_speaks_from_the_shell(run, tmp_path):
     wave, rate = soundfile.read(out)
     [said, total, whole, model, vocoder] = re.search(
         r": ([\d.]+) s of speech in ([\d.]+) s; real-time factor ([\d.]+) \(model ([\d.]+), griffin_lim ([\d.]+)\)",
-        done.stdout).groups()
+        done.stdout,
+    ).groups()
     assert rate == 22_050 and len(wave) % 256 == 0 and float(said) == pytest.approx(len(wave) / rate, abs=0.006)
     assert float(whole) == pytest.approx(float(total) / float(said), abs=0.02)
     assert float(whole) == pytest.approx(float(model) + float(vocoder), abs=0.002)
@@ -84,7 +85,8 @@ def test_a_reference_clip_changes_the_voice(run, say, tmp_path):
         clips[-1].write_bytes(row["audio"]["bytes"])
     plain, first, again, second = (
         say(run, "--text", "hello there", *more)[1].read_bytes()
-        for more in ((), *(("--reference", str(clip)) for clip in (clips[0], clips[0], clips[1]))))
+        for more in ((), *(("--reference", str(clip)) for clip in (clips[0], clips[0], clips[1])))
+    )
     assert first == again and len({plain, first, second}) == 3
 
 
@@ -98,8 +100,10 @@ def test_a_picture_is_written(run, say, tmp_path):
 
 
 def test_speed_shortens_the_speech(run, say):
-    lengths = [len(soundfile.read(say(run, "--text", "one two three four", "--speed", speed)[1])[0])
-               for speed in ("0.5", "1", "2")]
+    lengths = [
+        len(soundfile.read(say(run, "--text", "one two three four", "--speed", speed)[1])[0])
+        for speed in ("0.5", "1", "2")
+    ]
     assert lengths[0] > lengths[1] > lengths[2]
 
 

@@ -289,8 +289,9 @@ def test_early_stopping_ends_the_run_and_best_holds_the_best_weights(tmp_path, c
     assert sorted(curve) == [1, 2, 3, 4]  # the first, and three without progress of 1
     assert "Stopping early at step 4: 3 evaluations without eval_mel falling by 1" in capsys.readouterr().out
     best = min(curve, key=curve.get)
-    found, expected = (load_file(path / "model.safetensors") for path in (
-        run / "best", run / "checkpoints" / f"step-{best:08d}"))
+    found, expected = (
+        load_file(path / "model.safetensors") for path in (run / "best", run / "checkpoints" / f"step-{best:08d}")
+    )
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert json.loads((run / "report.json").read_text())["result"]["reason"] == "early stopping"
 
@@ -322,7 +323,10 @@ def test_a_loss_that_is_not_a_number_does_not_reach_the_weights(tmp_path, capsys
     assert torch.equal(weights[2], weights[3]) and not torch.equal(weights[3], weights[4])
     assert torch.isfinite(weights[4]).all()
     assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())] == [
-        "step-00000001", "step-00000002", "step-00000004"]  # none of the step that went wrong
+        "step-00000001",
+        "step-00000002",
+        "step-00000004",
+    ]  # none of the step that went wrong
     out = capsys.readouterr().out
     [named] = re.findall(r"^Step 3: loss nan; update skipped. Utterances: (.*)$", out, re.MULTILINE)
     assert len(named.split(", ")) == 8 and set(named.split(", ")) < {row["id"] for row in small_runs.rows()}

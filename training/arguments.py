@@ -81,9 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         for flag, (key, text) in SWITCHES.get(title, {}).items():
             group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
     resume = "go on from a checkpoint, or none (default: from the newest in the run folder)"
-    group.add_argument(
-        "--resume", dest="checkpoint.resume", nargs="?", const="auto", metavar="PATH", help=resume
-    )
+    group.add_argument("--resume", dest="checkpoint.resume", nargs="?", const="auto", metavar="PATH", help=resume)
     group = parser.add_argument_group("configuration")
     group.add_argument("--config", metavar="FILE", help="json or yaml; flags win over it")
     assign = "any other setting, such as loss.kl_weight=0.5; may be repeated, and wins over the flags"
@@ -136,8 +134,6 @@ def _by_hand(given: argparse.Namespace) -> Layer:
     for assignment in given.set:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
-            raise UserError(
-                f"--set {assignment} has no value; expected --set key=value, as in loss.kl_weight=0.5."
-            )
+            raise UserError(f"--set {assignment} has no value; expected --set key=value, as in loss.kl_weight=0.5.")
         layer[key] = (coerce(key, text, f"--set {key}"), f"--set {key}")
     return layer

@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
 
@@ -22,8 +23,11 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     """Raises UserError where the tracker's package is missing: before training, not after."""
     tracker = config.log.tracker
     if tracker != "none" and importlib.util.find_spec(PACKAGES[tracker]) is None:
-        raise UserError(f"The tracker {tracker} is not installed. Run pip install {PACKAGES[tracker]}, or give "
-                        "--tracker none.")
+        raise UserError(
+            f"The tracker {tracker} is not installed. Run pip install {PACKAGES[tracker]}, or give --tracker none."
+        )
+    if config.train.cpu_threads is not None:
+        torch.set_num_threads(config.train.cpu_threads)
     return Accelerator(
         cpu=config.train.device == "cpu",
         mixed_precision=config.train.mixed_precision,
@@ -51,8 +55,13 @@ def build_model(config: RunConfig) -> GoyaForTextToSpeech:
     given = {"frames_per_step": config.model.frames_per_step} if config.model.frames_per_step else {}
     model = GoyaForTextToSpeech(
         GoyaConfig.of_size(
-            config.model.size, vocab_size=len(Vocabulary()), n_mels=audio.n_mels, audio=asdict(audio),
-            prenet_dropout=config.model.prenet_dropout, stop_smoothing=config.loss.stop_smoothing, **given,
+            config.model.size,
+            vocab_size=len(Vocabulary()),
+            n_mels=audio.n_mels,
+            audio=asdict(audio),
+            prenet_dropout=config.model.prenet_dropout,
+            stop_smoothing=config.loss.stop_smoothing,
+            **given,
         )
     )
     if config.model.gradient_checkpointing:

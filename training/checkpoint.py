@@ -1,8 +1,8 @@
 """Checkpoints: written under a temporary name, renamed when whole, rotated so that best and newest stay.
 
-    <run folder>/checkpoints/step-00000500/   a model folder (config.json, model.safetensors, processor) that
-                                              from_pretrained reads, beside optimizer, RNG and training state
-    <run folder>/best/                        the model folder of the best evaluation
+<run folder>/checkpoints/step-00000500/   a model folder (config.json, model.safetensors, processor) that
+                                          from_pretrained reads, beside optimizer, RNG and training state
+<run folder>/best/                        the model folder of the best evaluation
 """
 
 import json
@@ -83,8 +83,10 @@ class CheckpointFolder:
     def load(self, path: Path) -> dict:
         """Restore everything accelerate saved and return the training state. Raises UserError where it is not one."""
         if not (path / STATE).is_file():
-            raise UserError(f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
-                            f"{self.folder / 'step-00000500'}, or leave out --resume to go on from the newest.")
+            raise UserError(
+                f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
+                f"{self.folder / 'step-00000500'}, or leave out --resume to go on from the newest."
+            )
         self.accelerator.load_state(str(path))
         return json.loads((path / STATE).read_text(encoding="utf-8"))
 

@@ -39,9 +39,7 @@ class DataConfig:
     speaker_column: str | None = None  # None: found by its usual names, or no speakers
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
-    val_fraction: float = within(
-        0.02, low=0, below=1
-    )  # share held out, by a hash of the id, where nothing else is
+    val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
     min_duration_s: float = within(0.3, low=0)  # shorter utterances are left out
     max_duration_s: float = within(20.0, above=0)  # longer utterances are left out
     max_text_chars: int = within(400, low=1)  # utterances with longer texts are left out
@@ -157,9 +155,7 @@ class RunConfig:
         return with_values(cls(), {key: coerce(key, v, source) for key, v in flatten(values, source).items()})
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(
-            json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> "RunConfig":
@@ -321,9 +317,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"The config file {path} cannot be read: {error}.") from None
     if not isinstance(values, Mapping):
-        raise UserError(
-            f"The config file {path} holds no settings; expected sections such as optim: with lr: below."
-        )
+        raise UserError(f"The config file {path} holds no settings; expected sections such as optim: with lr: below.")
     return dict(values)
 
 

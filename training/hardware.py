@@ -64,15 +64,11 @@ def detect(device: str = "auto") -> Hardware:
     if device == "auto" and os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
         device = "cpu"  # accelerate launch --cpu
     if device != "cpu" and torch.cuda.is_available():
-        gpu = torch.cuda.get_device_properties(
-            int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()
-        )
+        gpu = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         return Hardware("cuda", gpu.name, gpu.total_memory / 2**30, cores, gpu.major >= 8, processes)
     if device != "cpu" and torch.backends.mps.is_available():
         return Hardware("mps", "Apple GPU", _memory_gb(), cores, False, processes)
-    return Hardware(
-        "cpu", f"CPU with {_count(cores, 'core')}", _memory_gb(), cores, _cpu_has_bf16(), processes
-    )
+    return Hardware("cpu", f"CPU with {_count(cores, 'core')}", _memory_gb(), cores, _cpu_has_bf16(), processes)
 
 
 def _cores() -> int:
@@ -92,9 +88,7 @@ def _cpu_has_bf16() -> bool:
     import torch
 
     # torch has no public question for this; without the instructions bf16 is emulated, and slower than fp32.
-    asks = [
-        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    ]
+    asks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     return any(ask() for ask in asks if ask is not None)
 
 
@@ -108,6 +102,10 @@ def defaults_for(hardware: Hardware, size: str | None = None) -> Layer:
     layer["data.max_batch_frames"] = frames, _ = _batch_frames(hardware, size)
     layer["train.batch_size"] = _batch_size(hardware, frames)
     layer["data.num_workers"] = _workers(hardware)
+    if hardware.kind == "cpu":
+        # accelerate launch sets OMP_NUM_THREADS to 1, which trains at two thirds of the speed on two cores.
+        threads = max(1, hardware.cores // hardware.processes)
+        layer["train.cpu_threads"] = (threads, f"hardware: {_count(hardware.cores, 'core')}")
     pool = max(16, POOL_UTTERANCES // layer["train.batch_size"][0])
     layer["data.pool_batches"] = (pool, f"hardware: {POOL_UTTERANCES} utterances, or 16 batches")
     return layer
@@ -164,9 +162,7 @@ def _workers(hardware: Hardware) -> tuple[int, str]:
 
 
 def _memory(hardware: Hardware) -> str:
-    shared = (
-        f" for {hardware.processes} processes" if hardware.processes > 1 and hardware.kind != "cuda" else ""
-    )
+    shared = f" for {hardware.processes} processes" if hardware.processes > 1 and hardware.kind != "cuda" else ""
     return f"{hardware.memory_gb:.0f} GB{shared}"
 
 

@@ -33,16 +33,35 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
         validation = opened(data.val_data)  # a place named for validation, whose own names say nothing of a split
     by_hash = validation is None
     if by_hash and not data.val_fraction:
-        raise UserError(f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
-                        "leave data.val_fraction at its default.")
-    limits = Limits(config.train.batch_size, data.max_batch_frames, data.min_duration_s, data.max_duration_s,
-                    data.max_text_chars, data.pool_batches)
-    plan = partial(Plan, audio=audio, limits=limits, seed=config.train.seed, rank=rank, world_size=world_size,
-                   shuffle_buffer=data.shuffle_buffer)
+        raise UserError(
+            f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
+            "leave data.val_fraction at its default."
+        )
+    limits = Limits(
+        config.train.batch_size,
+        data.max_batch_frames,
+        data.min_duration_s,
+        data.max_duration_s,
+        data.max_text_chars,
+        data.pool_batches,
+    )
+    plan = partial(
+        Plan,
+        audio=audio,
+        limits=limits,
+        seed=config.train.seed,
+        rank=rank,
+        world_size=world_size,
+        shuffle_buffer=data.shuffle_buffer,
+    )
     keep_train = partial(_outside, data.val_fraction) if by_hash else _every
     keep_validation = partial(_inside, data.val_fraction) if by_hash else _every
-    train_plan = plan(train, grad_accum=config.train.grad_accum, keep=keep_train,
-                      by_length=(0,) if config.train.length_curriculum else ())
+    train_plan = plan(
+        train,
+        grad_accum=config.train.grad_accum,
+        keep=keep_train,
+        by_length=(0,) if config.train.length_curriculum else (),
+    )
     validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
     make = FeatureMaker(audio, frames_per_step, data.language)
     share = VALIDATION_CACHE_SHARE

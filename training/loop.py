@@ -1,18 +1,18 @@
 """The training loop. Read from `Trainer.fit` down.
 
-    on_train_begin
-    for epoch:  on_epoch_begin
-        for step:  on_step_begin                     rates and loss weights are set
-                   forward, backward (all micro-batches)
-                   on_pre_optimizer_step             the update can be skipped
-                   optimizer step
-                   on_step_end                       asks for logging, evaluation, checkpoint, the end
-                   on_log, on_evaluate, on_save      as asked for
-        on_epoch_end
-    on_train_end
+on_train_begin
+for epoch:  on_epoch_begin
+    for step:  on_step_begin                     rates and loss weights are set
+               forward, backward (all micro-batches)
+               on_pre_optimizer_step             the update can be skipped
+               optimizer step
+               on_step_end                       asks for logging, evaluation, checkpoint, the end
+               on_log, on_evaluate, on_save      as asked for
+    on_epoch_end
+on_train_end
 """
 
-import time
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -26,16 +26,13 @@ from data_pipeline.errors import UserError
 from data_pipeline.plan import Cursor
 from modeling.losses import SUMS, LossShape
 from training.checkpoint import CheckpointFolder
-from training.config import OptimConfig, Provenance, RunConfig, apply_layer
+from training.config import Provenance, RunConfig
 from training.control import CallbackArguments, Control
 from training.inputs import Inputs
 from training.interruption import Interruption
-from training.levels import run_length_layer
+from training.length import UNKNOWN_LENGTH, RunLength
 from training.step import LossWeights, clip_gradients, forward_backward
 from training.validation import validate
-
-UNKNOWN_LENGTH = 10**9  # optimizer steps, while only the number of epochs is known and none has ended
-FIRST_STEPS = 10  # the length of a run with a time budget is estimated at each of these, then when logging
 
 
 @dataclass
@@ -62,8 +59,17 @@ class Trainer:
     """
 
     def __init__(
-        self, config: RunConfig, provenance: Provenance, accelerator: Accelerator, model, optimizer, processor,
-        inputs: Inputs, checkpoints: CheckpointFolder, weights: LossWeights, shape: LossShape,
+        self,
+        config: RunConfig,
+        provenance: Provenance,
+        accelerator: Accelerator,
+        model,
+        optimizer,
+        processor,
+        inputs: Inputs,
+        checkpoints: CheckpointFolder,
+        weights: LossWeights,
+        shape: LossShape,
     ):
         self.config, self.provenance, self.accelerator = config, provenance, accelerator
         self.inputs, self.checkpoints, self.weights, self.shape = inputs, checkpoints, weights, shape
@@ -71,25 +77,20 @@ class Trainer:
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.arguments, self.control = CallbackArguments(config), Control()
         self.state = TrainerState(
-            logging_steps=config.log.every_steps, save_steps=config.checkpoint.every_steps,
-            eval_steps=config.train.eval_every or UNKNOWN_LENGTH, num_train_epochs=config.train.epochs,
-            is_world_process_zero=accelerator.is_main_process, is_local_process_zero=accelerator.is_local_main_process,
+            logging_steps=config.log.every_steps,
+            save_steps=config.checkpoint.every_steps,
+            eval_steps=config.train.eval_every or UNKNOWN_LENGTH,
+            num_train_epochs=config.train.epochs,
+            is_world_process_zero=accelerator.is_main_process,
+            is_local_process_zero=accelerator.is_local_main_process,
         )
         self.cursor = inputs.train.plan.start(0)
-        self.steps_per_epoch: int | None = None
-        self.started = time.monotonic()
-        self.elapsed_before = 0.0  # seconds of the run before this process
-        self.first_step_done: tuple[int, float] | None = None  # (step, run seconds), to measure the pace from
+        self.length = RunLength(config, provenance, accelerator)
         self.evaluations_due = 0
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.padding = [0.0, 0]  # padded shares of all micro-batches, summed, and their number
-        self.fitted = config.optim
 
     # What callbacks are built with
-
-    def fitted_optim(self) -> OptimConfig:
-        """The optimizer's settings, with warm-up and first period fitted to the run's present length."""
-        return self.fitted
 
     def base_weights(self, state: TrainerState) -> dict[str, float]:
         """The level's loss weights at this step; the alignment's can start higher and fall in a straight line."""
@@ -99,10 +100,6 @@ class Trainer:
             share = min(1.0, state.global_step / max(1.0, loss.alignment_decay_share * state.max_steps))
             weights["alignment"] += (1 - share) * (loss.alignment_weight_start - loss.alignment_weight)
         return weights
-
-    @property
-    def elapsed_s(self) -> float:
-        return self.elapsed_before + time.monotonic() - self.started
 
     # The run
 
@@ -146,7 +143,7 @@ class Trainer:
         if self.state.global_step == begun_at and whole:
             raise UserError(self._nothing_left())
         if whole:
-            self.steps_per_epoch = self.state.global_step - begun_at
+            self.length.steps_per_epoch = self.state.global_step - begun_at
         self._check_broken(at_end=True)
         self._ask("on_epoch_end")
         if self.config.train.eval_every is None:
@@ -159,36 +156,51 @@ class Trainer:
         losses, frames = forward_backward(self.accelerator, self.model, batches, self.weights, self.shape)
         grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
         total = self.weights.total(losses)
-        ids = [name for batch in batches for name in batch.ids]
-        self._ask("on_pre_optimizer_step", losses=losses, grad_norm=grad_norm, loss=total, ids=ids)
-        if not self.control.should_skip_update:
-            self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._update({"losses": losses, "grad_norm": grad_norm, "loss": total, "ids": ids_of(batches)})
         self._advance(batches)
         self._ask("on_step_end", losses=losses, frames=frames)
         self._ask_for_evaluation()
         if self.control.should_log:
             self._check_broken()
-            self._log({"loss": total, "grad_norm": grad_norm, "learning_rate": self.optimizer.param_groups[0]["lr"],
-                       **{f"loss/{name}": value for name, value in losses.items()},
-                       **{f"weight/{name}": value for name, value in self.weights.values.items()},
-                       "padded_share": self._padded_share()})
+            self._log(
+                {
+                    "loss": total,
+                    "grad_norm": grad_norm,
+                    "learning_rate": self.optimizer.param_groups[0]["lr"],
+                    **{f"loss/{name}": value for name, value in losses.items()},
+                    **{f"weight/{name}": value for name, value in self.weights.values.items()},
+                    "padded_share": self._padded_share(),
+                }
+            )
         self._do_what_was_asked()
         if self.control.should_roll_back:
             self._roll_back()
         self._heed_interruption()
+
+    def _update(self, facts: dict) -> None:
+        """The optimizer's step, unless a callback objects or the gradients overflowed fp16."""
+        scaler = self.accelerator.scaler
+        if scaler is not None and not math.isfinite(facts["grad_norm"]):
+            self.optimizer.step()  # the scaler leaves the weights alone and lowers its scale: part of fp16, no spike
+        else:
+            self._ask("on_pre_optimizer_step", **facts)
+            if not self.control.should_skip_update:
+                self.optimizer.step()
+            elif scaler is not None:
+                scaler.update()  # it has unscaled these gradients, and wants to hear that the step is over
+        self.optimizer.zero_grad()
 
     def _advance(self, batches: list[Batch]) -> None:
         self.state.global_step += 1
         self.cursor = batches[-1].planned.after
         self.state.epoch = self.cursor.epoch
         self.padding = [self.padding[0] + sum(batch.padded_share for batch in batches), self.padding[1] + len(batches)]
-        if self.first_step_done is None:
-            self.first_step_done = (self.state.global_step, self.elapsed_s)
-            self.seconds_to_first_step = time.monotonic() - self.started
-        step, ends_epoch = self.state.global_step, batches[-1].planned.ends_epoch
-        if ends_epoch or step <= FIRST_STEPS or step % self.config.log.every_steps == 0:
+        self.length.note_step(self.state.global_step)
+        if batches[-1].planned.ends_epoch or self.length.is_due(self.state.global_step):
             self._estimate_length()
+
+    def _estimate_length(self) -> None:
+        self.state.max_steps = self.length.estimate(self.state.global_step, self.cursor.epoch)
 
     def _do_what_was_asked(self) -> None:
         if self.control.should_evaluate:
@@ -196,35 +208,6 @@ class Trainer:
         # What led to a skipped update is not what a roll-back should find.
         if self.control.should_save and (self._done or not self.control.should_skip_update):
             self._save()
-
-    # The run's length
-
-    def _estimate_length(self) -> None:
-        """How many steps the run will have, as now known; the main rank's clock decides for all."""
-        train, limits = self.config.train, [UNKNOWN_LENGTH]
-        if train.max_steps is not None:
-            limits.append(train.max_steps)
-        if self.steps_per_epoch:
-            limits.append(train.epochs * self.steps_per_epoch)
-        if self.cursor.epoch >= train.epochs:
-            limits.append(self.state.global_step)
-        if train.max_minutes is not None:
-            limits.append(self._steps_in_budget(60 * train.max_minutes))
-        total = torch.tensor([min(limits)], device=self.accelerator.device)
-        if self.accelerator.num_processes > 1:
-            torch.distributed.broadcast(total, src=0)
-        self.state.max_steps = int(total)
-        layer = run_length_layer(self.config, self.provenance, self.state.max_steps)
-        self.fitted = apply_layer(self.config, self.provenance, layer)[0].optim
-
-    def _steps_in_budget(self, budget_s: float) -> int:
-        step, left_s = self.state.global_step, budget_s - self.elapsed_s
-        if left_s <= 0:
-            return step
-        if self.first_step_done is None or step == self.first_step_done[0]:
-            return UNKNOWN_LENGTH
-        first, first_s = self.first_step_done
-        return step + max(1, round(left_s * (step - first) / (self.elapsed_s - first_s)))
 
     def _ask_for_evaluation(self) -> None:
         share = self.config.train.eval_every_share
@@ -268,8 +251,7 @@ class Trainer:
         exportable = [callback for callback in self.callbacks.callbacks if isinstance(callback, ExportableState)]
         return {
             "cursor": asdict(self.cursor),
-            "elapsed_s": self.elapsed_s,
-            "steps_per_epoch": self.steps_per_epoch,
+            "length": self.length.to_json(),
             "evaluations_due": self.evaluations_due,
             "padding": self.padding,
             "trainer": asdict(self.state),
@@ -281,9 +263,8 @@ class Trainer:
     def _restore(self, saved: dict) -> None:
         """Take over everything `_to_json` wrote."""
         self.cursor = Cursor(**saved["cursor"])
-        self.elapsed_before = saved["elapsed_s"]
-        self.steps_per_epoch, self.evaluations_due = saved["steps_per_epoch"], saved["evaluations_due"]
-        self.padding = saved["padding"]
+        self.length.restore(saved["length"])
+        self.evaluations_due, self.padding = saved["evaluations_due"], saved["padding"]
         here = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
         for field in fields(self.state):
             if field.name in saved["trainer"] and field.name not in here:
@@ -294,7 +275,7 @@ class Trainer:
         self.raw_model.config.voices = saved["voices"]
 
     def _roll_back(self) -> None:
-        """Weights and optimizer of the last good checkpoint, half the rate; the data goes on, past what did the harm."""
+        """Weights and optimizer of the last good checkpoint, at half the rate; the data goes on, past the harm."""
         peaks = [group["peak_lr"] for group in self.optimizer.param_groups]
         newest = self.checkpoints.newest()
         if newest is not None:
@@ -313,12 +294,16 @@ class Trainer:
             self._save()
 
     def _check_broken(self, at_end: bool = False) -> None:
-        """Raises UserError, with the list, where too many rows are broken (at least 20 rows, or a whole epoch, read)."""
+        """Raises UserError, with the list, where too many of at least 20 rows, or of an epoch, are broken."""
         tally, share = self.inputs.train.plan.tally, self.config.data.max_broken_share
-        if tally.broken and len(tally.broken) > share * tally.seen and (at_end or tally.seen >= 20):
+        # Each rank knows of the recordings that it decoded; the worst count decides for all of them.
+        broken = self.accelerator.gather(torch.tensor([len(tally.broken)], device=self.accelerator.device))
+        if int(broken.max()) > share * tally.seen and (at_end or tally.seen >= 20):
             listed = "\n  ".join(list(tally.broken.values())[:20])
-            raise UserError(f"{len(tally.broken)} of {tally.seen} rows are broken, more than {share:.0%} "
-                            f"(data.max_broken_share):\n  {listed}")
+            raise UserError(
+                f"{int(broken.max())} of {tally.seen} rows are broken, more than {share:.0%} "
+                f"(data.max_broken_share):\n  {listed}"
+            )
 
     def _nothing_left(self, which: str = "train") -> str:
         tally = getattr(self.inputs, which).plan.tally
@@ -336,9 +321,20 @@ class Trainer:
             reason = self.interruption.name
         elif step < self.state.max_steps:
             reason = "early stopping"
-        elif train.max_minutes is not None and self.elapsed_s >= 60 * train.max_minutes:
+        elif train.max_minutes is not None and self.length.elapsed_s >= 60 * train.max_minutes:
             reason = "minutes"
         else:
             reason = "steps" if step == train.max_steps else "epochs"
-        return Result(step, self.elapsed_s, getattr(self, "seconds_to_first_step", 0.0), self.state.best_metric, reason,
-                      self._padded_share(), self.interruption.signal or 0)
+        return Result(
+            step,
+            self.length.elapsed_s,
+            self.length.seconds_to_first_step,
+            self.state.best_metric,
+            reason,
+            self._padded_share(),
+            self.interruption.signal or 0,
+        )
+
+
+def ids_of(batches: list[Batch]) -> list[str]:
+    return [name for batch in batches for name in batch.ids]

@@ -32,16 +32,20 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     folder, tally = config.checkpoint.dir, trainer.inputs.train.plan.tally
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
-        lines.append(f"Saved in {folder}/checkpoints; the same command goes on from there.")
+        without = ", without --reset-training and --debug," if config.checkpoint.reset else ""
+        lines.append(f"Saved in {folder}/checkpoints; the same command{without} goes on from there.")
         return "\n".join(lines)
     if tally.broken:
         listed = "\n  ".join(list(tally.broken.values())[:10])
         lines.append(f"{len(tally.broken)} broken rows were skipped (all are in {folder}/report.json):\n  {listed}")
+    lines.append(f"Padding was {result.padded_share:.1%} of the mel frames in a batch.")
     if result.best_metric is not None:
         lines.append(f"Best checkpoint: {folder}/best (validation mel L1 {result.best_metric:.4f}).")
     if quality is not None:
-        lines.append(f"Character error rate of {quality['sentences']} held-out English sentences, spoken freely and "
-                     f"heard by moonshine-voice: {quality['cer']:.1%}.")
+        lines.append(
+            f"Character error rate of {quality['sentences']} held-out English sentences, spoken freely and "
+            f"heard by moonshine-voice: {quality['cer']:.1%}."
+        )
     else:
         lines.append('For a character error rate here: pip install -e ".[eval]", and English validation sentences.')
     lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')

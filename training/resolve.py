@@ -154,6 +154,7 @@ TABLE = {
     "batches per step": "train.grad_accum",
     "frames per batch": "data.max_batch_frames",
     "loading processes": "data.num_workers",
+    "threads": "train.cpu_threads",
     "epochs, at most": "train.epochs",
     "steps, at most": "train.max_steps",
     "minutes, at most": "train.max_minutes",

@@ -88,5 +88,5 @@ def _global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossSh
 
 
 def clip_gradients(accelerator: Accelerator, model: nn.Module, norm: float) -> Tensor:
-    """Scale the gradients down to `norm` (Pascanu et al. 2013); returns their norm before, infinite or NaN as it was."""
+    """Scale the gradients down to `norm` (Pascanu et al. 2013); returns their norm before that, as it was."""
     return accelerator.clip_grad_norm_(model.parameters(), norm)

@@ -42,7 +42,8 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
     model.train()
     everyone = gather_object([(sums, counts, posteriors)])
     metrics = {
-        f"eval_{name}": sum(s.get(name, 0.0) for s, _, _ in everyone) / max(1, sum(c.get(name, 0) for _, c, _ in everyone))
+        f"eval_{name}": sum(s.get(name, 0.0) for s, _, _ in everyone)
+        / max(1, sum(c.get(name, 0) for _, c, _ in everyone))
         for name in everyone[0][0]
     }
     return metrics, _mean_voices([found for _, _, found in everyone])

@@ -134,9 +134,7 @@ def encode_opus(g722: list[Path], scratch: Path) -> list[bytes]:
 def usable_transcripts(root: Path, language: str, report: Report) -> list[Transcript]:
     """Rows of one language whose text is clean and whose recording exists and is at most 20 s long."""
     sounds = root / "usr/share/asterisk/sounds" / VOICES[language].folder
-    listed = read_list(
-        root / f"usr/share/doc/asterisk-core-sounds-{language}" / f"core-sounds-{language}.txt.gz"
-    )
+    listed = read_list(root / f"usr/share/doc/asterisk-core-sounds-{language}" / f"core-sounds-{language}.txt.gz")
     names = {row.name for row in listed}
     kept, seen = [], set()
     for row in listed:
@@ -240,9 +238,7 @@ def held_out_ids(rows: list[Row], fixed_list: Path) -> set[str]:
         listed = dict(line.split("\t")[::2] for line in lines)
         wrong = sorted(id for id, text in listed.items() if built.get(id) != text)
         if wrong:
-            sys.exit(
-                f"{fixed_list}: not built as listed: {wrong}; the list is fixed, so mend the rules instead"
-            )
+            sys.exit(f"{fixed_list}: not built as listed: {wrong}; the list is fixed, so mend the rules instead")
         return set(listed)
     chosen = set()
     for language in VOICES:
@@ -285,9 +281,7 @@ def write_parquet(path: Path, rows: list[Row]) -> None:
 
 def write_all(out: Path, splits: dict[str, list[Row]], report: Report) -> None:
     for language in VOICES:
-        write_parquet(
-            out / f"train-{language}.parquet", [r for r in splits["train"] if r.language == language]
-        )
+        write_parquet(out / f"train-{language}.parquet", [r for r in splits["train"] if r.language == language])
     write_parquet(out / "heldout.parquet", splits["heldout"])
     lines = sorted(f"{row.id}\t{row.language}\t{row.text}\n" for row in splits["heldout"])
     (out / "heldout.txt").write_text("".join(lines), encoding="utf-8")

@@ -1,8 +1,8 @@
 """Choose the sentences kept out of training, once; afterwards heldout.txt is the list.
 
 A candidate has at least three words, no digits, acronyms or spelled letters (so that a score does not hang on
-how those are read), lasts 1.2 to 7 s, and no other row of its language says nearly the same. They are taken by hash of the id, equally
-from four bands of duration.
+how those are read), lasts 1.2 to 7 s, and no other row of its language says nearly the same. They are taken by hash
+of the id, equally from four bands of duration.
 """
 
 import hashlib

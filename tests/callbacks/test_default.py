@@ -38,8 +38,12 @@ def chosen_for(config: RunConfig) -> list[TrainerCallback]:
     accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None)
     plan = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
     trainer = SimpleNamespace(
-        config=config, weights=LossWeights(dict(WEIGHTS)), base_weights=lambda state: dict(WEIGHTS),
-        fitted_optim=lambda: config.optim, inputs=SimpleNamespace(validation=SimpleNamespace(plan=plan)))
+        config=config,
+        weights=LossWeights(dict(WEIGHTS)),
+        base_weights=lambda state: dict(WEIGHTS),
+        length=SimpleNamespace(optim=config.optim),
+        inputs=SimpleNamespace(validation=SimpleNamespace(plan=plan)),
+    )
     return default_callbacks(trainer, accelerator, load_vocoder("griffin_lim", AudioConfig()))
 
 

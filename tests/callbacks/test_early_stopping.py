@@ -19,7 +19,8 @@ def evaluate(callback: EarlyStopping, state: TrainerState, value: float) -> bool
 def test_progress_smaller_than_the_threshold_does_not_count(capsys):
     callback, state = EarlyStopping(3, 0.01), TrainerState(is_world_process_zero=True)
     assert [evaluate(callback, state, value) for value in (1.0, 0.9, 0.895, 0.95, 0.8, 0.85, 0.81, 0.795)] == (
-        [False] * 7 + [True])
+        [False] * 7 + [True]
+    )
     assert "3 evaluations without eval_mel falling by 0.01 below 0.8000" in capsys.readouterr().out
 
 

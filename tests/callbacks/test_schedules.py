@@ -42,7 +42,8 @@ def test_each_group_gets_its_own_peak_times_the_schedule_and_no_less_than_the_fl
 def test_the_fit_to_the_run_s_length_is_asked_for_at_every_step():
     lengths = iter([OPTIM] * 5 + [OptimConfig(warmup_steps=2)] * 5)
     assert [rate for rate, _ in rates(ConstantRate(lambda: next(lengths)), 10)] == pytest.approx(
-        [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, *[1e-3] * 5])
+        [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, *[1e-3] * 5]
+    )
 
 
 def test_loss_weights_follow_the_step():

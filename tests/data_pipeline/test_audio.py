@@ -74,7 +74,9 @@ def test_resampling_keeps_what_both_rates_hold(recordings):
 
 def test_channels_are_averaged(wave):
     stereo = np.stack([wave, np.zeros_like(wave)], axis=1)
-    assert np.allclose(decode_audio(written(stereo, RATE_HZ, format="WAV", subtype="FLOAT"), RATE_HZ), wave / 2, atol=1e-6)
+    assert np.allclose(
+        decode_audio(written(stereo, RATE_HZ, format="WAV", subtype="FLOAT"), RATE_HZ), wave / 2, atol=1e-6
+    )
 
 
 def test_duration_reads_the_header_only(recordings, wave, monkeypatch):

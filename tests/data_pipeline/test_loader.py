@@ -29,7 +29,11 @@ def assert_same(batches, expected) -> None:
     assert len(batches) == len(expected) > 3
     for batch, other in zip(batches, expected, strict=True):
         assert (batch.ids, batch.voices, batch.planned, batch.real) == (
-            other.ids, other.voices, other.planned, other.real)
+            other.ids,
+            other.voices,
+            other.planned,
+            other.real,
+        )
         assert all(torch.equal(batch.tensors[name], other.tensors[name]) for name in other.tensors)
 
 

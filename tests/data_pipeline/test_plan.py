@@ -152,12 +152,16 @@ def test_what_is_left_out_is_counted_by_reason():
     rows += [{"id": "9", "seconds": 9.0}]
     source = MadeUp(rows=rows)
     source.to_utterance = lambda row: Utterance(
-        row["id"], row.get("text", "a"), Samples(ZEROS[: int(row.get("seconds", 1.0) * 4000)], 4000))
+        row["id"], row.get("text", "a"), Samples(ZEROS[: int(row.get("seconds", 1.0) * 4000)], 4000)
+    )
     one = plan(source)
     assert sorted(ids(one.epoch(one.start(0)))) == ["u0", "u1", "u2"]
     assert one.tally.left_out == {
-        "shorter than 0.3 s": 1, "longer than 20 s": 1, "text longer than 400 characters": 1,
-        "longer than a batch of 700 frames": 1}
+        "shorter than 0.3 s": 1,
+        "longer than 20 s": 1,
+        "text longer than 400 characters": 1,
+        "longer than a batch of 700 frames": 1,
+    }
     assert (one.tally.kept, one.tally.seen) == (3, 7)
 
 

@@ -66,14 +66,17 @@ def make_seed(folder: Path, train: list[dict], held: list[dict]) -> str:
 def make_audiofolder(folder: Path, train: list[dict], held: list[dict]) -> str:
     for name, rows in (("train", train), ("validation", held)):
         put_audio(folder / name, rows)
-        lines = [json.dumps({"file_name": f"{r['id']}.opus", "transcription": r["text"], "lang": r["language"]}) for r in rows]
+        lines = [
+            json.dumps({"file_name": f"{r['id']}.opus", "transcription": r["text"], "lang": r["language"]})
+            for r in rows
+        ]
         put(folder / name / "metadata.jsonl", "\n".join(lines))
     return str(folder)
 
 
 def make_ljspeech(folder: Path, train: list[dict], held: list[dict]) -> str:
     put_audio(folder / "wavs", train)
-    put(folder / "metadata.csv", "\n".join(f"{r['id']}|\"{r['text']} raw and long|{r['text']}" for r in train))
+    put(folder / "metadata.csv", "\n".join(f'{r["id"]}|"{r["text"]} raw and long|{r["text"]}' for r in train))
     return str(folder)
 
 
@@ -115,7 +118,11 @@ def make_csv(folder: Path, train: list[dict], held: list[dict]) -> str:
 def open_hub(where: str, split: str) -> Source | None:
     """A Hub dataset by the path of the code that a Hub id takes, from a folder."""
     opened = stream_dataset(where, Request(where, ColumnNames(), None, split, None))
-    return Source("hub", opened, RowReader(where, ColumnNames(), opened.folder, opened.confined)) if opened.stream else None
+    return (
+        Source("hub", opened, RowReader(where, ColumnNames(), opened.folder, opened.confined))
+        if opened.stream
+        else None
+    )
 
 
 MAKERS = {
@@ -247,7 +254,9 @@ def test_separators_and_headers_of_the_seed_layout(separator, header, third, rec
         table.writerow(names)
     texts = [f'He said{separator if separator in ",;" else " -"} "{row["text"]}" in 1999' for row in recordings[:3]]
     for row, text in zip(recordings, texts, strict=False):
-        table.writerow([row["id"], text, {"speaker": "ann", "normalized_text": f"spoken {text}", None: ""}[third]][: len(names)])
+        table.writerow(
+            [row["id"], text, {"speaker": "ann", "normalized_text": f"spoken {text}", None: ""}[third]][: len(names)]
+        )
     put(tmp_path / "metadata_train.csv", written.getvalue())
     source = open_source(str(tmp_path))
     utterances = [source.to_utterance(row) for row in source.rows()]
@@ -343,7 +352,14 @@ def test_a_hub_id_that_cannot_be_reached(monkeypatch):
 def test_broken_rows_come_one_by_one(recordings, tmp_path):
     good = recordings[0]["id"]
     put_audio(tmp_path / "wavs", recordings[:1])
-    lines = [f"{good}|fine", "gone|no such recording", f"{good}|  ", f"{good}|too|many", f"{good}|fine again", "|no name"]
+    lines = [
+        f"{good}|fine",
+        "gone|no such recording",
+        f"{good}|  ",
+        f"{good}|too|many",
+        f"{good}|fine again",
+        "|no name",
+    ]
     put(tmp_path / "metadata_train.csv", "\n".join(["file|text", *lines]))
     source = open_source(str(tmp_path))
     found = []
@@ -377,7 +393,9 @@ def test_broken_lines_of_jsonl_and_quoted_csv(recordings, tmp_path):
                 assert source.to_utterance(row).text == "fine"
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "../../secret.wav", "https://example.org/a.wav", "hf://datasets/../x"])
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "../../secret.wav", "https://example.org/a.wav", "hf://datasets/../x"]
+)
 def test_a_corpus_of_others_leads_nowhere_else(path, tmp_path):
     put(tmp_path / "secret.wav", "x")
     document = json.dumps({"text": "a", "audio": path})

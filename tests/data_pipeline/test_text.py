@@ -13,7 +13,11 @@ WRITTEN_AND_SAID = [
     ("en", "Hello “World” — it’s 42%", 'hello "world" - it\'s forty-two percent'),
     ("en", "$1, $5.25 or $5 million?", "one dollar, five point two five dollars or five million dollars?"),
     ("en", "1st, 22nd; -7° at 12:30", "first, twenty-second; minus seven degrees at twelve thirty"),
-    ("en", "1,234.5 B2B a&b #3 #", "one thousand two hundred and thirty-four point five b two b a and b number three hash"),
+    (
+        "en",
+        "1,234.5 B2B a&b #3 #",
+        "one thousand two hundred and thirty-four point five b two b a and b number three hash",
+    ),
     ("en", "agent 007", "agent zero zero seven"),
     ("en", "v1.2.3", "v one two three"),
     ("es", "¿1.234,5 € o 3%?", "¿mil doscientos treinta y cuatro punto cinco euros o tres por ciento?"),
@@ -72,14 +76,24 @@ def test_the_corpus_is_unchanged_but_for_case(recordings):
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("fa", "fa"), ("fa-IR", "fa"), ("fa_IR", "fa"), ("Persian", "fa"), ("deu", "de"), ("xx", None), ("", None), (None, None)],
+    [
+        ("fa", "fa"),
+        ("fa-IR", "fa"),
+        ("fa_IR", "fa"),
+        ("Persian", "fa"),
+        ("deu", "de"),
+        ("xx", None),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_names_of_languages(name, code):
     assert language_code(name) == code
 
 
 @pytest.mark.parametrize(
-    "text", [*(row[2] for row in WRITTEN_AND_SAID), "ΩμEga 🙂 <pad> <0x00> <en>", *PERSIAN_KEPT, "".join(CHARACTERS), ""]
+    "text",
+    [*(row[2] for row in WRITTEN_AND_SAID), "ΩμEga 🙂 <pad> <0x00> <en>", *PERSIAN_KEPT, "".join(CHARACTERS), ""],
 )
 def test_vocabulary_loses_nothing(text):
     vocabulary = Vocabulary()

@@ -13,8 +13,17 @@ SCRIPT = Path(__file__).with_name("train_ranks.py")
 
 
 def arguments(run: Path, steps: int) -> list:
-    return ["--train-data", small_runs.corpus(), "--checkpoint-dir", run, *SMALL, "--max-steps", str(steps),
-            "--set", "train.eval_every=3"]
+    return [
+        "--train-data",
+        small_runs.corpus(),
+        "--checkpoint-dir",
+        run,
+        *SMALL,
+        "--max-steps",
+        str(steps),
+        "--set",
+        "train.eval_every=3",
+    ]
 
 
 @pytest.fixture(scope="module")

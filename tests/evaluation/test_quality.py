@@ -29,8 +29,12 @@ def heard(monkeypatch):
 
 def test_only_sentences_that_the_recogniser_knows_are_judged(heard):
     judge, spoken = heard
-    rows = [Utterance("a", "one two three", b"", "anna", "en"), Utterance("b", "four five six", b"", "stranger", "en"),
-            Utterance("c", "un deux trois", b"", "anna", "fr"), Utterance("d", "short", b"", "anna", "en")]
+    rows = [
+        Utterance("a", "one two three", b"", "anna", "en"),
+        Utterance("b", "four five six", b"", "stranger", "en"),
+        Utterance("c", "un deux trois", b"", "anna", "fr"),
+        Utterance("d", "short", b"", "anna", "en"),
+    ]
     found = judge(rows)
     assert found["sentences"] == 2
     assert found["cer"] == pytest.approx(4 / 26)  # " six" is missing

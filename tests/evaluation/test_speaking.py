@@ -78,7 +78,14 @@ def test_speaking_is_repeatable_and_disturbs_no_training(model):
 
 
 def test_a_vocoder_makes_waves_and_batches_do_not_mix(model):
-    spoken = speak(model, GoyaProcessor(), ["one", "two", "three"], ["en"] * 3, [torch.zeros(64)] * 3,
-                   lambda mel: mel.new_ones(256 * len(mel)), batch_size=2)
+    spoken = speak(
+        model,
+        GoyaProcessor(),
+        ["one", "two", "three"],
+        ["en"] * 3,
+        [torch.zeros(64)] * 3,
+        lambda mel: mel.new_ones(256 * len(mel)),
+        batch_size=2,
+    )
     assert [len(one.wave) for one in spoken] == [256 * len(one.speech.mel_TC) for one in spoken]
     assert [one.text for one in spoken] == ["one", "two", "three"]

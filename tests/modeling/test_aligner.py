@@ -91,9 +91,7 @@ def test_forward_sum_gradient_is_that_of_the_recursion(padded):
     for row, (tokens, steps) in enumerate(LENGTHS):
         reference = logits_BNS[row, :steps, :tokens].detach().double().requires_grad_()
         (naive_forward_sum(reference.log_softmax(-1)) * weights_B[row]).backward()
-        torch.testing.assert_close(
-            logits_BNS.grad[row, :steps, :tokens], reference.grad.float(), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(logits_BNS.grad[row, :steps, :tokens], reference.grad.float(), rtol=1e-4, atol=1e-5)
         assert not logits_BNS.grad[row, steps:].any()
 
 
@@ -103,9 +101,7 @@ def test_token_of_step_counts_like_a_loop():
     expected = [[], [], []]
     for durations_S in durations:
         path = [
-            (token, age, age == duration - 1)
-            for token, duration in enumerate(durations_S)
-            for age in range(duration)
+            (token, age, age == duration - 1) for token, duration in enumerate(durations_S) for age in range(duration)
         ]
         last, age, _ = path[-1]
         path += [(last, age + late, False) for late in range(1, steps - len(path) + 1)]

@@ -67,7 +67,10 @@ def test_mel(output, targets, kind, smoothing):
     expected = 0.0
     for prediction in (output.mel_before_BTC, output.mel_after_BTC):
         target = np.concatenate(
-            [smoothed(mel[:length].double().numpy(), smoothing) for mel, length in zip(targets["mel"], MEL_LENGTHS)]
+            [
+                smoothed(mel[:length].double().numpy(), smoothing)
+                for mel, length in zip(targets["mel"], MEL_LENGTHS, strict=True)
+            ]
         )
         error = np.abs(real(prediction, MEL_LENGTHS) - target)
         assert (error < delta).any() and (error > delta).any()

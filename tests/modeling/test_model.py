@@ -129,9 +129,7 @@ def test_no_utterance_sees_its_neighbours(model, batch, alone):
         single = model(**alone(row))
         for name, expected in single.items():
             found = output[name][row][tuple(slice(size) for size in expected.shape[1:])]
-            assert found.detach().numpy() == pytest.approx(
-                expected[0].detach().numpy(), rel=1e-4, abs=1e-4
-            ), name
+            assert found.detach().numpy() == pytest.approx(expected[0].detach().numpy(), rel=1e-4, abs=1e-4), name
 
 
 def test_losses_and_gradients_of_a_batch_are_sums_over_its_utterances(model, batch, alone):

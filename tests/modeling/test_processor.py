@@ -40,9 +40,7 @@ def processor() -> GoyaProcessor:
 
 def test_recordings_become_what_training_sees(processor, recordings):
     make = FeatureMaker(AudioConfig(), frames_per_step=2)
-    rows = [
-        make(Utterance(r["id"], r["text"], r["audio"]["bytes"], language=r["language"])) for r in recordings
-    ]
+    rows = [make(Utterance(r["id"], r["text"], r["audio"]["bytes"], language=r["language"])) for r in recordings]
     found = processor(
         [r["text"] for r in recordings],
         language=[r["language"] for r in recordings],

@@ -38,10 +38,7 @@ def test_cached_steps_equal_the_whole_pass(model):
     voice = torch.randn(2, model.config.voice_dim)
     expected_frames, expected_ends = model.decoder(previous, token, age, voice)
     cache = DynamicCache()
-    steps = [
-        model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache)
-        for n in range(15)
-    ]
+    steps = [model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache) for n in range(15)]
     frames, ends = (torch.cat(parts, dim=1) for parts in zip(*steps, strict=True))
     torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ends, expected_ends, rtol=1e-4, atol=1e-5)

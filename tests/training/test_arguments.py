@@ -70,9 +70,7 @@ def test_a_rate_by_hand_is_used_as_given():
 
 
 def test_fast_convergence_lies_on_any_level():
-    config, provenance = parsed(
-        "--optimization-level", "basic", "--apply-fast-convergence", "--model-size", "tiny"
-    )
+    config, provenance = parsed("--optimization-level", "basic", "--apply-fast-convergence", "--model-size", "tiny")
     assert (config.optim.lr, config.optim.warmup_steps) == (6e-4, 1000)
     assert provenance["optim.lr"] == "level basic: 5e-05 x 1024/256; fast convergence: x3"
     assert provenance["train.fast_convergence"] == "flag --apply-fast-convergence"
@@ -172,9 +170,7 @@ def test_debug_is_short_small_and_goes_through_everything_once():
     assert config.optim.warmup_steps == 4
     assert (config.checkpoint.dir, config.checkpoint.reset) == ("runs/debug", True)
     assert provenance["train.batch_size"] == "debug run"
-    config, _ = parsed(
-        "--debug", "--max-steps", "6", "--model-size", "tiny", "--resume", "--apply-fast-convergence"
-    )
+    config, _ = parsed("--debug", "--max-steps", "6", "--model-size", "tiny", "--resume", "--apply-fast-convergence")
     assert (config.train.max_steps, config.train.eval_every, config.model.size) == (6, 6, "tiny")
     assert config.checkpoint.reset is False
 

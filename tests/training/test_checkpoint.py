@@ -116,6 +116,7 @@ def test_old_runs_are_moved_aside_not_deleted(tmp_path):
 
 def test_only_the_main_process_renames(folder):
     folder.accelerator = SimpleNamespace(
-        is_main_process=False, wait_for_everyone=lambda: None, save_state=lambda *args, **kwargs: None)
+        is_main_process=False, wait_for_everyone=lambda: None, save_state=lambda *args, **kwargs: None
+    )
     folder.save(3, {})
     assert not folder.folder.exists()

@@ -58,15 +58,11 @@ def test_a_level_changes_nothing_else_and_fits_every_range(name):
         assert reason.startswith(f"level {name}")
 
 
-@pytest.mark.parametrize(
-    ("size", "factor"), [("debug", 16), ("tiny", 4), ("small", 2), ("normal", 1), ("big", 2 / 3)]
-)
+@pytest.mark.parametrize(("size", "factor"), [("debug", 16), ("tiny", 4), ("small", 2), ("normal", 1), ("big", 2 / 3)])
 def test_only_the_rate_of_matrices_follows_the_width(size, factor):
     config = apply_level(RunConfig(), "enhanced", width_of(size))
     assert config.optim.lr == pytest.approx(8e-5 * factor, rel=1e-6)
-    assert values(config, set(ENHANCED) - {"optim.lr"}) == {
-        k: v for k, v in ENHANCED.items() if k != "optim.lr"
-    }
+    assert values(config, set(ENHANCED) - {"optim.lr"}) == {k: v for k, v in ENHANCED.items() if k != "optim.lr"}
 
 
 def test_a_scaled_rate_says_how_it_was_scaled():
@@ -86,9 +82,7 @@ def test_fast_convergence_is_three_times_the_rate_after_half_the_warm_up():
 
 @pytest.mark.parametrize("source", ["flag --lr", "--set optim.lr", "file run.yaml"])
 def test_fast_convergence_leaves_values_by_hand_alone(source):
-    config = with_values(
-        RunConfig(), {"optim.lr": 1e-3, "loss.alignment_weight": 2.0, "train.eval_every": 50}
-    )
+    config = with_values(RunConfig(), {"optim.lr": 1e-3, "loss.alignment_weight": 2.0, "train.eval_every": 50})
     provenance = dict.fromkeys(["optim.lr", "loss.alignment_weight", "train.eval_every"], source)
     layer = fast_convergence_layer(config, provenance)
     assert "optim.warmup_steps" in layer

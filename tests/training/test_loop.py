@@ -10,7 +10,7 @@ from data_pipeline.plan import Tally
 from tests import small_runs, wrapped_train
 from training.checkpoint import CheckpointFolder
 from training.config import RunConfig, with_values
-from training.loop import UNKNOWN_LENGTH, Trainer
+from training.loop import Trainer
 
 
 def trainer(**facts) -> Trainer:
@@ -27,16 +27,6 @@ def test_the_alignment_weight_falls_in_a_straight_line_to_the_level_s():
     steps = [SimpleNamespace(global_step=step, max_steps=100) for step in (0, 25, 50, 90)]
     assert [one.base_weights(state)["alignment"] for state in steps] == pytest.approx([1.0, 0.6, 0.2, 0.2])
     assert one.base_weights(steps[0])["mel"] == 45.0
-
-
-def test_steps_in_a_budget_follow_the_pace_after_the_first_step(monkeypatch):
-    one = trainer(state=SimpleNamespace(global_step=1), elapsed_before=30.0, started=0.0, first_step_done=(1, 30.0))
-    monkeypatch.setattr("training.loop.time.monotonic", lambda: 0.0)
-    assert one._steps_in_budget(100) == UNKNOWN_LENGTH  # no pace yet
-    one.state.global_step, one.elapsed_before = 11, 50.0
-    assert one._steps_in_budget(100) == 11 + 25  # 2 s a step, 50 s left
-    one.elapsed_before = 100.0
-    assert one._steps_in_budget(100) == 11
 
 
 def test_evaluations_of_a_share_come_once_each():

@@ -87,6 +87,7 @@ def test_noise_belongs_to_the_place_in_the_data():
 
 def test_dropout_and_voices_use_it(accelerator):
     rows = small_runs.features()[:2]
-    losses = [gradients(accelerator, [batch_of(rows, seed)], SHAPES["l1"], noisy=True)[1]
-              for seed in ((1,), (1,), (2,))]
+    losses = [
+        gradients(accelerator, [batch_of(rows, seed)], SHAPES["l1"], noisy=True)[1] for seed in ((1,), (1,), (2,))
+    ]
     assert losses[0] == losses[1] != losses[2]

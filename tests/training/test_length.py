@@ -1,0 +1,48 @@
+"""The run's length from a clock that the test sets."""
+
+import pytest
+
+from training.config import RunConfig, with_values
+from training.length import UNKNOWN_LENGTH, RunLength
+
+
+@pytest.fixture
+def length(monkeypatch) -> RunLength:
+    monkeypatch.setattr("training.length.time.monotonic", lambda: 0.0)
+    one = RunLength(with_values(RunConfig(), {"train.max_minutes": 10.0, "train.epochs": 4}), {}, OneProcess())
+    one.before_s = 30.0
+    one.note_step(1)
+    return one
+
+
+class OneProcess:
+    num_processes, device = 1, "cpu"
+
+
+def test_steps_in_a_budget_follow_the_pace_after_the_first_step(length):
+    assert length.steps_in(100, step=1) == UNKNOWN_LENGTH  # no pace yet
+    length.before_s = 50.0
+    assert length.steps_in(100, step=11) == 11 + 25  # 2 s a step, 50 s left
+    length.before_s = 100.0
+    assert length.steps_in(100, step=11) == 11
+
+
+def test_whichever_limit_comes_first_ends_the_run(length):
+    length.before_s = 50.0
+    assert length.estimate(step=11, epoch=0) == 11 + 275
+    length.steps_per_epoch = 20
+    assert length.estimate(step=11, epoch=0) == 80
+    assert length.estimate(step=77, epoch=4) == 77
+
+
+def test_the_schedule_is_fitted_to_the_length(length):
+    length.before_s = 50.0
+    length.estimate(step=11, epoch=0)
+    assert length.optim.warmup_steps == 28  # a tenth of 286
+
+
+def test_a_resumed_run_keeps_its_clock(length):
+    length.steps_per_epoch = 20
+    again = RunLength(length.config, {}, OneProcess())
+    again.restore(length.to_json())
+    assert (again.elapsed_s, again.steps_per_epoch) == (30.0, 20)
