@@ -27,9 +27,8 @@ def run(config, provenance, hardware) -> int:
 
     from callbacks.default import default_callbacks
     from data_pipeline.audio import PRESETS
-    from modeling.losses import LossShape
     from modeling.vocoder import load_vocoder
-    from training.building import build_accelerator, build_model, build_processor, start_trackers
+    from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
     from training.checkpoint import CheckpointFolder, move_aside
     from training.inputs import build_inputs
     from training.loop import Trainer
@@ -60,13 +59,6 @@ def run(config, provenance, hardware) -> int:
         processor.save_pretrained(path)
 
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
-    shape = LossShape(
-        config.loss.mel_loss,
-        config.loss.huber_delta,
-        config.loss.mel_smoothing,
-        config.loss.stop_smoothing,
-        model.config.frames_per_step,
-    )
     trainer = Trainer(
         config,
         provenance,
@@ -77,7 +69,7 @@ def run(config, provenance, hardware) -> int:
         inputs,
         checkpoints,
         LossWeights({}),
-        shape,
+        loss_shape(config, model.config.frames_per_step),
     )
     start_trackers(accelerator, config)
     vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
@@ -94,13 +86,17 @@ def report(config, trainer, vocoder, result) -> None:
     from modeling.model import GoyaForTextToSpeech
     from training.report import closing_lines, write_report
 
-    folder = Path(config.checkpoint.dir)
-    quality = None
-    if not result.interrupted and (folder / "best").is_dir() and not config.train.debug and can_recognise():
+    folder, quality, unheard = Path(config.checkpoint.dir), None, ""
+    if config.train.debug or result.interrupted or not (folder / "best").is_dir():
+        unheard = "Its speech was not judged: the run is a debug run, was interrupted, or had no evaluation."
+    elif not can_recognise():
+        unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
+    else:
         model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
         quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.plan.utterances())
+        unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
     write_report(folder, config, trainer, result, quality)
-    print(closing_lines(config, trainer, result, quality))
+    print(closing_lines(config, trainer, result, quality, unheard))
 
 
 if __name__ == "__main__":

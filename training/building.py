@@ -12,6 +12,7 @@ from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError
 from data_pipeline.text import Vocabulary
 from modeling.configuration import GoyaConfig
+from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor
 from training.config import FIELDS, RunConfig, get
@@ -67,6 +68,12 @@ def build_model(config: RunConfig) -> GoyaForTextToSpeech:
     if config.model.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     return model
+
+
+def loss_shape(config: RunConfig, frames_per_step: int) -> LossShape:
+    """What the losses need to know of the configuration, apart from their weights."""
+    loss = config.loss
+    return LossShape(loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothing, frames_per_step)
 
 
 def build_processor(config: RunConfig) -> GoyaProcessor:

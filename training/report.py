@@ -27,8 +27,8 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
     (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> str:
-    """How it ended, how good it is, and the next command."""
+def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None, unheard: str) -> str:
+    """How it ended, how good it is (or `unheard`, why nobody listened), and the next command."""
     folder, tally = config.checkpoint.dir, trainer.inputs.train.plan.tally
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
@@ -47,6 +47,6 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
             f"heard by moonshine-voice: {quality['cer']:.1%}."
         )
     else:
-        lines.append('For a character error rate here: pip install -e ".[eval]", and English validation sentences.')
+        lines.append(unheard)
     lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')
     return "\n".join(lines)
