@@ -247,7 +247,8 @@ def readme_block(results: dict) -> str:
     said = (
         f"`{results['command']}` on {results['machine']}; {results['date'][:10]}, commit "
         f"{results['commit'][:12]}. CER: {figures['cer_sentences']} held-out English sentences, heard by "
-        f"moonshine-voice; the model's is the mean of {len(seeds['synthesis'])} synthesis seeds, of one run."
+        f"moonshine-voice; the model's is the mean of {len(seeds['synthesis'])} synthesis seeds, of one run. "
+        "Raw: [benchmarks/results/main_job.json](benchmarks/results/main_job.json)."
     )
     lines = ["| | |", "|---|---|", *(f"| {label} | {value} |" for label, value in rows(results))]
     return "\n".join([BEGIN, said, "", *lines, END])

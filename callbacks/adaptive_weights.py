@@ -2,13 +2,13 @@
 
 import math
 
-from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from callbacks.weight_schedule import WeightSchedule
 from training.step import LossWeights
 
 
-class AdaptiveWeights(TrainerCallback, ExportableState):
+class AdaptiveWeights(WeightSchedule, ExportableState):
     """Dynamic weight average (Liu, Johns and Davison 2019, equation 7): a loss that falls more slowly weighs more.
 
     The ratio of a loss's running mean to what it was `every_steps` ago goes through a softmax of temperature 2
@@ -25,14 +25,16 @@ class AdaptiveWeights(TrainerCallback, ExportableState):
     low, high = 0.5, 2.0
 
     def __init__(self, weights: LossWeights, base, smoothing: float, every_steps: int = 100):
-        self.weights, self.base, self.smoothing, self.every_steps = weights, base, smoothing, every_steps
+        super().__init__(weights, base)
+        self.smoothing, self.every_steps = smoothing, every_steps
         self.means: dict[str, float] = {}
         self.earlier: dict[str, float] = {}
         self.multipliers: dict[str, float] = {}
 
     def on_step_begin(self, args, state, control, **kwargs):
-        for name, weight in self.base(state).items():
-            self.weights.values[name] = weight * self.multipliers.get(name, 1.0)
+        super().on_step_begin(args, state, control)
+        for name, multiplier in self.multipliers.items():
+            self.weights.values[name] *= multiplier
 
     def on_step_end(self, args, state, control, losses=None, **kwargs):
         if not losses or not all(map(math.isfinite, losses.values())):

@@ -9,8 +9,8 @@ import glob
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -18,38 +18,15 @@ import datasets
 from data_pipeline import source_rows
 from data_pipeline.columns import SYNONYMS, ColumnNames, RowReader
 from data_pipeline.errors import UserError
+from data_pipeline.request import Request
 from data_pipeline.source_rows import AUDIO_SUFFIXES, BROKEN
 from data_pipeline.splits import TRAIN, VALIDATION_WORDS, of_split
+from data_pipeline.undecoded import undecoded
 from data_pipeline.utterance import Utterance
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".tar", ".tar.gz", ".tgz", ".zip")
 HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?::[\w.+-]+)?")
-
-
-@dataclass(frozen=True)
-class Request:
-    """where: as the user wrote it. path: the same, if it exists here. files: what it matches, if it is a pattern."""
-
-    where: str
-    columns: ColumnNames
-    dataset_config: str | None
-    split: str
-    path: Path | None
-    files: list[str] = field(default_factory=list)
-
-    def of_kind(self, *suffixes: str) -> list[str] | None:
-        """The files of this split with one of the suffixes; None where the place holds none of them at all."""
-        found = [name for name in self.listing if name.lower().endswith(suffixes)]
-        if self.files and found:  # a pattern is the user's own choice of what is trained on
-            return found if self.split == TRAIN else []
-        return of_split(found, self.split, str(self.path)) if found else None
-
-    @cached_property
-    def listing(self) -> list[str]:
-        if self.path is None:
-            return self.files
-        return sorted(map(str, self.path.rglob("*"))) if self.path.is_dir() else [str(self.path)]
 
 
 @dataclass(frozen=True)
@@ -239,18 +216,7 @@ def stream_dataset(where: str, request: Request) -> Opened:
         raise UserError(f"{name} has several splits for training: {', '.join(chosen)}. Choose one: {name}:{chosen[0]}")
     split = request.split if request.split in chosen else chosen[0]
     folder = str(Path(name).resolve()) if Path(name).is_dir() else f"hf://datasets/{name}"
-    return Opened(partial(_undecoded, splits[split]), f"split {split}", folder)
-
-
-class UndecodedAudio(datasets.Audio):
-    """Audio(decode=False) that takes a row's audio without torchcodec, which datasets wants even to store bytes."""
-
-    def encode_example(self, value) -> dict:
-        if isinstance(value, dict):
-            return {"bytes": value.get("bytes"), "path": value.get("path")}
-        if isinstance(value, bytes):
-            return {"bytes": value, "path": None}
-        return {"bytes": None, "path": None if value is None else str(value)}
+    return Opened(partial(undecoded, splits[split]), f"split {split}", folder)
 
 
 def _request(where: str, columns: ColumnNames, dataset_config: str | None, split: str) -> Request:
@@ -361,10 +327,3 @@ def _named(paths: list[str]) -> str:
         if len(paths) == 1
         else f"{len(paths)} files, {Path(paths[0]).name} to {Path(paths[-1]).name}"
     )
-
-
-def _undecoded(rows: datasets.IterableDataset) -> datasets.IterableDataset:
-    for name, feature in (rows.features or {}).items():
-        if isinstance(feature, datasets.Audio):
-            rows = rows.cast_column(name, UndecodedAudio(sampling_rate=feature.sampling_rate, decode=False))
-    return rows

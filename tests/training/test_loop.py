@@ -4,6 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Tally
@@ -50,7 +51,7 @@ def test_evaluations_of_a_share_come_once_each():
 def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
     tally = Tally(kept, Counter(), {f"{n}": f"row {n} is broken" for n in range(broken)})
     inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(tally=tally)))
-    one = trainer(config=RunConfig(), inputs=inputs)
+    one = trainer(config=RunConfig(), inputs=inputs, accelerator=Accelerator(cpu=True))
     if stops:
         with pytest.raises(UserError, match=rf"{broken} of {kept + broken} rows are broken(?s:.*)row 2 is broken"):
             one._check_broken(at_end)
