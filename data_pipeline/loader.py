@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from torch.utils.data import DataLoader
@@ -64,6 +65,8 @@ class Loader:
             pin_memory=self.pin,
             worker_init_fn=_serve_the_parent_only,
         )
+        with signals_held():
+            batches = iter(batches)
         for batch in batches:
             self.cache.add(batch.features)
             batch.features = []
@@ -76,6 +79,16 @@ class Loader:
 
 def _as_it_is(batch: Batch) -> Batch:
     return batch
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Put off what could end a loading process between its start and `_serve_the_parent_only`; it inherits this."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve_the_parent_only(_: int) -> None:

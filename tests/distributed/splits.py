@@ -13,6 +13,7 @@ from data_pipeline.collate import Batch, Collator, lengths, pad
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
 from data_pipeline.text import Vocabulary
+from modeling import aligner
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
@@ -76,11 +77,13 @@ def gradients(
 def everything_in_float64():
     """The network asks for float32 where half precision would harm; here it gets float64."""
     plain = torch.Tensor.log_softmax
+    aligner._log_factorials.cache_clear()  # what is kept there has the precision it was made in
     with (
         mock.patch.object(torch.Tensor, "float", torch.Tensor.double),
         mock.patch.object(torch.Tensor, "log_softmax", lambda x, dim, dtype=None: plain(x.double(), dim)),
     ):
         yield
+    aligner._log_factorials.cache_clear()
 
 
 @cache
