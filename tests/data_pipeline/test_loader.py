@@ -1,11 +1,14 @@
 """The loader: the same batches from any number of processes, with or without the cache; the last step's empty one."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from data_pipeline import loader as loader_module
 from data_pipeline.audio import AudioConfig
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.loader import FeatureCache, Loader
@@ -46,6 +49,18 @@ def two_epochs() -> list[list]:
 
 def test_two_loading_processes_give_the_same_batches(two_epochs):
     assert_same(epoch(loader(num_workers=2)), two_epochs[0])
+
+
+def test_a_signal_before_a_loading_process_is_ready_does_not_end_it(two_epochs, monkeypatch):
+    """A cluster's SIGTERM to the process group can come just as an epoch starts its processes."""
+    ready = loader_module._serve_the_parent_only
+
+    def interrupted(worker: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ready(worker)
+
+    monkeypatch.setattr(loader_module, "_serve_the_parent_only", interrupted)
+    assert_same(epoch(loader(num_workers=1)), two_epochs[0])
 
 
 @pytest.mark.parametrize("cache_mb", [100, 0.5])
