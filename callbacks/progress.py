@@ -6,6 +6,8 @@ import time
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from training.length import UNKNOWN_LENGTH
+
 LINE_EVERY_S = 15.0
 
 
@@ -16,7 +18,8 @@ class Progress(TrainerCallback):
         self.mark = time.monotonic()
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.mark = self.line_at = time.monotonic()
+        self.mark = self.line_at = self.begun_at = time.monotonic()
+        self.first_step = state.global_step
         if state.is_world_process_zero and sys.stderr.isatty():
             self.bar = tqdm(initial=state.global_step, unit="step", dynamic_ncols=True)
 
@@ -24,7 +27,7 @@ class Progress(TrainerCallback):
         self.frames += frames
         self.steps += 1
         if self.bar is not None:
-            self.bar.total = state.max_steps
+            self.bar.total = state.max_steps if state.max_steps < UNKNOWN_LENGTH else None
             self.bar.update(state.global_step - self.bar.n)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -39,10 +42,17 @@ class Progress(TrainerCallback):
         if self.bar is not None:
             self.bar.set_postfix_str(text, refresh=False)
         elif state.is_world_process_zero and (now - self.line_at >= LINE_EVERY_S or state.global_step == 1):
-            left_s = (state.max_steps - state.global_step) * logs["step_s"]
-            print(f"step {state.global_step}/{state.max_steps} ({_duration(left_s)} left) {text}", flush=True)
+            print(f"{self._where(state, now)} {text}", flush=True)
             self.line_at = now
         self.mark, self.frames, self.steps = now, 0, 0
+
+    def _where(self, state, now: float) -> str:
+        """The step, of how many, and the time left by the pace so far, evaluations and samples included."""
+        if state.max_steps >= UNKNOWN_LENGTH:
+            return f"step {state.global_step}/?"
+        pace_s = (now - self.begun_at) / (state.global_step - self.first_step)
+        left_s = (state.max_steps - state.global_step) * pace_s
+        return f"step {state.global_step}/{state.max_steps} ({_duration(left_s)} left)"
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if state.is_world_process_zero:
@@ -56,8 +66,6 @@ class Progress(TrainerCallback):
 
 
 def _duration(seconds: float) -> str:
-    if seconds > 86_400 * 99:
-        return "unknown"
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
