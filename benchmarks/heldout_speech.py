@@ -17,7 +17,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recogniser
-from evaluation.speaking import Spoken, speak, voice_for
+from evaluation.speaking import Spoken, speak_utterances
 from evaluation.text_metrics import character_error_rate
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -57,12 +57,7 @@ class Speaker:
 
     def speak(self, utterances: list[Utterance], seed: int = 0) -> list[Spoken]:
         """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""
-        known = {name.rpartition("-")[0] for name in self.model.config.voices}
-        speakers = [one.speaker if one.speaker in known else None for one in utterances]
-        languages = [one.language for one in utterances]
-        voices = [voice_for(self.model, *who) for who in zip(speakers, languages, strict=True)]
-        texts = [one.text for one in utterances]
-        return speak(self.model, self.processor, texts, languages, voices, seed=seed)
+        return speak_utterances(self.model, self.processor, utterances, seed=seed)
 
     def seconds(self, spoken: list[Spoken]) -> float:
         return sum(len(one.speech.mel_TC) for one in spoken) / self.audio.frames_per_s

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from data_pipeline.utterance import Utterance
 from evaluation.pictures import mel_and_alignment_figure
-from evaluation.speaking import Spoken, speak, voice_for
+from evaluation.speaking import Spoken, speak_utterances
 
 
 class AudioSamples(TrainerCallback):
@@ -39,14 +39,8 @@ class AudioSamples(TrainerCallback):
             self._speak(state.global_step, model, processing_class)
 
     def _speak(self, step: int, model, processor) -> None:
-        known = {name.rpartition("-")[0] for name in model.config.voices}
-        voices = [
-            voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in self.sentences
-        ]
-        texts, languages = [one.text for one in self.sentences], [one.language for one in self.sentences]
-        for utterance, spoken in zip(
-            self.sentences, speak(model, processor, texts, languages, voices, self.vocoder), strict=True
-        ):
+        every = speak_utterances(model, processor, self.sentences, self.vocoder)
+        for utterance, spoken in zip(self.sentences, every, strict=True):
             self._write(step, utterance.id, spoken)
         # Counted from here, so that a machine on which speaking is slow still trains most of the time.
         self.spoken_at, self.step_spoken = time.monotonic(), step

@@ -14,6 +14,7 @@ from data_pipeline.utterance import Utterance
 # (benchmarks/LOG.md), and a GPU's matrix units want multiples too.
 FRAME_MULTIPLE = 16
 TOKEN_MULTIPLE = 8
+VOCABULARY = Vocabulary()  # one for all utterances: it is a fixed table
 
 
 def rounded_up(length: int, multiple: int) -> int:
@@ -64,7 +65,7 @@ class FeatureMaker:
                 f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
                 "expected words. Correct it or remove the row."
             )
-        tokens = np.asarray(Vocabulary().encode(text, language), dtype=np.int64)
+        tokens = np.asarray(VOCABULARY.encode(text, language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         wave = trim_silence(wave, self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recogniser
-from evaluation.speaking import choose_sentences, speak, voice_for
+from evaluation.speaking import choose_sentences, speak_utterances
 from evaluation.text_metrics import character_error_rate
 
 RECOGNISED = "en"  # the language of the recogniser in the extra `eval`
@@ -21,11 +21,9 @@ def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], m
     chosen = choose_sentences(utterances, most, RECOGNISED)
     if not chosen:
         return None
-    texts, languages = [one.text for one in chosen], [one.language for one in chosen]
-    known = {name.rpartition("-")[0] for name in model.config.voices}
-    voices = [voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in chosen]
+    texts = [one.text for one in chosen]
     recognise = load_recogniser()
-    spoken = speak(model, processor, texts, languages, voices, vocoder)
+    spoken = speak_utterances(model, processor, chosen, vocoder)
     heard = [recognise(one.wave.cpu().numpy(), vocoder.sample_rate_hz) for one in spoken]
     return {
         "cer": character_error_rate(heard, texts),

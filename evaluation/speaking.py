@@ -93,3 +93,13 @@ def speak(
                 spoken.append(Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None))
     model.train(was_training)
     return spoken
+
+
+def speak_utterances(
+    model: GoyaForTextToSpeech, processor: GoyaProcessor, utterances: list[Utterance], vocoder=None, *, seed: int = 0
+) -> list[Spoken]:
+    """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""
+    known = {name.rpartition("-")[0] for name in model.config.voices}
+    voices = [voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in utterances]
+    texts, languages = [one.text for one in utterances], [one.language for one in utterances]
+    return speak(model, processor, texts, languages, voices, vocoder, seed=seed)

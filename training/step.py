@@ -22,15 +22,6 @@ class LossWeights:
         return sum(weight * losses[name] for name, weight in self.values.items())
 
 
-@dataclass
-class StepResult:
-    """losses: means over the effective batch, unweighted, equal on all ranks. grad_norm: before clipping."""
-
-    losses: dict[str, float]
-    grad_norm: float
-    frames: int
-
-
 def forward_backward(
     accelerator: Accelerator,
     model: nn.Module,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data_pipeline.utterance import Utterance
-from evaluation import quality
+from evaluation import quality, speaking
 from evaluation.speaking import Spoken
 
 
@@ -15,13 +15,13 @@ def heard(monkeypatch):
     """speech_quality with a speaker and a listener of ours; returns (call, what was spoken)."""
     spoken = []
 
-    def speak(model, processor, texts, languages, voices, vocoder):
+    def speak(model, processor, texts, languages, voices, vocoder, seed):
         spoken.extend(zip(texts, languages, voices, strict=True))
         return [Spoken(text, [], None, torch.full((4,), float(number))) for number, text in enumerate(texts)]
 
     answers = {0.0: "one two three", 1.0: "four five"}
-    monkeypatch.setattr(quality, "speak", speak)
-    monkeypatch.setattr(quality, "voice_for", lambda model, speaker, language: (speaker, language))
+    monkeypatch.setattr(speaking, "speak", speak)
+    monkeypatch.setattr(speaking, "voice_for", lambda model, speaker, language: (speaker, language))
     monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
     model = SimpleNamespace(config=SimpleNamespace(voices={"anna-en": []}))
     return lambda rows: quality.speech_quality(model, None, SimpleNamespace(sample_rate_hz=22_050), rows), spoken
