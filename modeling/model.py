@@ -76,6 +76,10 @@ class GoyaForTextToSpeech(PreTrainedModel):
         elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
 
+    def get_input_embeddings(self) -> nn.Embedding:
+        """What transformers cannot find by its usual names, and accelerate asks for to shard a model."""
+        return self.text_encoder.embedding
+
     def normalise(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's unit scale."""
         return (mel - self.config.mel_mean) / self.config.mel_std

@@ -80,15 +80,25 @@ def forget_accelerator() -> None:
     GradientState._reset_state()
 
 
-def launch(script: str | Path, *arguments: str, processes: int = 1, **more) -> subprocess.CompletedProcess:
-    """A script in a process of its own, or in several over gloo; output captured as text."""
+def launch(
+    script: str | Path, *arguments: str, processes: int = 1, config: str | None = None, **more
+) -> subprocess.CompletedProcess:
+    """A script in a process of its own, or in several over gloo; output captured as text.
+
+    With "fsdp2" or another `config` of accelerate_configs, the script imports tests.distributed.fsdp2_on_cpu first,
+    and train_main's arguments end with `--device auto`.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     start = [sys.executable]
     if processes > 1:
-        environment["ACCELERATE_USE_CPU"] = "true"
-        start += ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
+        start += ["-m", "accelerate.commands.accelerate_cli", "launch"]
         start += f"--num_processes {processes} --num_machines 1 --main_process_port 0".split()
-        start += "--mixed_precision no --dynamo_backend no".split()
+    if config is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+        start += ["--config_file", str(ROOT / "accelerate_configs" / f"{config}.yaml")]
+    elif processes > 1:
+        environment["ACCELERATE_USE_CPU"] = "true"
+        start += "--multi_gpu --mixed_precision no --dynamo_backend no".split()
     command = [*start, str(script), *map(str, arguments)]
     return subprocess.run(command, env=environment, cwd=folder(), capture_output=True, text=True, timeout=60, **more)
 
