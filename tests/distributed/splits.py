@@ -2,11 +2,13 @@
 
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from unittest import mock
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Batch, Collator, lengths, pad
@@ -26,6 +28,17 @@ SHAPES = {
     "huber": LossShape("huber", mel_smoothing=0.025, stop_smoothing=0.06),
 }
 KINDS = list(SHAPES)
+# Of one process: utterances, and where they are cut into micro-batches.
+CUTS = [[], [8], [4, 8, 12], [5, 6, 11], [8, 8]]
+COUNTS = [16, 15]
+# Of two: utterances, and for each rank the edges of its micro-batches; one without any gets an empty batch.
+RANK_SPLITS = {
+    "2 ranks x 8": (16, [[(0, 8)], [(8, 16)]]),
+    "2 ranks x 2 x 4": (16, [[(0, 4), (4, 8)], [(8, 12), (12, 16)]]),
+    "2 ranks, odd": (15, [[(0, 5), (5, 8)], [(8, 14), (14, 15)]]),
+    "2 ranks, last batch missing": (15, [[(0, 6), (11, 15)], [(6, 11), (0, 0)]]),
+}
+WRAPPERS = ["ddp", "fsdp2"]
 
 
 def batch_of(rows: list[Features], seed: tuple[int, ...] = (0,)) -> Batch:
@@ -56,21 +69,47 @@ def no_voice_noise():
 
 
 def flat(model) -> Tensor:
-    """All gradients in one vector, in float64."""
-    return torch.cat([parameter.grad.double().flatten() for parameter in model.parameters()])
+    """All gradients in one vector, in float64; gathered from all ranks where they are sharded."""
+    gradients = [parameter.grad for parameter in model.parameters()]
+    whole = [grad.full_tensor() if isinstance(grad, DTensor) else grad for grad in gradients]
+    return torch.cat([grad.double().flatten() for grad in whole])
+
+
+def prepared(accelerator: Accelerator, noisy: bool = False) -> nn.Module:
+    """A new model in its wrapper; the optimizer, which FSDP2 wants beside it, is left alone."""
+    accelerator.free_memory()  # which forgets the model before this one
+    model = new_model(noisy)
+    return accelerator.prepare(model, torch.optim.SGD(model.parameters()))[0]
+
+
+def step_on(accelerator: Accelerator, model: nn.Module, batches: list[Batch], shape: LossShape) -> dict[str, float]:
+    """Gradients of one step through training.step, without the noise of voices; returns the losses."""
+    with no_voice_noise():
+        return forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape)[0]
 
 
 def gradients(
     accelerator: Accelerator, batches: list[Batch], shape: LossShape, noisy: bool = False
 ) -> tuple[Tensor, dict[str, float]]:
     """Of one step through training.step, on a new model."""
-    model = accelerator.prepare(new_model(noisy))
+    model = prepared(accelerator, noisy)
     if noisy:
         losses, _ = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape)
     else:
-        with no_voice_noise():
-            losses, _ = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape)
+        losses = step_on(accelerator, model, batches, shape)
     return flat(model), losses
+
+
+def cut_into_batches(count: int, cuts: list[int]) -> list[Batch]:
+    """The first `count` utterances, cut at `cuts`."""
+    rows, edges = small_runs.features()[:count], [0, *cuts, count]
+    return [batch_of(rows[low:high]) for low, high in pairwise(edges)]
+
+
+def relative_error(found: Tensor, count: int, kind: str) -> float:
+    """Norm of the difference from the float64 gradients of one batch of `count` utterances, over their norm."""
+    expected, _ = reference(count, kind)
+    return float((found - expected).norm() / expected.norm())
 
 
 @contextmanager

@@ -1,33 +1,47 @@
-"""Two real ranks over gloo: the gradients and losses of one step are those of one batch in float64."""
-
-from pathlib import Path
+"""Two real ranks over gloo, as DDP and as FSDP2: gradients, norms and losses of one step are those of one batch."""
 
 import pytest
 import torch
 
-from tests import small_runs
-from tests.distributed.gradient_ranks import SPLITS
-from tests.distributed.splits import KINDS, reference
+from tests.distributed.gradient_errors import run_ranks
+from tests.distributed.gradient_ranks import CLIP_NORM
+from tests.distributed.splits import KINDS, RANK_SPLITS, WRAPPERS, new_model, reference, relative_error
 
 TOLERANCE = 1e-6
 
+pytestmark = [
+    pytest.mark.parametrize("kind", KINDS),
+    pytest.mark.parametrize("split", RANK_SPLITS),
+    pytest.mark.parametrize("wrapper", WRAPPERS),
+]
+
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("gradients")
-    done = small_runs.launch(Path(__file__).with_name("gradient_ranks.py"), folder, processes=2)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert {path.read_text() for path in folder.glob("rank*.json")} == {"2"}
-    return folder
+def found(tmp_path_factory):
+    """A function from wrapper, split and kind to what each of the two ranks found."""
+    folders = {wrapper: tmp_path_factory.mktemp(wrapper) for wrapper in WRAPPERS}
+    results = {wrapper: run_ranks(folder, wrapper) for wrapper, folder in folders.items()}
+    return lambda wrapper, split, kind: results[wrapper][split, kind]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("split", SPLITS)
-def test_two_ranks_give_the_gradients_of_one_batch_in_float64(ranks, split, kind):
-    number = list(SPLITS).index(split)
-    first, second = (torch.load(ranks / f"{number}-{kind}-{rank}.pt", weights_only=True) for rank in (0, 1))
+def test_two_ranks_give_the_gradients_of_one_batch_in_float64(found, wrapper, split, kind):
+    first, second = found(wrapper, split, kind)
     assert torch.equal(first["gradients"], second["gradients"]) and first["losses"] == second["losses"]
-    expected, losses = reference(SPLITS[split][0], kind)
-    error = float((first["gradients"] - expected).norm() / expected.norm())
-    assert error < TOLERANCE
-    assert first["losses"] == pytest.approx(losses, rel=1e-6)
+    count = RANK_SPLITS[split][0]
+    assert relative_error(first["gradients"], count, kind) < TOLERANCE
+    assert first["losses"] == pytest.approx(reference(count, kind)[1], rel=1e-6)
+
+
+def test_norms_are_those_of_the_whole_gradient(found, wrapper, split, kind):
+    """Clipping and gradient monitor alike, also where a rank holds only its part of each gradient."""
+    first, second = found(wrapper, split, kind)
+    assert first["norms"] == second["norms"]
+    expected, _ = reference(RANK_SPLITS[split][0], kind)
+    parts, done = {}, 0
+    for name, part in new_model().named_children():
+        size = sum(parameter.numel() for parameter in part.parameters())
+        parts[f"grad_norm/{name}"] = float(expected[done : done + size].norm())
+        done += size
+    assert done == len(expected)
+    norms = {"whole": float(expected.norm()), "clipped": CLIP_NORM, **parts}
+    assert first["norms"] == pytest.approx(norms, rel=1e-5)
