@@ -1,0 +1,1 @@
+"""Runs that are killed, for benchmarks/crashes.py and benchmarks/faults.py."""

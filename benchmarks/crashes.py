@@ -1,0 +1,148 @@
+"""A run killed at random moments again and again ends as if nothing had been: python benchmarks/crashes.py
+
+A small run of real speech, with a checkpoint every step or two, is ended by SIGKILL, or by SIGTERM, and resumed until
+it reaches its end. After each blow every checkpoint must load, the next start must go on from the newest one, and the
+end must be bit-equal to that of a run without a blow. Half of the blows come from outside at random times, half from
+inside at an event of the file system, so that saving, rotating and replacing the best checkpoint are hit. Every
+attempt is written down at once (attempts.jsonl in --work); the same command goes on from there. Linux only.
+
+Prints one table and writes benchmarks/results/crashes.json. Exit code 1 where anything was not as it must be.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from crash.forked import Child  # noqa: E402  first: it sets what libraries read when they are imported
+
+from crash.attempt import PHASES  # noqa: E402  # isort: skip
+from crash.chain import AIMS, Chain, Setting, unbroken_run  # noqa: E402
+from main_job import commit, machine, now  # noqa: E402
+
+LONGEST_S = 12 * 3600.0  # of everything
+RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/crashes.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--kills", type=int, default=200, help="at least so many by SIGKILL (default: %(default)s)")
+    parser.add_argument("--sigterms", type=int, default=40, help="the same for SIGTERM (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of a run (default: %(default)s)")
+    parser.add_argument("--aim", nargs="+", choices=sorted({*AIMS}), default=AIMS, help="of the blows, in turn")
+    parser.add_argument("--lanes", type=int, default=2, help="runs side by side (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
+    parser.add_argument("--work", default=str(ROOT / "runs" / "crashes"), help="folder of the runs")
+    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    setting = Setting(Path(arguments.work).resolve(), arguments.steps, arguments.seed, tuple(arguments.aim))
+    setting.work.mkdir(parents=True, exist_ok=True)
+    unbroken = unbroken_run(setting)
+    journal = Journal(setting.work / "attempts.jsonl")
+    wanted = {"SIGKILL": arguments.kills, "SIGTERM": arguments.sigterms}
+    lanes = [
+        Child(partial(run_lane, setting, unbroken, journal, wanted, lane, arguments.lanes), setting.work / "lanes.txt")
+        for lane in range(arguments.lanes)
+    ]
+    codes = [lane.wait(longest_s=LONGEST_S) for lane in lanes]
+    if any(codes):
+        print((setting.work / "lanes.txt").read_text(encoding="utf-8")[-3000:], file=sys.stderr)
+    records = journal.read()
+    figures = figures_of(records)
+    results = {"machine": machine(), "date": now(), "commit": commit(), "seed": arguments.seed, "figures": figures}
+    Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(figures))
+    for record in records:
+        for what in record.get("wrong", []):
+            print(f"run {record['run']}, attempt {record['attempt']}, {record['blow']}: {what}")
+    return int(any(codes) or not is_as_it_must_be(figures))
+
+
+class Journal:
+    """A file to which each record is appended as a line of JSON, by several processes."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, record: dict) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read(self) -> list[dict]:
+        if not self.path.is_file():
+            return []
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+
+def run_lane(setting: Setting, unbroken, journal: Journal, wanted: dict[str, int], lane: int, lanes: int) -> int:
+    """Every `lanes`-th run, until there are enough blows of each signal. Goes on with one that was interrupted."""
+    for name, number_wanted in wanted.items():
+        number = lane
+        while True:
+            past = [one for one in journal.read() if (one["signal"], one["run"]) == (name, number)]
+            is_begun, is_ended = bool(past), any(one["kind"] == "end" for one in past)
+            if blows(journal.read(), name) >= number_wanted and (is_ended or not is_begun):
+                break
+            if not is_ended:
+                chain = Chain(setting, unbroken, number, name, journal.add, so_far=len(past))
+                chain.to_the_end(lambda name=name, most=number_wanted: blows(journal.read(), name) >= most)
+            number += lanes
+    return 0
+
+
+def blows(records: list[dict], name: str) -> int:
+    """How many attempts the signal ended."""
+    return sum(one["kind"] == "attempt" and one["signal"] == name and one["code"] != 0 for one in records)
+
+
+def figures_of(records: list[dict]) -> dict:
+    """What the records say, in numbers."""
+    attempts = [one for one in records if one["kind"] == "attempt"]
+    ends = [one for one in records if one["kind"] == "end"]
+    equal = {(one["signal"], one["run"]) for one in ends if one["bit_equal"]}
+    resumes = [one for one in attempts if one["attempt"] > 0]
+    by_phase = {
+        name: Counter(one["phase"] for one in attempts if one["signal"] == name and one["code"] != 0)
+        for name in ("SIGKILL", "SIGTERM")
+    }
+    return {
+        "kills": blows(records, "SIGKILL"),
+        "sigterms": blows(records, "SIGTERM"),
+        "resumes": len(resumes),
+        "resumes_bit_equal": sum((one["signal"], one["run"]) in equal for one in resumes),
+        "runs": len(ends),
+        "runs_bit_equal": len(equal),
+        "checkpoints_read": sum(one["read"] for one in attempts),
+        "checkpoints_unreadable": sum(one["unreadable"] for one in attempts),
+        "best_missing_after_a_blow": sum(one["best_missing"] for one in attempts),
+        "attempts_with_something_wrong": sum(bool(one["wrong"]) for one in attempts),
+        "by_phase": {name: {phase: counts[phase] for phase in PHASES} for name, counts in by_phase.items()},
+    }
+
+
+def is_as_it_must_be(figures: dict) -> bool:
+    all_equal = figures["resumes"] == figures["resumes_bit_equal"] and figures["runs"] == figures["runs_bit_equal"]
+    wrong = ("checkpoints_unreadable", "best_missing_after_a_blow", "attempts_with_something_wrong")
+    return all_equal and not any(figures[name] for name in wrong)
+
+
+def table(figures: dict) -> str:
+    rows = [(name.replace("_", " "), str(value)) for name, value in figures.items() if name != "by_phase"]
+    lines = [f"{name:<32}{value:>8}" for name, value in rows]
+    lines.append(f"\n{'phase that was hit':<24}{'SIGKILL':>8}{'SIGTERM':>8}")
+    by_phase = figures["by_phase"]
+    lines += [f"{phase:<24}{by_phase['SIGKILL'][phase]:>8}{by_phase['SIGTERM'][phase]:>8}" for phase in PHASES]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
