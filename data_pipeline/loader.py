@@ -71,9 +71,7 @@ class Loader:
             self.cache.add(batch.features)
             batch.features = []
             for utterance_id, why in batch.broken.items():
-                if utterance_id not in self.plan.tally.broken:
-                    self.plan.tally.kept -= 1
-                self.plan.tally.broken[utterance_id] = why
+                self.plan.tally.add_undecodable(utterance_id, why)
             yield batch
 
 

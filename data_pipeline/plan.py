@@ -6,9 +6,8 @@ The order is a pure function of (seed, epoch, position) and is decided on undeco
 headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 from data_pipeline.audio import AudioConfig, duration_s
 from data_pipeline.errors import UserError
 from data_pipeline.features import FRAME_MULTIPLE, Features, rounded_up
+from data_pipeline.tally import Tally
 from data_pipeline.utterance import Samples, Utterance
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
@@ -63,19 +63,6 @@ class Limits:
     pool_batches: int = 64
 
 
-@dataclass
-class Tally:
-    """What became of the rows read so far: kept, left out by reason, and broken, with the first messages."""
-
-    kept: int = 0
-    left_out: Counter = field(default_factory=Counter)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def seen(self) -> int:
-        return self.kept + sum(self.left_out.values()) + len(self.broken)
-
-
 def held_out(utterance_id: str, fraction: float) -> bool:
     """Whether an utterance belongs to the validation split: by a hash of its id, never by its position."""
     digest = blake2b(utterance_id.encode(), digest_size=8).digest()
@@ -115,7 +102,8 @@ class Plan:
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
-        self.tally = Tally()
+        self.tally = Tally()  # of the epoch under way
+        self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
 
     def start(self, epoch: int) -> Cursor:
         """The beginning of an epoch."""
@@ -133,6 +121,7 @@ class Plan:
 
     def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
         """This rank's micro-batches from `cursor` to the end of its epoch; the same number on every rank."""
+        self.tally = Tally()
         step: list[tuple[tuple[Utterance, ...], Cursor]] = []
         for item in self._batches(cursor):
             # The latest batch waits one round, so that the epoch's last step is known as such.
@@ -140,6 +129,8 @@ class Plan:
                 yield from self._share(step, last=False)
                 step = []
             step.append(item)
+        if (cursor.rows, cursor.batch) == (0, 0):
+            self.tally.whole, self.whole_tally = True, self.tally
         if step:
             yield from self._share(step, last=True)
 
@@ -189,7 +180,9 @@ class Plan:
         rows = self.source.rows()
         if self.shuffle:
             seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
-            rows = rows.shuffle(seed=seed, buffer_size=self._buffer_size())
+            # Several files are read by a thread each, and mixed; one is read faster without.
+            threads = min(10, rows.num_shards)
+            rows = rows.shuffle(seed=seed, buffer_size=self._buffer_size(), max_buffer_input_shards=threads)
         return iter(rows.skip(skip) if skip else rows)
 
     def _buffer_size(self) -> int:
@@ -212,7 +205,7 @@ class Plan:
             seconds = duration_s(utterance.audio, name=utterance.id)
         except UserError as error:
             # Without an id the message tells which row it is, the same in every epoch.
-            self.tally.broken[str(row.get("id", error))] = str(error)
+            self.tally.add_broken(str(row.get("id", error)), str(error))
             return None
         frames = rounded_up(int(seconds * self.audio.frames_per_s) + 1, FRAME_MULTIPLE)
         reason = self._left_out(utterance, seconds, frames)

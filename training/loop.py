@@ -18,12 +18,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from transformers import TrainerState
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Cursor
+from data_pipeline.tally import Tally, merged
 from modeling.losses import SUMS, LossShape
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
@@ -89,6 +91,7 @@ class Trainer:
         self.evaluations_due = 0
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.padding = [0.0, 0]  # padded shares of all micro-batches, summed, and their number
+        self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of what they read of one
 
     # What callbacks are built with
 
@@ -116,6 +119,8 @@ class Trainer:
                 self._epoch()
         self.control.should_training_stop = True
         self._ask("on_train_end")
+        plan = self.inputs.train.plan
+        self.rows = merged(gather_object([plan.whole_tally or plan.tally]))
         return self._result()
 
     @property
@@ -144,7 +149,7 @@ class Trainer:
             raise UserError(self._nothing_left())
         if whole:
             self.length.steps_per_epoch = self.state.global_step - begun_at
-        self._check_broken(at_end=True)
+        self._check_broken(at_end=whole)
         self._ask("on_epoch_end")
         if self.config.train.eval_every is None:
             self.control.should_evaluate = True
@@ -294,14 +299,17 @@ class Trainer:
             self._save()
 
     def _check_broken(self, at_end: bool = False) -> None:
-        """Raises UserError, with the list, where too many of at least 20 rows, or of an epoch, are broken."""
+        """Raises UserError, with the list, where too many rows of an epoch, or of at least 20 so far, are broken."""
         tally, share = self.inputs.train.plan.tally, self.config.data.max_broken_share
-        # Each rank knows of the recordings that it decoded; the worst count decides for all of them.
-        broken = self.accelerator.gather(torch.tensor([len(tally.broken)], device=self.accelerator.device))
-        if int(broken.max()) > share * tally.seen and (at_end or tally.seen >= 20):
+        # Every rank reads all rows, and decodes its share of them.
+        found = torch.tensor([tally.undecodable], device=self.accelerator.device)
+        broken = tally.broken_rows - tally.undecodable + int(self.accelerator.gather(found).sum())
+        # The part of an epoch can have more than its share by chance: three standard deviations.
+        chance = 0 if at_end else 3 * math.sqrt(share * (1 - share) * tally.seen)
+        if broken > share * tally.seen + chance and (at_end or tally.seen >= 20):
             listed = "\n  ".join(list(tally.broken.values())[:20])
             raise UserError(
-                f"{int(broken.max())} of {tally.seen} rows are broken, more than {share:.0%} "
+                f"{broken} of {tally.seen} rows are broken, more than {share:.0%} "
                 f"(data.max_broken_share):\n  {listed}"
             )
 
@@ -309,7 +317,7 @@ class Trainer:
         tally = getattr(self.inputs, which).plan.tally
         reasons = [f"{count} {reason}" for reason, count in tally.left_out.items()]
         if tally.broken:
-            reasons.append(f"{len(tally.broken)} broken, such as: {next(iter(tally.broken.values())).rstrip('.')}")
+            reasons.append(f"{tally.broken_rows} broken, such as: {next(iter(tally.broken.values())).rstrip('.')}")
         return f"No utterance is left to use, of {tally.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
 
     def _padded_share(self) -> float:

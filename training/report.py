@@ -13,7 +13,7 @@ from training.loop import Result, Trainer
 
 def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> None:
     """Measured facts of the run as JSON; benchmarks and model cards read them."""
-    tally = trainer.inputs.train.plan.tally
+    rows = trainer.rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -21,7 +21,13 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         "result": asdict(result),
         "quality": quality,
         "peak_rss_gb": peak / 2**20,
-        "rows": {"kept": tally.kept, "left_out": dict(tally.left_out), "broken": tally.broken},
+        "rows": {
+            "whole_epoch": rows.whole,
+            "kept": rows.kept,
+            "left_out": dict(rows.left_out),
+            "broken_rows": rows.broken_rows,
+            "broken": rows.broken,
+        },
         "config": config.to_dict(),
     }
     (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -29,15 +35,16 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
 
 def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None, unheard: str) -> str:
     """How it ended, how good it is (or `unheard`, why nobody listened), and the next command."""
-    folder, tally = config.checkpoint.dir, trainer.inputs.train.plan.tally
+    folder, rows = config.checkpoint.dir, trainer.rows
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
         without = ", without --reset-training and --debug," if config.checkpoint.reset else ""
         lines.append(f"Saved in {folder}/checkpoints; the same command{without} goes on from there.")
         return "\n".join(lines)
-    if tally.broken:
-        listed = "\n  ".join(list(tally.broken.values())[:10])
-        lines.append(f"{len(tally.broken)} broken rows were skipped (all are in {folder}/report.json):\n  {listed}")
+    if rows.broken:
+        listed = "\n  ".join(list(rows.broken.values())[:10])
+        where = f"{'the first ' if rows.unlisted else 'all '}{len(rows.broken)} are in {folder}/report.json"
+        lines.append(f"{rows.broken_rows} broken rows were skipped ({where}):\n  {listed}")
     lines.append(f"Padding was {result.padded_share:.1%} of the mel frames in a batch.")
     if result.best_metric is not None:
         lines.append(f"Best checkpoint: {folder}/best (validation mel L1 {result.best_metric:.4f}).")

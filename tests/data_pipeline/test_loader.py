@@ -13,6 +13,7 @@ from data_pipeline.audio import AudioConfig
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.loader import FeatureCache, Loader
 from data_pipeline.plan import Limits, Plan
+from data_pipeline.tally import Tally, merged
 from tests import small_runs
 
 LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
@@ -149,6 +150,18 @@ def test_what_cannot_be_used_is_skipped_and_counted(num_workers):
     assert set(one.plan.tally.broken) == source.broken
     assert all(name in why for name, why in one.plan.tally.broken.items())
     assert one.plan.tally.kept == small_runs.ROWS - 2 and one.plan.tally.seen == small_runs.ROWS
+
+
+def test_the_tallies_of_all_ranks_are_one_ranks_alone():
+    def tallies(world: int) -> list[Tally]:
+        loaders = [loader(source=WithBrokenRows(), rank=rank, world_size=world) for rank in range(world)]
+        for one in loaders:
+            epoch(one, 0), epoch(one, 1)
+        return [one.plan.tally for one in loaders]
+
+    [alone], ranks = tallies(1), tallies(2)
+    assert alone.broken_rows == alone.undecodable == 2 and ranks[0] != ranks[1]
+    assert merged(ranks) == merged([alone]) == alone
 
 
 def test_from_a_cursor_on_the_rest_is_bit_equal(two_epochs):

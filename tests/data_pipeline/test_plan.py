@@ -12,6 +12,7 @@ from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
 from data_pipeline.features import FRAME_MULTIPLE, rounded_up
 from data_pipeline.plan import Cursor, Limits, Plan, held_out
+from data_pipeline.tally import MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 
 ZEROS = np.zeros(40 * 4000, dtype=np.float32)
@@ -171,7 +172,28 @@ def test_broken_rows_are_listed_once_with_their_message_and_never_replaced():
     one = plan(MadeUp(rows=rows))
     for epoch in range(3):
         assert sorted(ids(one.epoch(one.start(epoch)))) == [f"u{n}" for n in range(9)]
-    assert sorted(one.tally.broken.values()) == ["bad is broken", "line 7 is broken"]
+        assert sorted(one.tally.broken.values()) == ["bad is broken", "line 7 is broken"]
+        assert (one.tally.kept, one.tally.broken_rows, one.tally.seen) == (9, 2, 11)
+
+
+def test_messages_of_broken_rows_are_bounded_and_counted():
+    rows = [{"id": "u0"}, *({"id": f"bad{n}", "broken": "it is broken"} for n in range(MOST_MESSAGES + 7))]
+    one = plan(MadeUp(rows=[*rows, *rows[:3]]))  # two ids twice
+    list(one.epoch(one.start(0)))
+    assert len(one.tally.broken) == MOST_MESSAGES
+    assert (one.tally.kept, one.tally.broken_rows) == (2, MOST_MESSAGES + 9)
+
+
+def test_the_tally_of_a_whole_epoch_stays_until_the_next_is_whole():
+    one = plan(MadeUp(rows=[{"broken": "line 1 is broken"}, *({"id": f"u{n}"} for n in range(COUNT))]))
+    first = list(one.epoch(one.start(0)))
+    assert one.whole_tally.whole and one.whole_tally.kept == COUNT
+    list(islice(one.epoch(one.start(1)), 2))
+    assert one.tally.kept < COUNT and not one.tally.whole
+    assert (one.whole_tally.kept, one.whole_tally.broken_rows) == (COUNT, 1)
+    resumed = plan(one.source)
+    list(resumed.epoch(first[10].after))
+    assert resumed.whole_tally is None and 0 < resumed.tally.seen < COUNT
 
 
 def test_the_split_is_by_a_hash_of_the_id():
