@@ -29,7 +29,7 @@ def run(config, provenance, hardware) -> int:
     from data_pipeline.audio import PRESETS
     from modeling.vocoder import load_vocoder
     from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
-    from training.checkpoint import CheckpointFolder, move_aside
+    from training.checkpoint import CheckpointFolder
     from training.inputs import build_inputs
     from training.loop import Trainer
     from training.optimizer import build_optimizer
@@ -42,23 +42,20 @@ def run(config, provenance, hardware) -> int:
     folder = Path(config.checkpoint.dir)
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
-        moved = move_aside(folder) if config.checkpoint.reset else None
-        if moved:
-            print(f"The old run was moved to {moved}.")
-    accelerator.wait_for_everyone()
 
     model = build_model(config)
     processor = build_processor(config)
-    rank, world_size = accelerator.process_index, accelerator.num_processes
-    pin = accelerator.device.type == "cuda"
-    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin)
-    accelerator.print(f"\n{inputs.description}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
 
     def export(path: Path) -> None:
         model.config.save_pretrained(path)
         processor.save_pretrained(path)
 
+    rank, world_size = accelerator.process_index, accelerator.num_processes
+    pin = accelerator.device.type == "cuda"
+    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin)
+    accelerator.print(f"\n{inputs.description}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
+    checkpoints.prepare(config.checkpoint.reset)
     trainer = Trainer(
         config,
         provenance,

@@ -10,6 +10,7 @@ from callbacks.audio_samples import AudioSamples
 from callbacks.constant_rate import ConstantRate
 from callbacks.cosine_restarts import CosineRestarts
 from callbacks.early_stopping import EarlyStopping
+from callbacks.ema import Ema
 from callbacks.gradient_monitor import GradientMonitor
 from callbacks.noam import Noam
 from callbacks.progress import Progress
@@ -34,12 +35,15 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         else WeightSchedule(trainer.weights, trainer.base_weights),
         SpikeGuard(loss.loss_smoothing, detect=train.spike_detection),
     ]
+    if trainer.average is not None:
+        chosen.append(Ema(trainer.average))
     if train.early_stopping:
         chosen.append(EarlyStopping(train.patience_evaluations, train.min_delta))
     chosen.append(GradientMonitor())
     if config.log.samples:
         sentences = choose_sentences(trainer.inputs.validation.plan.utterances(), config.log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
-        chosen.append(AudioSamples(accelerator, sentences, vocoder, folder, config.log.samples_every_minutes))
+        every = config.log.samples_every_minutes
+        chosen.append(AudioSamples(accelerator, trainer.shipped, sentences, vocoder, folder, every))
     # Last, so that they see what the others put into the logs.
     return [*chosen, Progress(), Tracking(accelerator)]

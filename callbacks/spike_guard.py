@@ -14,6 +14,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
     "Far" is `factor` times the running mean of the logarithm, after `settle_steps` steps. `patience` skips in a row
     ask for a roll-back to the last good checkpoint; more than `roll_backs` of those end the run. Without `detect`
     only values that are not finite are skipped. What it sees is the same on all ranks, and so is its decision.
+    `suspects` of the event names the utterances; it is called on every rank.
 
     Raises UserError when the run cannot be saved.
     """
@@ -24,7 +25,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
         self.mean_log: dict[str, float] = {}
         self.steps = self.in_a_row = self.skipped = self.rolled_back = 0
 
-    def on_pre_optimizer_step(self, args, state, control, losses=None, grad_norm=None, loss=None, ids=(), **kwargs):
+    def on_pre_optimizer_step(self, args, state, control, grad_norm=None, loss=None, suspects=None, **kwargs):
         seen = {"loss": loss, "gradient norm": grad_norm}
         spike = next((name for name, value in seen.items() if self._is_spike(name, value)), None)
         control.should_skip_update = spike is not None
@@ -36,10 +37,9 @@ class SpikeGuard(TrainerCallback, ExportableState):
             return control
         self.skipped += 1
         self.in_a_row += 1
+        named = ", ".join(suspects())  # asks all ranks, so all ranks ask
         if state.is_world_process_zero:
-            print(
-                f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {', '.join(ids)}"
-            )
+            print(f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {named}")
         if self.in_a_row >= self.patience:
             self._ask_for_roll_back(control)
         return control

@@ -33,10 +33,10 @@ def killed_in_saving(step: int):
     """SIGKILL once the weights of `step` are written and the rest is not."""
     save = CheckpointFolder.save
 
-    def saved(self, at: int, state: dict):
+    def saved(self, at: int, *more):
         if at == step:
             self.export = lambda path: os.kill(os.getpid(), signal.SIGKILL)
-        return save(self, at, state)
+        return save(self, at, *more)
 
     return mock.patch.object(CheckpointFolder, "save", saved)
 

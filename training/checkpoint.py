@@ -1,108 +1,272 @@
-"""Checkpoints: written under a temporary name, renamed when whole, rotated so that best and newest stay.
+"""Checkpoints: written under a temporary name, renamed when whole, checked when read, rotated so that the newest stay.
 
 <run folder>/checkpoints/step-00000500/   a model folder (config.json, model.safetensors, processor) that
-                                          from_pretrained reads, beside optimizer, RNG and training state
+                                          from_pretrained reads, beside optimizer, random and training state; where
+                                          the model is sharded, model/ in place of model.safetensors
 <run folder>/best/                        the model folder of the best evaluation
 """
 
 import json
 import os
+import re
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
+from torch.distributed.checkpoint import CheckpointException
 
 from data_pipeline.errors import UserError
+from training.agreement import as_main_says, first_failure
+from training.checksums import CHECKSUMS, damage, flush, seal
 from training.config import CheckpointConfig
+from training.state_files import StateFiles
 
 PARTIAL = ".partial"
 STATE = "training_state.json"
+REPLACED = ".replaced"  # for a moment, while a newer checkpoint of the same step takes its place
+WHOLE = re.compile(r"step-(\d{8,})")
+WRITE_ERRORS = (OSError, SafetensorError, CheckpointException)
 
 
 class CheckpointFolder:
-    """The checkpoints of one run.
+    """The checkpoints of one run. Methods without "main process only" are to be called on every rank.
 
     Args:
-        accelerator: saves and loads model, optimizer, gradient scaler and RNG states, each rank its own.
+        accelerator: who is the main process, and what the others say.
         root: the run folder.
         keep: how many checkpoints stay, the newest among them.
         export: writes what makes a folder loadable by from_pretrained, beside the weights.
     """
 
-    def __init__(self, accelerator: Accelerator, root: Path, keep: int, export):
+    def __init__(self, accelerator: Accelerator, root: Path, keep: int, export: Callable[[Path], None]):
         self.accelerator, self.root, self.keep, self.export = accelerator, Path(root), keep, export
         self.folder = self.root / "checkpoints"
 
     def all(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
-        found = [path for path in self.folder.glob("step-*") if (path / STATE).is_file() and PARTIAL not in path.name]
-        return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+        """Checkpoints that were written to the end, oldest first."""
+        found = [path for path in self.folder.glob("step-*") if WHOLE.fullmatch(path.name) and _is_checkpoint(path)]
+        return sorted(found, key=_step)
 
     def newest(self) -> Path | None:
         return next(iter(reversed(self.all())), None)
 
+    # Reading
+
     def to_resume(self, config: CheckpointConfig) -> Path | None:
-        """The checkpoint that `checkpoint.resume` means: the newest ("auto"), none, or the one at a path."""
+        """The checkpoint that `checkpoint.resume` means: the newest undamaged one ("auto"), none, or the one at a path.
+
+        Raises UserError for a path that is no checkpoint or a damaged one, and where all checkpoints are damaged.
+        """
+        if config.resume == "none":
+            return None
         if config.resume == "auto":
-            return self.newest()
-        return None if config.resume == "none" else Path(config.resume)
+            return self.newest_undamaged()
+        path = Path(config.resume)
+        self._together(lambda: self._check(path))
+        self._together(lambda: self._set_aside_after(path))
+        return path
 
-    def save(self, step: int, state: dict) -> Path:
-        """Write a checkpoint of `step`; `state` is plain JSON. Call it on every rank."""
-        final = self.folder / f"step-{step:08d}"
-        partial = final.with_name(final.name + PARTIAL)
-        if self.accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(partial), safe_serialization=True)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self.export(partial)
-            (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(partial, final)
-            self._rotate()
-        self.accelerator.wait_for_everyone()
-        return final
+    def newest_undamaged(self) -> Path | None:
+        """Damaged ones on the way are said and renamed, so that nobody takes them for whole."""
+        step = -1
+        found = self.all()
 
-    def save_best(self, save_weights) -> None:
-        """Replace the folder `best` by one that `save_weights` fills. Main process only."""
-        best, partial = self.root / "best", self.root / f"best{PARTIAL}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_weights(partial)
-        self.export(partial)
-        old = self.root / f"best.old{PARTIAL}"
-        shutil.rmtree(old, ignore_errors=True)
-        if best.exists():
-            os.replace(best, old)
-        os.replace(partial, best)
-        shutil.rmtree(old, ignore_errors=True)
+        def look() -> None:
+            nonlocal step
+            for path in reversed(found):
+                harm = damage(path)
+                if harm is None:
+                    step = _step(path)
+                    return
+                aside = _free_name(path, ".damaged")
+                os.replace(path, aside)
+                print(f"{path} is damaged: {harm}. It was renamed to {aside.name}; the one before is used.")
+            if found:
+                raise UserError(
+                    f"All {len(found)} checkpoints in {self.folder} are damaged. Restore one from a copy, or start "
+                    "over with --reset-training, which moves the old run aside."
+                )
 
-    def load(self, path: Path) -> dict:
-        """Restore everything accelerate saved and return the training state. Raises UserError where it is not one."""
+        self._together(look)
+        step = as_main_says(self.accelerator, step)
+        return None if step < 0 else self.folder / f"step-{step:08d}"
+
+    def load(self, path: Path, files: StateFiles) -> dict:
+        """Fill model and optimizer from a checkpoint, and return its training state."""
+        files.load(path)
+        return json.loads((path / STATE).read_text(encoding="utf-8"))
+
+    def _check(self, path: Path) -> None:
         if not (path / STATE).is_file():
             raise UserError(
                 f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
                 f"{self.folder / 'step-00000500'}, or leave out --resume to go on from the newest."
             )
-        self.accelerator.load_state(str(path))
-        return json.loads((path / STATE).read_text(encoding="utf-8"))
+        harm = damage(path)
+        if harm is not None:
+            raise UserError(f"{path} is damaged: {harm}. Leave out --resume to go on from the newest that is whole.")
 
-    def _rotate(self) -> None:
-        for old in self.all()[: -self.keep]:
-            shutil.rmtree(old)
-        for leftover in self.folder.glob(f"*{PARTIAL}"):
-            shutil.rmtree(leftover, ignore_errors=True)
+    def _set_aside_after(self, path: Path) -> None:
+        """A run that goes back to one of its own checkpoints must not find the later ones of the way it left."""
+        own = self.all()
+        if path.resolve() not in [one.resolve() for one in own]:
+            return
+        for later in own:
+            if _step(later) > _step(path):
+                os.replace(later, _free_name(later, ".aside"))
+                print(f"{later} was set aside, as the run goes on from {path.name}.")
+
+    # Writing
+
+    def prepare(self, reset: bool) -> None:
+        """Make the run folder before training starts, or start it over: `reset` moves an old one aside.
+
+        Raises UserError where nothing can be written there.
+        """
+
+        def try_it() -> None:
+            try:
+                moved = move_aside(self.root) if reset else None
+                if moved:
+                    print(f"The old run was moved to {moved}.")
+                self.folder.mkdir(parents=True, exist_ok=True)
+                for name in (self.folder / f"write-test{PARTIAL}", self.root / f"write-test{PARTIAL}"):
+                    name.write_text("")
+                    name.unlink()
+                self._tidy()
+            except OSError as error:
+                raise UserError(
+                    f"The run folder {self.root} cannot be written to ({error.strerror or error}). Give another one "
+                    "with --checkpoint-dir, or change its permissions."
+                ) from error
+
+        self._together(try_it)
+
+    def _tidy(self) -> None:
+        """What a process that was killed left half-done."""
+        replaced = [(self.root / "best", self.root / f"best{REPLACED}")]
+        replaced += [(path.with_suffix(""), path) for path in self.folder.glob(f"step-*{REPLACED}")]
+        for path, old in replaced:
+            if old.is_dir() and not path.exists():
+                os.replace(old, path)
+            elif old.is_dir():
+                _remove(old)
+        for leftover in (*self.folder.glob(f"*{PARTIAL}"), *self.root.glob(f"best*{PARTIAL}")):
+            shutil.rmtree(leftover)
+
+    def save(self, step: int, state: dict, files: StateFiles) -> Path | None:
+        """Write a checkpoint of `step`; `state` is plain JSON. None where it could not be written, which it says."""
+        final = self.folder / f"step-{step:08d}"
+        partial = final.with_name(final.name + PARTIAL)
+        parts = (lambda: _emptied(partial), lambda: files.save(partial), lambda: self._finish(partial, final, state))
+        failure = self._in_parts(parts)
+        if failure is None:
+            return final
+        if self.accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)  # whose space may be what is missing
+            free_mb = shutil.disk_usage(self.root).free / 2**20
+            print(
+                f"Step {step}: no checkpoint was written ({failure}); {free_mb:.0f} MB are free. The newest is "
+                f"{self.newest() or 'none yet'}. Training goes on and tries again at the next save.",
+                flush=True,
+            )
+        return None
+
+    def _finish(self, partial: Path, final: Path, state: dict) -> None:
+        self.export(partial)
+        (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        seal(partial)
+        _replace(partial, final)
+        flush(self.folder)
+        for outdated in self.all()[: -self.keep]:
+            _remove(outdated)
+
+    def save_best(self, write_weights: Callable[[Path], None]) -> None:
+        """Replace the folder `best` by one that `write_weights` (called on every rank) fills."""
+        best, partial = self.root / "best", self.root / f"best{PARTIAL}"
+        parts = (lambda: _emptied(partial), lambda: write_weights(partial), lambda: self._finish_best(partial, best))
+        failure = self._in_parts(parts)
+        if failure is not None and self.accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+            print(f"The best model so far was not written ({failure}); {best} stays as it was.", flush=True)
+
+    def _finish_best(self, partial: Path, best: Path) -> None:
+        self.export(partial)
+        _replace(partial, best)
+
+    # All ranks together
+
+    def _in_parts(self, parts: Iterable[Callable[[], None]]) -> str | None:
+        """First the main process, then every one, then the main process; what went wrong on any, on every one."""
+        for part, everyone in zip(parts, (False, True, False), strict=True):
+            failure = None
+            if everyone or self.accelerator.is_main_process:
+                try:
+                    part()
+                except WRITE_ERRORS as error:
+                    failure = str(error) or type(error).__name__
+            failure = first_failure(self.accelerator, failure)
+            if failure is not None:
+                return failure
+        return None
+
+    def _together(self, part: Callable[[], None]) -> None:
+        """Run `part` on the main process; its UserError is raised on every rank."""
+        failure = None
+        if self.accelerator.is_main_process:
+            try:
+                part()
+            except UserError as error:
+                failure = str(error)
+        failure = first_failure(self.accelerator, failure)
+        if failure is not None:
+            raise UserError(failure)
 
 
 def move_aside(root: Path) -> Path | None:
     """Rename an old run folder (--reset-training); its new name, or None where there was none."""
     if not root.exists():
         return None
-    number = 1
-    while (aside := root.with_name(f"{root.name}.old{number}")).exists():
-        number += 1
+    aside = _free_name(root, ".old")
     os.replace(root, aside)
     return aside
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return (path / STATE).is_file() and (path / CHECKSUMS).is_file()
+
+
+def _step(path: Path) -> int:
+    return int(WHOLE.fullmatch(path.name)[1])
+
+
+def _free_name(path: Path, ending: str) -> Path:
+    number = 1
+    while (free := path.with_name(f"{path.name}{ending}{number}")).exists():
+        number += 1
+    return free
+
+
+def _emptied(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def _replace(partial: Path, final: Path) -> None:
+    """Folders cannot be exchanged in one step; what a kill between two of these leaves, `_tidy` puts right."""
+    old = final.with_name(final.name + REPLACED)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(partial, final)
+    if old.exists():
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Under another name first: a checkpoint that is half deleted must not pass for one."""
+    doomed = path.with_name(path.name + PARTIAL)
+    os.replace(path, doomed)
+    shutil.rmtree(doomed)

@@ -13,28 +13,33 @@ on_train_end
 """
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from transformers import TrainerState
-from transformers.trainer_callback import CallbackHandler, ExportableState
+from transformers.trainer_callback import CallbackHandler
 
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Cursor
 from data_pipeline.tally import Tally, merged
 from modeling.losses import SUMS, LossShape
+from training import run_state
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
 from training.control import CallbackArguments, Control
 from training.inputs import Inputs
 from training.interruption import Interruption
 from training.length import UNKNOWN_LENGTH, RunLength
-from training.step import LossWeights, clip_gradients, forward_backward
+from training.out_of_memory import FittingStep
+from training.shipped import ShippedModel
+from training.state_files import StateFiles
+from training.step import LossWeights, clip_gradients
 from training.validation import validate
+from training.weight_average import WeightAverage
 
 
 @dataclass
@@ -74,9 +79,14 @@ class Trainer:
         shape: LossShape,
     ):
         self.config, self.provenance, self.accelerator = config, provenance, accelerator
-        self.inputs, self.checkpoints, self.weights, self.shape = inputs, checkpoints, weights, shape
+        self.inputs, self.checkpoints, self.weights = inputs, checkpoints, weights
         self.raw_model, self.processor = model, processor
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.take_step = FittingStep(accelerator, self.model, weights, shape)
+        decay = config.train.ema_decay
+        self.average = WeightAverage(model, decay) if decay else None
+        self.shipped = ShippedModel(accelerator, model, self.average)
+        self.files = StateFiles(accelerator, model, self.optimizer, self.average.weights if self.average else {})
         self.arguments, self.control = CallbackArguments(config), Control()
         self.state = TrainerState(
             logging_steps=config.log.every_steps,
@@ -90,6 +100,7 @@ class Trainer:
         self.length = RunLength(config, provenance, accelerator)
         self.evaluations_due = 0
         self.saved_at = -1  # step of the newest checkpoint of this process
+        self.is_unsaved = False  # whether the latest checkpoint could not be written
         self.padding = [0.0, 0]  # padded shares of all micro-batches, summed, and their number
         self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of what they read of one
 
@@ -110,7 +121,7 @@ class Trainer:
         """Train to the end of the run, or to a signal. Raises UserError for data that turns out unusable."""
         self.callbacks = CallbackHandler(callbacks, self.raw_model, self.processor, self.optimizer, None)
         if resume_from is not None:
-            self._restore(self.checkpoints.load(resume_from))
+            run_state.restore(self, self.checkpoints.load(resume_from, self.files))
         self._estimate_length()
         self._ask("on_train_begin")
         self.model.train()
@@ -121,6 +132,11 @@ class Trainer:
         self._ask("on_train_end")
         plan = self.inputs.train.plan
         self.rows = merged(gather_object([plan.whole_tally or plan.tally]))
+        if self.is_unsaved:
+            raise UserError(
+                f"The run ended at step {self.state.global_step} and its last checkpoint could not be written. Free "
+                f"some space and give the same command: it goes on from {self.checkpoints.newest() or 'the beginning'}."
+            )
         return self._result()
 
     @property
@@ -158,10 +174,11 @@ class Trainer:
 
     def _step(self, batches: list[Batch]) -> None:
         self.callbacks.on_step_begin(self.arguments, self.state, self.control)
-        losses, frames = forward_backward(self.accelerator, self.model, batches, self.weights, self.shape)
+        losses, frames, suspects = self.take_step(batches)
         grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
         total = self.weights.total(losses)
-        self._update({"losses": losses, "grad_norm": grad_norm, "loss": total, "ids": ids_of(batches)})
+        named = partial(self._suspects, suspects, ids_of(batches))
+        self._update({"losses": losses, "grad_norm": grad_norm, "loss": total, "suspects": named})
         self._advance(batches)
         self._ask("on_step_end", losses=losses, frames=frames)
         self._ask_for_evaluation()
@@ -185,6 +202,7 @@ class Trainer:
     def _update(self, facts: dict) -> None:
         """The optimizer's step, unless a callback objects or the gradients overflowed fp16."""
         scaler = self.accelerator.scaler
+        self.control.should_skip_update = False  # the answer of the step before
         if scaler is not None and not math.isfinite(facts["grad_norm"]):
             self.optimizer.step()  # the scaler leaves the weights alone and lowers its scale: part of fp16, no spike
         else:
@@ -223,6 +241,13 @@ class Trainer:
             self.control.should_evaluate = True
             self.evaluations_due = due
 
+    def _suspects(self, broken: list[str], all_ids: list[str]) -> list[str]:
+        """The utterances of all ranks whose loss is not finite, or all of the step's where only its gradient is not."""
+        everyone = gather_object([(self.accelerator.process_index, broken, all_ids)])
+        found = [(rank, ids) for rank, ids, _ in everyone if ids] or [(rank, ids) for rank, _, ids in everyone]
+        where = " (rank {})" if len(everyone) > 1 else ""
+        return [name + where.format(rank) for rank, ids in found for name in ids]
+
     # Logging, evaluation, checkpoints
 
     def _ask(self, event: str, **facts) -> None:
@@ -232,8 +257,8 @@ class Trainer:
         self.callbacks.on_log(self.arguments, self.state, self.control, logs)
 
     def _evaluate(self) -> None:
-        with torch.random.fork_rng():
-            metrics, voices = validate(self.accelerator, self.raw_model, self.inputs.validation)
+        with torch.random.fork_rng(), self.shipped.in_place() as model:
+            metrics, voices = validate(self.accelerator, model, self.inputs.validation)
         if not metrics:
             raise UserError("The validation data holds no usable utterance. " + self._nothing_left("validation"))
         self.raw_model.config.voices = voices
@@ -243,48 +268,23 @@ class Trainer:
         metric = metrics[self.arguments.metric_for_best_model]
         if self.state.best_metric is None or metric < self.state.best_metric:
             self.state.best_metric, self.state.best_global_step = metric, self.state.global_step
-            if self.accelerator.is_main_process:
-                self.checkpoints.save_best(self.raw_model.save_pretrained)
+            self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
+            self.checkpoints.save_best(self.shipped.write)
 
     def _save(self) -> None:
-        path = self.checkpoints.save(self.state.global_step, self._to_json())
-        self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
-        self._ask("on_save", checkpoint=path)
-        self.control.should_save, self.saved_at = False, self.state.global_step
-
-    def _to_json(self) -> dict:
-        exportable = [callback for callback in self.callbacks.callbacks if isinstance(callback, ExportableState)]
-        return {
-            "cursor": asdict(self.cursor),
-            "length": self.length.to_json(),
-            "evaluations_due": self.evaluations_due,
-            "padding": self.padding,
-            "trainer": asdict(self.state),
-            "callbacks": {type(callback).__name__: callback.state()["attributes"] for callback in exportable},
-            "voices": self.raw_model.config.voices,
-            "config": self.config.to_dict(),
-        }
-
-    def _restore(self, saved: dict) -> None:
-        """Take over everything `_to_json` wrote."""
-        self.cursor = Cursor(**saved["cursor"])
-        self.length.restore(saved["length"])
-        self.evaluations_due, self.padding = saved["evaluations_due"], saved["padding"]
-        here = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
-        for field in fields(self.state):
-            if field.name in saved["trainer"] and field.name not in here:
-                setattr(self.state, field.name, saved["trainer"][field.name])
-        for callback in self.callbacks.callbacks:
-            for name, value in saved["callbacks"].get(type(callback).__name__, {}).items():
-                setattr(callback, name, value)
-        self.raw_model.config.voices = saved["voices"]
+        path = self.checkpoints.save(self.state.global_step, run_state.to_json(self), self.files)
+        self.is_unsaved = path is None
+        if path is not None:
+            self._ask("on_save", checkpoint=path)
+            self.saved_at = self.state.global_step
+        self.control.should_save = False
 
     def _roll_back(self) -> None:
         """Weights and optimizer of the last good checkpoint, at half the rate; the data goes on, past the harm."""
         peaks = [group["peak_lr"] for group in self.optimizer.param_groups]
-        newest = self.checkpoints.newest()
+        newest = self.checkpoints.newest_undamaged()
         if newest is not None:
-            self.checkpoints.load(newest)
+            self.checkpoints.load(newest, self.files)
         for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
             group["peak_lr"] = peak / 2
         if self.accelerator.is_main_process:

@@ -1,7 +1,9 @@
 """One optimizer step's gradients: every loss is the mean over the effective batch, all micro-batches, all ranks."""
 
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data_pipeline.collate import Batch
-from modeling.losses import LossShape, element_counts, loss_sums
+from modeling.losses import SUMS, LossShape, element_counts, loss_sums
 
 
 @dataclass
@@ -22,38 +24,80 @@ class LossWeights:
         return sum(weight * losses[name] for name, weight in self.values.items())
 
 
+class StepLosses(NamedTuple):
+    """What one optimizer step's passes found, the same on every rank but for `suspects`.
+
+    losses: means over the effective batch. frames: real mel frames of all ranks. suspects: utterances of this rank's
+    micro-batches that gave a loss that is not finite.
+    """
+
+    losses: dict[str, float]
+    frames: int
+    suspects: list[str]
+
+
 def forward_backward(
     accelerator: Accelerator,
     model: nn.Module,
     batches: list[Batch],
     weights: LossWeights,
     shape: LossShape,
-) -> tuple[dict[str, float], int]:
-    """Accumulate the gradients of one optimizer step; returns (losses, mel frames of all ranks).
+) -> StepLosses:
+    """Accumulate the gradients of one optimizer step.
 
     Each micro-batch contributes weight * sum / count, with the count of the whole effective batch, known
     before the first forward pass. DDP averages gradients over ranks, hence the factor of the number of ranks.
     """
-    counts = _global_counts(accelerator, batches, shape)
+    counts = global_counts(accelerator, batches, shape)
+    sums = accumulate(accelerator, model, batches, weights, shape, counts)
+    return step_losses(accelerator, batches, sums, counts)
+
+
+def accumulate(
+    accelerator: Accelerator,
+    model: nn.Module,
+    batches: list[Batch],
+    weights: LossWeights,
+    shape: LossShape,
+    counts: dict[str, int],
+    exchange: bool = True,
+) -> list[dict[str, Tensor]]:
+    """Forward and backward of this rank's micro-batches; the loss sums of each that is real, float64 on the device.
+
+    The last backward pass also exchanges gradients between the ranks, unless `exchange` is off.
+    """
     # Accelerate's backward divides by this; ours is 1, but the environment can set it.
     factor = accelerator.num_processes * accelerator.gradient_accumulation_steps
-    names = list(weights.values)
-    totals = torch.zeros(len(names), dtype=torch.float64, device=accelerator.device)
+    found = []
     for index, batch in enumerate(batches):
-        is_last = index == len(batches) - 1
+        exchanges = exchange and index == len(batches) - 1
         tensors = {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.tensors.items()}
         draw_as_planned(batch)
-        with nullcontext() if is_last else accelerator.no_sync(model):
+        with nullcontext() if exchanges else accelerator.no_sync(model):
             with accelerator.autocast():
                 output = model(**tensors)
             sums = loss_sums(output, tensors, shape)
-            loss = sum(weights.values[name] * sums[name] / counts[name] for name in names)
+            loss = sum(weight * sums[name] / counts[name] for name, weight in weights.values.items())
             accelerator.backward(loss * (factor if batch.real else 0.0))
         if batch.real:
-            totals += torch.stack([sums[name].detach().double() for name in names])
-    totals = accelerator.reduce(totals, "sum")
-    losses = {name: total / counts[name] for name, total in zip(names, totals.tolist(), strict=True)}
-    return losses, counts["frames"]
+            found.append({name: value.detach().double() for name, value in sums.items()})
+    return found
+
+
+def step_losses(
+    accelerator: Accelerator, batches: list[Batch], sums: list[dict[str, Tensor]], counts: dict[str, int]
+) -> StepLosses:
+    """Sums of this rank's real micro-batches to the means over all ranks'."""
+    totals = torch.stack([torch.stack([one[name] for name in SUMS]) for one in sums]) if sums else None
+    own = totals.sum(0) if sums else torch.zeros(len(SUMS), dtype=torch.float64, device=accelerator.device)
+    reduced = accelerator.reduce(own, "sum").tolist()
+    losses = {name: total / counts[name] for name, total in zip(SUMS, reduced, strict=True)}
+    suspects: list[str] = []
+    if sums and not all(map(math.isfinite, reduced)):
+        real = [batch for batch in batches if batch.real]
+        broken = (~totals.isfinite().all(1)).tolist()
+        suspects = [name for batch, is_broken in zip(real, broken, strict=True) if is_broken for name in batch.ids]
+    return StepLosses(losses, counts["frames"], suspects)
 
 
 def draw_as_planned(batch: Batch) -> None:
@@ -64,7 +108,7 @@ def draw_as_planned(batch: Batch) -> None:
     torch.manual_seed(int(np.random.SeedSequence(batch.planned.seed).generate_state(1, np.uint64)[0]))
 
 
-def _global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossShape) -> dict[str, int]:
+def global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossShape) -> dict[str, int]:
     """`element_counts` summed over micro-batches and ranks, and the number of mel frames."""
     counts: dict[str, int] = {}
     for batch in batches:

@@ -27,12 +27,12 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
     posteriors: dict[str, list] = {}
     model.eval()
     for batch in loader.epoch(loader.plan.start(0)):
-        if not batch.real:
-            continue
         tensors = {name: value.to(accelerator.device) for name, value in batch.tensors.items()}
         draw_as_planned(batch)
         with accelerator.autocast():
             output = model(**tensors)
+        if not batch.real:
+            continue  # only now: the ranks of a sharded model go through every pass together
         batch_sums, batch_counts = _measures(output, tensors, shape)
         for name, value in batch_sums.items():
             sums[name] = sums.get(name, 0.0) + float(value)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,9 @@ from modeling.vocoder import load_vocoder
 from training.config import RunConfig, choices, with_values
 from training.control import CallbackArguments, Control
 from training.levels import apply_level
+from training.shipped import ShippedModel
 from training.step import LossWeights
+from training.weight_average import WeightAverage
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
 NOT_CALLBACKS = {"__init__", "default", "rate_schedule"}  # the last is what the schedules share
@@ -34,14 +37,22 @@ def class_in(name: str) -> type[TrainerCallback]:
     return getattr(module, "".join(word.capitalize() for word in name.split("_")))
 
 
+@cache
+def debug_model() -> GoyaForTextToSpeech:
+    torch.manual_seed(0)
+    return GoyaForTextToSpeech(GoyaConfig.of_size("debug", max_token_steps=2, voices={"en": [0.0] * 64}))
+
+
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:
-    accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None)
+    accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True)
     plan = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
     trainer = SimpleNamespace(
         config=config,
         weights=LossWeights(dict(WEIGHTS)),
         base_weights=lambda state: dict(WEIGHTS),
         length=SimpleNamespace(optim=config.optim),
+        average=WeightAverage(debug_model(), 0.9) if config.train.ema_decay else None,
+        shipped=ShippedModel(accelerator, debug_model(), None),
         inputs=SimpleNamespace(validation=SimpleNamespace(plan=plan)),
     )
     return default_callbacks(trainer, accelerator, load_vocoder("griffin_lim", AudioConfig()))
@@ -52,7 +63,8 @@ def all_chosen(folder: str) -> dict[str, TrainerCallback]:
     for schedule in SCHEDULES:
         for level in ("basic", "enhanced"):
             config = apply_level(RunConfig(), level, 64)
-            config = with_values(config, {"optim.schedule": schedule, "checkpoint.dir": folder})
+            ema = {"train.ema_decay": 0.9}
+            config = with_values(config, {"optim.schedule": schedule, "checkpoint.dir": folder, **ema})
             found |= {type(one).__name__: one for one in chosen_for(config)}
     return found
 
@@ -76,8 +88,7 @@ def test_a_callback_is_used_and_goes_through_a_run(name, tmp_path, capsys):
 
 def go_through_a_run(callback: TrainerCallback, folder: Path) -> Control:
     """Two steps with every event, as the loop calls them."""
-    torch.manual_seed(0)
-    model = GoyaForTextToSpeech(GoyaConfig.of_size("debug", max_token_steps=2, voices={"en": [0.0] * 64}))
+    model = debug_model()
     optimizer = torch.optim.AdamW([{"params": model.parameters(), "peak_lr": 1e-3}])
     handler = CallbackHandler([callback], model, GoyaProcessor(), optimizer, None)
     arguments = CallbackArguments(with_values(RunConfig(), {"checkpoint.dir": str(folder), "log.every_steps": 1}))
@@ -92,7 +103,7 @@ def go_through_a_run(callback: TrainerCallback, folder: Path) -> Control:
     ask("on_epoch_begin")
     for step in (1, 2):
         ask("on_step_begin")
-        ask("on_pre_optimizer_step", losses=losses, loss=1.0, grad_norm=1.0, ids=["a"])
+        ask("on_pre_optimizer_step", losses=losses, loss=1.0, grad_norm=1.0, suspects=lambda: ["a"])
         state.global_step = step
         ask("on_step_end", losses=losses, frames=10)
         handler.on_log(arguments, state, control, {"loss": 1.0, "loss/mel": 1.0})

@@ -13,7 +13,9 @@ from training.control import Control
 
 def step(guard: SpikeGuard, loss: float = 1.0, grad_norm: float = 1.0, ids=("a",), rank_zero: bool = True) -> Control:
     state = SimpleNamespace(global_step=7, is_world_process_zero=rank_zero)
-    return guard.on_pre_optimizer_step(None, state, Control(), loss=loss, grad_norm=grad_norm, ids=ids)
+    return guard.on_pre_optimizer_step(
+        None, state, Control(), loss=loss, grad_norm=grad_norm, suspects=lambda: list(ids)
+    )
 
 
 def settled(**kwargs) -> SpikeGuard:

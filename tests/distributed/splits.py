@@ -38,6 +38,7 @@ RANK_SPLITS = {
     "2 ranks, odd": (15, [[(0, 5), (5, 8)], [(8, 14), (14, 15)]]),
     "2 ranks, last batch missing": (15, [[(0, 6), (11, 15)], [(6, 11), (0, 0)]]),
 }
+BF16_SPLIT = ("2 ranks, odd", "l1")
 WRAPPERS = ["ddp", "fsdp2"]
 
 
@@ -94,7 +95,7 @@ def gradients(
     """Of one step through training.step, on a new model."""
     model = prepared(accelerator, noisy)
     if noisy:
-        losses, _ = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape)
+        losses = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape).losses
     else:
         losses = step_on(accelerator, model, batches, shape)
     return flat(model), losses

@@ -1,7 +1,8 @@
-"""Checkpoints: whole or not there, rotated, found again."""
+"""Checkpoints: whole or not there, checked when read, rotated, found again."""
 
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,97 +13,194 @@ from data_pipeline.errors import UserError
 from tests import small_runs
 from training.checkpoint import CheckpointFolder, move_aside
 from training.config import CheckpointConfig
+from training.state_files import StateFiles
+
+AUTO = CheckpointConfig()
+
+
+class Run:
+    """A folder, a model of four numbers that has taken an optimizer step, and the way between them."""
+
+    def __init__(self, root, keep: int = 2):
+        small_runs.forget_accelerator()
+        accelerator = Accelerator(cpu=True)
+        self.model = torch.nn.Linear(2, 2)
+        optimizer = torch.optim.AdamW(self.model.parameters())
+        _, self.optimizer = accelerator.prepare(self.model, optimizer)
+        self.model(torch.ones(1, 2)).sum().backward()
+        self.optimizer.step()
+        self.files = StateFiles(accelerator, self.model, self.optimizer, {})
+        self.folder = CheckpointFolder(accelerator, root, keep, lambda path: (path / "config.json").write_text("{}"))
+        self.folder.prepare(reset=False)
+
+    def save(self, step: int, state: dict):
+        return self.folder.save(step, state, self.files)
+
+    def load(self, path) -> dict:
+        return self.folder.load(path, self.files)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.folder.iterdir())
 
 
 @pytest.fixture
-def folder(tmp_path) -> CheckpointFolder:
-    small_runs.forget_accelerator()
-    accelerator = Accelerator(cpu=True)
-    model = torch.nn.Linear(2, 2)
-    accelerator.prepare(model, torch.optim.AdamW(model.parameters()))
-    folder = CheckpointFolder(accelerator, tmp_path / "run", 2, lambda path: (path / "config.json").write_text("{}"))
-    folder.model = model
-    return folder
+def run(tmp_path) -> Run:
+    return Run(tmp_path / "run")
 
 
-def names(folder: CheckpointFolder) -> list[str]:
-    return sorted(path.name for path in folder.folder.iterdir())
-
-
-def test_what_is_saved_comes_back(folder):
+def test_what_is_saved_comes_back(run):
+    moments = {name: run.optimizer.state[one]["exp_avg"].clone() for name, one in run.model.named_parameters()}
     with torch.no_grad():
-        folder.model.weight.fill_(3.0)
-    path = folder.save(7, {"cursor": 5})
+        run.model.weight.fill_(3.0)
+    path = run.save(7, {"cursor": 5})
     assert path.name == "step-00000007" and (path / "config.json").is_file()
+    drawn = torch.rand(3)
     with torch.no_grad():
-        folder.model.weight.zero_()
-    assert folder.load(path) == {"cursor": 5} and (folder.model.weight == 3.0).all()
+        run.model.weight.zero_()
+    run.optimizer.optimizer.state.clear()
+    run.optimizer.param_groups[0]["lr"] = 9.0
+    assert run.load(path) == {"cursor": 5} and (run.model.weight == 3.0).all()
+    assert run.optimizer.param_groups[0]["lr"] == 1e-3 and torch.equal(torch.rand(3), drawn)
+    for name, parameter in run.model.named_parameters():
+        state = run.optimizer.state[parameter]
+        assert torch.equal(state["exp_avg"], moments[name]) and float(state["step"]) == 1
 
 
-def test_nothing_saved_is_a_pickle_of_code(folder):
-    path = folder.save(1, {})
-    assert (path / "model.safetensors").is_file()
-    torch.load(path / "optimizer.bin", weights_only=True)
+def test_a_checkpoint_of_another_model_is_refused(run, tmp_path):
+    path = run.save(7, {})
+    run.model.weight = torch.nn.Parameter(torch.zeros(3, 2))
+    with pytest.raises(UserError, match="does not fit this run's model"):
+        run.load(path)
 
 
-def test_the_newest_stay_in_the_order_of_their_steps(folder):
+def test_a_checkpoint_holds_no_pickle(run):
+    path = run.save(1, {})
+    suffixes = {file.suffix for file in path.rglob("*") if file.is_file()}
+    assert suffixes == {".safetensors", ".json"}
+
+
+def test_the_newest_stay_in_the_order_of_their_steps(run):
     for step in (8, 99, 100, 1000):
-        folder.save(step, {})
-    assert names(folder) == ["step-00000100", "step-00001000"] and folder.newest().name == "step-00001000"
+        run.save(step, {})
+    assert run.names() == ["step-00000100", "step-00001000"] and run.folder.newest().name == "step-00001000"
 
 
-def test_what_is_not_whole_is_not_resumed_and_goes_with_the_next_save(folder):
-    folder.save(3, {"whole": True})
-    partial = folder.folder / "step-00000004.partial"
+def test_what_is_not_whole_is_not_resumed_and_goes_with_the_next_start(run):
+    run.save(3, {"whole": True})
+    partial = run.folder.folder / "step-00000004.partial"
     partial.mkdir()
     (partial / "training_state.json").write_text("{}")
-    (folder.folder / "step-00000005").mkdir()  # without its training state
-    assert [path.name for path in folder.all()] == ["step-00000003"]
-    assert folder.to_resume(CheckpointConfig()) == folder.newest() == folder.folder / "step-00000003"
-    folder.save(6, {})
+    (run.folder.folder / "step-00000005").mkdir()  # without its state and checksums
+    assert [path.name for path in run.folder.all()] == ["step-00000003"]
+    assert run.folder.to_resume(AUTO) == run.folder.newest() == run.folder.folder / "step-00000003"
+    run.folder.prepare(reset=False)
     assert not partial.exists()
 
 
-def test_an_exception_while_saving_leaves_the_old_ones(folder):
-    folder.save(3, {"whole": True})
-
-    def full_disk(path):
-        raise OSError(28, "No space left on device")
-
-    folder.export = full_disk
-    with pytest.raises(OSError):
-        folder.save(4, {})
-    assert folder.newest().name == "step-00000003" and folder.load(folder.newest()) == {"whole": True}
+FILES = ("model.safetensors", "optimizer.safetensors", "training_state.json", "checksums.json", "random_state_0.json")
 
 
-def test_a_checkpoint_of_the_same_step_is_replaced(folder):
-    folder.save(3, {"number": 1})
-    folder.save(3, {"number": 2})
-    assert names(folder) == ["step-00000003"] and folder.load(folder.newest()) == {"number": 2}
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("harm", ["flipped", "truncated", "missing"])
+def test_a_damaged_checkpoint_is_found_out_and_the_one_before_used(run, capsys, file, harm):
+    run.save(3, {})
+    path = run.save(6, {}) / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if harm == "flipped" else content[:-7])
+    if harm == "missing":
+        path.unlink()
+    before = run.folder.folder / "step-00000003"
+    assert run.folder.to_resume(AUTO) == before
+    if (file, harm) not in (("training_state.json", "missing"), ("checksums.json", "missing")):  # no checkpoint at all
+        out = capsys.readouterr().out
+        found = "checksums.json|is missing" if file == "checksums.json" else re.escape(file)
+        assert re.search(f"step-00000006 is damaged: .*({found}).* renamed to step-00000006.damaged1", out)
+        assert run.names() == ["step-00000003", "step-00000006.damaged1"]
+    assert run.folder.newest() == before
 
 
-def test_what_resume_means(folder, tmp_path):
-    assert folder.to_resume(CheckpointConfig()) is None
-    folder.save(3, {})
-    assert folder.to_resume(CheckpointConfig(resume="none")) is None
-    assert folder.to_resume(CheckpointConfig(resume="some/where")).parts == ("some", "where")
+def test_a_damaged_checkpoint_that_was_named_is_an_error(run):
+    path = run.save(6, {})
+    (path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="is damaged: model.safetensors is not what was written"):
+        run.folder.to_resume(CheckpointConfig(resume=str(path)))
+    assert path.is_dir()
+
+
+def test_where_all_are_damaged_nothing_starts_from_nothing(run):
+    for step in (3, 6):
+        (run.save(step, {}) / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="All 2 checkpoints in .* are damaged"):
+        run.folder.to_resume(AUTO)
+
+
+def test_checksums_lead_nowhere_else(run, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    path = run.save(3, {})
+    (path / "checksums.json").write_text(json.dumps({str(secret): "0", "../../../secret": "0"}))
+    with pytest.raises(UserError, match="is missing"):
+        run.folder.to_resume(CheckpointConfig(resume=str(path)))
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_save_that_fails_leaves_the_old_ones_and_says_so(run, capsys):
+    run.save(3, {"whole": True})
+    plain, run.folder.export = run.folder.export, full_disk
+    assert run.save(4, {}) is None
+    said = capsys.readouterr().out
+    assert "Step 4: no checkpoint was written ([Errno 28] No space left on device)" in said and "step-00000003" in said
+    assert run.names() == ["step-00000003"] and run.load(run.folder.newest()) == {"whole": True}
+    run.folder.export = plain
+    assert run.save(5, {}).name == "step-00000005"
+
+
+def test_a_checkpoint_of_the_same_step_is_replaced(run):
+    run.save(3, {"number": 1})
+    run.save(3, {"number": 2})
+    assert run.names() == ["step-00000003"] and run.load(run.folder.newest()) == {"number": 2}
+
+
+def test_what_a_kill_between_two_renames_leaves_is_put_right(run):
+    path = run.save(3, {"number": 1})
+    os.replace(path, path.with_name("step-00000003.replaced"))
+    (run.folder.root / "best.replaced").mkdir()
+    run.folder.prepare(reset=False)
+    assert run.load(run.folder.newest()) == {"number": 1} and (run.folder.root / "best").is_dir()
+    (run.folder.folder / "step-00000003.replaced").mkdir()
+    run.folder.prepare(reset=False)
+    assert run.names() == ["step-00000003"]
+
+
+def test_what_resume_means(run, tmp_path):
+    assert run.folder.to_resume(AUTO) is None
+    path = run.save(3, {})
+    assert run.folder.to_resume(CheckpointConfig(resume="none")) is None
+    assert run.folder.to_resume(CheckpointConfig(resume=str(path))) == path
     with pytest.raises(UserError, match="is not a checkpoint of a run: it has no training_state.json"):
-        folder.load(tmp_path)
+        run.folder.to_resume(CheckpointConfig(resume=str(tmp_path)))
 
 
-def test_best_is_replaced_whole(folder):
+def test_going_back_sets_the_later_ones_aside(run, capsys):
+    first, second = run.save(3, {}), run.save(6, {})
+    assert run.folder.to_resume(CheckpointConfig(resume=str(first))) == first
+    assert run.names() == ["step-00000003", "step-00000006.aside1"]
+    assert f"{second} was set aside" in capsys.readouterr().out
+
+
+def test_best_is_replaced_whole(run, capsys):
     for content in ("1", "2"):
-        folder.save_best(lambda path, content=content: (path / "model.safetensors").write_text(content))
-    assert (folder.root / "best" / "model.safetensors").read_text() == "2"
-    assert sorted(os.listdir(folder.root / "best")) == ["config.json", "model.safetensors"]
-    assert sorted(os.listdir(folder.root)) == ["best"]
-
-    def broken(path):
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError):
-        folder.save_best(broken)
-    assert (folder.root / "best" / "model.safetensors").read_text() == "2"
+        run.folder.save_best(lambda path, content=content: (path / "model.safetensors").write_text(content))
+    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2"
+    assert sorted(os.listdir(run.folder.root / "best")) == ["config.json", "model.safetensors"]
+    run.folder.save_best(full_disk)
+    assert "was not written ([Errno 28] No space left on device)" in capsys.readouterr().out
+    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2"
+    assert sorted(os.listdir(run.folder.root)) == ["best", "checkpoints"]
 
 
 def test_old_runs_are_moved_aside_not_deleted(tmp_path):
@@ -114,9 +212,14 @@ def test_old_runs_are_moved_aside_not_deleted(tmp_path):
     assert not (tmp_path / "run").exists() and (tmp_path / "run.old1" / "report.json").read_text() == "1"
 
 
-def test_only_the_main_process_renames(folder):
-    folder.accelerator = SimpleNamespace(
-        is_main_process=False, wait_for_everyone=lambda: None, save_state=lambda *args, **kwargs: None
-    )
-    folder.save(3, {})
-    assert not folder.folder.exists()
+def test_a_run_folder_that_cannot_be_made_is_an_error_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="The run folder .* cannot be written to .* --checkpoint-dir"):
+        Run(tmp_path / "file" / "run")
+
+
+def test_only_the_main_process_renames(run):
+    run.folder.accelerator = SimpleNamespace(is_main_process=False, num_processes=1)
+    run.folder._finish = lambda *args: pytest.fail("not the main process")
+    run.folder.save(3, {}, SimpleNamespace(save=lambda folder: None))
+    assert run.names() == []

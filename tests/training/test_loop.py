@@ -63,7 +63,7 @@ def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
 def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monkeypatch):
     """Saving again would take the whole checkpoint away before the new one is in its place."""
     saved, save = [], CheckpointFolder.save
-    monkeypatch.setattr(CheckpointFolder, "save", lambda self, at, state: saved.append(at) or save(self, at, state))
+    monkeypatch.setattr(CheckpointFolder, "save", lambda self, at, *more: saved.append(at) or save(self, at, *more))
 
     class Signal(wrapped_train.TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):

@@ -63,7 +63,7 @@ def test_frames_are_counted_and_weights_used(accelerator):
     rows = small_runs.features()[:4]
     model = accelerator.prepare(new_model())
     weights = LossWeights(dict(WEIGHTS))
-    losses, frames = forward_backward(accelerator, model, [batch_of(rows)], weights, SHAPES["l1"])
+    losses, frames, _ = forward_backward(accelerator, model, [batch_of(rows)], weights, SHAPES["l1"])
     assert frames == sum(len(row.mel_TC) for row in rows)
     assert weights.total(losses) == pytest.approx(sum(WEIGHTS[name] * losses[name] for name in WEIGHTS))
     before = flat(model)

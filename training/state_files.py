@@ -1,0 +1,188 @@
+"""Weights, optimizer and random states as files: safetensors and JSON, so that nothing that is loaded can run code.
+
+Whole (one process, DDP, DeepSpeed's stages below 3): NAME.safetensors, written by the main rank.
+Sharded (FSDP2): NAME/, a file from each rank with its shards' places in the header, the safetensors format of
+torch.distributed.checkpoint. Either can be loaded on any number of ranks, sharded or not.
+"""
+
+import json
+import random
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint import load as load_sharded
+from torch.distributed.checkpoint import save as save_sharded
+
+from data_pipeline.errors import UserError
+from training.sharding import is_sharded, local, reshard
+
+# What wrappers put into the names of parameters: activation checkpointing, torch.compile.
+WRAPPERS = ("_checkpoint_wrapped_module.", "_orig_mod.")
+OPTIMIZER = "optimizer.json"
+
+
+def named_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """As the bare model names them, whatever it is wrapped in."""
+    for name, parameter in model.named_parameters():
+        for wrapper in WRAPPERS:
+            name = name.replace(wrapper, "")
+        yield name, parameter
+
+
+class StateFiles:
+    """Writes and reads what training needs to go on. Every method is to be called on every rank.
+
+    Args:
+        model: the bare model, or the one that FSDP2 sharded in place.
+        optimizer: of the same parameters.
+        averages: name -> averaged weights, each like the parameter of that name; empty without an average.
+    """
+
+    def __init__(self, accelerator: Accelerator, model: nn.Module, optimizer, averages: dict[str, Tensor]):
+        self.accelerator, self.model, self.averages = accelerator, model, averages
+        self.optimizer = getattr(optimizer, "optimizer", optimizer)  # as torch knows it, without accelerate around it
+        self.names = {parameter: name for name, parameter in named_parameters(model)}
+
+    def save(self, folder: Path) -> None:
+        """Raises OSError, SafetensorError or CheckpointException where it cannot be written."""
+        reshard(self.model)
+        tensors, rest = self._optimizer_state()
+        for name, content in (("model", self._weights()), ("optimizer", tensors), ("average", self._average())):
+            if not content:
+                continue
+            if is_sharded(self.model):
+                save_sharded(content, storage_writer=HuggingFaceStorageWriter(folder / name, save_distributed=True))
+            elif self.accelerator.is_main_process:
+                save_file(content, folder / f"{name}.safetensors", metadata={"format": "pt"})
+        if self.accelerator.is_main_process:
+            (folder / OPTIMIZER).write_text(json.dumps(rest), encoding="utf-8")
+        own = folder / f"random_state_{self.accelerator.process_index}.json"
+        own.write_text(json.dumps(random_state()), encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Everything `save` wrote, in place. Raises UserError where it is of another model."""
+        reshard(self.model)
+        rest = json.loads((folder / OPTIMIZER).read_text(encoding="utf-8"))
+        try:
+            self._read(folder, "model", self._weights())
+            self._load_average(folder)
+            self._load_optimizer(folder, rest)
+        except (CheckpointException, KeyError, ValueError) as error:
+            raise UserError(
+                f"{folder} does not fit this run's model ({str(error).strip().splitlines()[-1]}). Resume with the "
+                "model size and settings it was trained with, or start over with --reset-training."
+            ) from error
+        if self.accelerator.scaler is not None and rest["scaler"]:
+            self.accelerator.scaler.load_state_dict(rest["scaler"])
+        own = folder / f"random_state_{self.accelerator.process_index}.json"
+        if own.is_file():  # else this rank is new, and keeps the state that the run's seed gave it
+            set_random_state(json.loads(own.read_text(encoding="utf-8")))
+
+    def _load_average(self, folder: Path) -> None:
+        """An average that was not kept so far starts from the weights."""
+        own, weights = self._average(), self._weights()
+        if own and any(name in own for name in _names_in(_source(folder, "average"))):
+            self._read(folder, "average", own)
+        else:
+            for name, averaged in self.averages.items():
+                local(averaged).copy_(local(weights[name]))
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach() for name, value in self.model.state_dict().items()}
+
+    def _average(self) -> dict[str, Tensor]:
+        """Under names of their own, so that one folder can hold both."""
+        return {f"average.{name}": value for name, value in self.averages.items()}
+
+    def _optimizer_state(self) -> tuple[dict[str, Tensor], dict]:
+        """(tensors shaped like their parameter, by its name and their own; all the rest, as JSON holds it)."""
+        tensors, scalars = {}, {}
+        for parameter, state in self.optimizer.state.items():
+            for key, value in state.items():
+                name = f"{self.names[parameter]}.{key}"
+                if isinstance(value, Tensor) and value.ndim:
+                    tensors[name] = value
+                else:
+                    scalars[name] = float(value)
+        groups = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
+        scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
+        return tensors, {"groups": groups, "scalars": scalars, "scaler": scaler}
+
+    def _groups(self) -> list[dict]:
+        return self.optimizer.param_groups
+
+    def _load_optimizer(self, folder: Path, rest: dict) -> None:
+        parameters = [parameter for group in self._groups() for parameter in group["params"]]
+        found = _names_in(_source(folder, "optimizer"))
+        tensors, state = {}, {}
+        for index, parameter in enumerate(parameters):
+            prefix = self.names[parameter] + "."
+            own = {name: torch.zeros_like(parameter) for name in found if _is_state_of(name, prefix)}
+            tensors |= own
+            scalars = {name: torch.tensor(v) for name, v in rest["scalars"].items() if _is_state_of(name, prefix)}
+            if own or scalars:
+                state[index] = {name.removeprefix(prefix): value for name, value in (own | scalars).items()}
+        self._read(folder, "optimizer", tensors)
+        start, groups = 0, []
+        for group, saved in zip(self._groups(), rest["groups"], strict=True):
+            end = start + len(group["params"])
+            groups.append(saved | {"params": list(range(start, end))})
+            start = end
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _read(self, folder: Path, name: str, into: dict[str, Tensor]) -> None:
+        """Fill tensors, or this rank's shards of them, in place."""
+        if into:
+            reader = HuggingFaceStorageReader(str(_source(folder, name)))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
+                load_sharded(into, storage_reader=reader, no_dist=not torch.distributed.is_initialized())
+
+
+def _source(folder: Path, name: str) -> Path:
+    """Where tensors of this kind are: a folder of shards, or the files beside one another."""
+    return folder / name if (folder / name).is_dir() else folder
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata)
+
+
+def _is_state_of(name: str, prefix: str) -> bool:
+    """Whether a name is the parameter's own and one word more ("exp_avg"), not a deeper parameter's."""
+    return name.startswith(prefix) and "." not in name[len(prefix) :]
+
+
+def random_state() -> dict:
+    """This process' generators, as JSON holds them. What training draws is seeded by its place in the data; callbacks
+    of others may draw from these."""
+    kind, key, position, has_gauss, gauss = np.random.get_state()
+    state = {
+        "python": random.getstate(),
+        "numpy": [kind, key.tolist(), position, has_gauss, gauss],
+        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state().numpy().tobytes().hex()
+    return state
+
+
+def set_random_state(state: dict) -> None:
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, key, *rest = state["numpy"]
+    np.random.set_state((kind, np.asarray(key, dtype=np.uint32), *rest))
+    torch.set_rng_state(_bytes(state["torch"]))
+    if torch.cuda.is_available() and "cuda" in state:
+        torch.cuda.set_rng_state(_bytes(state["cuda"]))
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
