@@ -1,12 +1,14 @@
 """Accelerator, model, processor and trackers from the configuration."""
 
 import importlib.util
+import os
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
+from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwargs, ProjectConfiguration
 
 from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError
@@ -18,6 +20,11 @@ from modeling.processor import GoyaFeatureExtractor, GoyaProcessor
 from training.config import FIELDS, RunConfig, get
 
 PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+# How long a process waits for the others in one exchange. A process that dies closes its connections, and the others
+# know at once; this is for a machine that falls silent. It has to be longer than whatever the main process does while
+# the others wait: a checkpoint of size big on a slow network disk, or samples, take minutes. NCCL's default is 10
+# minutes too, gloo's 30.
+PATIENCE = timedelta(minutes=10)
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:
@@ -35,7 +42,21 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         gradient_accumulation_steps=1,  # training.step accumulates itself: it has to count before it divides
         log_with=None if tracker == "none" else tracker,
         project_config=ProjectConfiguration(project_dir=config.checkpoint.dir, logging_dir=str(log_folder(config))),
+        fsdp_plugin=sharding(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+
+
+def sharding() -> FullyShardedDataParallelPlugin | None:
+    """FSDP as the launcher's environment asks for it, with weights, gradients and outputs in float32; else None.
+
+    Under mixed precision accelerate would have FSDP2 round all weights, mels and outputs to 16 bits, those of norms and
+    of the voice's Gaussian too. Autocast, which computes in 16 bits only what bears it, is on here as without FSDP.
+    """
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+        return None
+    exact = dict.fromkeys(("param_dtype", "reduce_dtype", "output_dtype"), torch.float32)
+    return FullyShardedDataParallelPlugin(mixed_precision_policy=exact)
 
 
 def log_folder(config: RunConfig) -> Path:

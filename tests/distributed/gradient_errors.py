@@ -3,6 +3,7 @@
 Writes {split: largest relative error over the kinds of loss} to the file OUT, and prints it as a table.
 """
 
+import itertools
 import json
 import sys
 import tempfile
@@ -24,7 +25,8 @@ from tests.distributed.splits import (
     relative_error,
 )
 
-Found = dict[tuple[str, str], tuple[dict, dict]]  # split and kind -> what rank 0 and rank 1 found
+BF16 = "bf16"
+Found = dict[tuple[str, str], tuple[dict, dict]]  # split and kind, or twice BF16 -> what rank 0 and rank 1 found
 
 
 def run_ranks(folder: Path, wrapper: str) -> Found:
@@ -34,10 +36,11 @@ def run_ranks(folder: Path, wrapper: str) -> Found:
     done = small_runs.launch(script, folder, wrapper, processes=2, config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     assert [path.read_text() for path in sorted(folder.glob("rank*.json"))] == ["2", "2"]
+    names = {(split, kind): f"{number}-{kind}" for number, split in enumerate(RANK_SPLITS) for kind in KINDS}
+    names[BF16, BF16] = BF16
     return {
-        (split, kind): tuple(torch.load(folder / f"{number}-{kind}-{rank}.pt", weights_only=True) for rank in (0, 1))
-        for number, split in enumerate(RANK_SPLITS)
-        for kind in KINDS
+        key: tuple(torch.load(folder / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+        for key, name in names.items()
     }
 
 
@@ -60,7 +63,9 @@ def _of_two_ranks() -> dict[str, float]:
     errors: dict[str, float] = {}
     for wrapper in WRAPPERS:
         with tempfile.TemporaryDirectory() as folder:
-            for (split, kind), (first, _) in run_ranks(Path(folder), wrapper).items():
+            found = run_ranks(Path(folder), wrapper)
+            for split, kind in itertools.product(RANK_SPLITS, KINDS):
+                first, _ = found[split, kind]
                 error = relative_error(first["gradients"], RANK_SPLITS[split][0], kind)
                 errors[f"{wrapper}, {split}"] = max(error, errors.get(f"{wrapper}, {split}", 0.0))
     return errors

@@ -10,11 +10,15 @@ from types import SimpleNamespace
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
 from transformers import TrainerControl, TrainerState
 
 from callbacks.gradient_monitor import GradientMonitor
 from tests import small_runs
-from tests.distributed.splits import KINDS, RANK_SPLITS, SHAPES, batch_of, flat, prepared, step_on
+from tests.distributed.splits import BF16_SPLIT, KINDS, RANK_SPLITS, SHAPES, batch_of, flat, prepared, step_on
+from training.arguments import parse
+from training.building import build_accelerator
 from training.step import clip_gradients
 
 CLIP_NORM = 0.5  # below every norm here
@@ -29,23 +33,41 @@ def norms(accelerator: Accelerator, model) -> dict:
     return {"whole": whole, "clipped": float(flat(model).norm()), **monitor.norms}
 
 
-def main(folder: Path, wrapper: str) -> None:
+def accelerator_of(wrapper: str, precision: str) -> Accelerator:
+    """The one of a run. The process group of the one before stays."""
+    AcceleratorState._reset_state()
+    if wrapper == "fsdp2" and PartialState._shared_state:
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU  # to be made FSDP again
+    device = "cpu" if wrapper == "ddp" else "auto"
+    config, _, _ = parse(["--device", device, "--mixed-precision", precision, "--tracker", "none"])
+    accelerator = build_accelerator(config)
+    assert accelerator.num_processes == 2 and accelerator.mixed_precision == precision
     torch.set_num_threads(1)
+    return accelerator
+
+
+def write(path: Path, accelerator: Accelerator, split: str, kind: str, wrapper: str) -> None:
+    """One step on this rank's part of a split, to a file."""
+    rows, edges = small_runs.features(), RANK_SPLITS[split][1][accelerator.process_index]
+    model = prepared(accelerator)
     if wrapper == "fsdp2":
         from tests.distributed.fsdp2_on_cpu import assert_sharded
-    accelerator = Accelerator(cpu=wrapper == "ddp")
-    assert accelerator.num_processes == 2
-    rows = small_runs.features()
-    for number, (_, ranks) in enumerate(RANK_SPLITS.values()):
+
+        assert_sharded(model)
+    losses = step_on(accelerator, model, [batch_of(rows[low:high]) for low, high in edges], SHAPES[kind])
+    torch.save({"gradients": flat(model), "losses": losses, "norms": norms(accelerator, model)}, path)
+
+
+def main(folder: Path, wrapper: str) -> None:
+    if wrapper == "fsdp2":
+        import tests.distributed.fsdp2_on_cpu  # noqa: F401
+    accelerator = accelerator_of(wrapper, "no")
+    rank = accelerator.process_index
+    for number, split in enumerate(RANK_SPLITS):
         for kind in KINDS:
-            batches = [batch_of(rows[low:high]) for low, high in ranks[accelerator.process_index]]
-            model = prepared(accelerator)
-            if wrapper == "fsdp2":
-                assert_sharded(model)
-            losses = step_on(accelerator, model, batches, SHAPES[kind])
-            found = {"gradients": flat(model), "losses": losses, "norms": norms(accelerator, model)}
-            torch.save(found, folder / f"{number}-{kind}-{accelerator.process_index}.pt")
-    (folder / f"rank{accelerator.process_index}.json").write_text(json.dumps(accelerator.num_processes))
+            write(folder / f"{number}-{kind}-{rank}.pt", accelerator, split, kind, wrapper)
+    write(folder / f"bf16-{rank}.pt", accelerator_of(wrapper, "bf16"), *BF16_SPLIT, wrapper)
+    (folder / f"rank{rank}.json").write_text(json.dumps(accelerator.num_processes))
 
 
 if __name__ == "__main__":
