@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from data_pipeline.errors import UserError
+from data_pipeline.patience import leave
 from training.arguments import parse
 
 
@@ -90,11 +91,11 @@ def report(config, trainer, vocoder, result) -> None:
         unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
     else:
         model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
-        quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.plan.utterances())
+        quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.utterances())
         unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
     write_report(folder, config, trainer, result, quality)
     print(closing_lines(config, trainer, result, quality, unheard))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -41,7 +41,7 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         chosen.append(EarlyStopping(train.patience_evaluations, train.min_delta))
     chosen.append(GradientMonitor())
     if config.log.samples:
-        sentences = choose_sentences(trainer.inputs.validation.plan.utterances(), config.log.samples)
+        sentences = choose_sentences(trainer.inputs.validation.utterances(), config.log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
         every = config.log.samples_every_minutes
         chosen.append(AudioSamples(accelerator, trainer.shipped, sentences, vocoder, folder, every))

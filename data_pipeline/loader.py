@@ -1,9 +1,10 @@
 """The plan's batches, decoded by several processes, with what was decoded kept as far as memory allows."""
 
+import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from torch.utils.data import DataLoader
 
 from data_pipeline.collate import Batch, Collator
 from data_pipeline.features import FeatureMaker, Features
+from data_pipeline.patience import Patience, Stalled
 from data_pipeline.plan import Cursor, Plan, PlannedBatch
+from data_pipeline.utterance import Utterance
 
 
 class FeatureCache:
@@ -43,36 +46,79 @@ class Loader:
     Args:
         plan: what makes a batch.
         make: utterance to features.
+        patience: how long a batch is waited for.
         num_workers: loading processes; 0 decodes in this one.
         cache_mb: memory for decoded features, in this process.
         pin: page-locked memory, for faster copies to a GPU.
     """
 
-    def __init__(self, plan: Plan, make: FeatureMaker, *, num_workers: int = 0, cache_mb: float = 0, pin: bool = False):
-        self.plan, self.num_workers, self.pin = plan, num_workers, pin
+    def __init__(
+        self,
+        plan: Plan,
+        make: FeatureMaker,
+        patience: Patience,
+        *,
+        num_workers: int = 0,
+        cache_mb: float = 0,
+        pin: bool = False,
+    ):
+        self.plan, self.patience, self.num_workers, self.pin = plan, patience, num_workers, pin
         self.collator = Collator(make)
         self.cache = FeatureCache(cache_mb)
 
     def epoch(self, cursor: Cursor) -> Iterator[Batch]:
-        """From `cursor` to the end of its epoch. Utterances that turn out broken join the plan's tally."""
-        planned = (self.cache.fill_in(batch) for batch in self.plan.epoch(cursor))
-        batches = DataLoader(
+        """From `cursor` to the end of its epoch. Utterances that turn out broken join the plan's tally.
+
+        Raises Stalled where a batch does not come in time.
+        """
+
+        def how_far() -> str:
+            return f"in epoch {cursor.epoch + 1}, {self.plan.tally.seen} rows read"
+
+        others = set(multiprocessing.active_children())
+        try:
+            with self.patience.waiting(how_far), signals_held() as release:
+                batches = iter(self._data_loader(cursor, release))
+            while True:
+                with self.patience.waiting(how_far):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                self.cache.add(batch.features)
+                batch.features = []
+                for utterance_id, why in batch.broken.items():
+                    self.plan.tally.add_undecodable(utterance_id, why)
+                yield batch
+        except Stalled:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()  # they may be what waits, and would not hear that the epoch is over
+            raise
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Those of `Plan.utterances`, each waited for no longer than a batch."""
+        utterances = self.plan.utterances()
+        while True:
+            with self.patience.waiting(lambda: "choosing examples"):
+                utterance = next(utterances, None)
+            if utterance is None:
+                return
+            yield utterance
+
+    def _data_loader(self, cursor: Cursor, release: Callable[[], None]) -> DataLoader:
+        def planned() -> Iterator[PlannedBatch]:
+            release()  # the loading processes are there, and reading the rows may take long
+            for batch in self.plan.epoch(cursor):
+                yield self.cache.fill_in(batch)
+
+        return DataLoader(
             self.collator,
-            batch_sampler=planned,
+            batch_sampler=planned(),
             collate_fn=_as_it_is,
             num_workers=self.num_workers,
             prefetch_factor=4 if self.num_workers else None,
             pin_memory=self.pin,
             worker_init_fn=_serve_the_parent_only,
         )
-        with signals_held():
-            batches = iter(batches)
-        for batch in batches:
-            self.cache.add(batch.features)
-            batch.features = []
-            for utterance_id, why in batch.broken.items():
-                self.plan.tally.add_undecodable(utterance_id, why)
-            yield batch
 
 
 def _as_it_is(batch: Batch) -> Batch:
@@ -80,13 +126,20 @@ def _as_it_is(batch: Batch) -> Batch:
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
-    """Put off what could end a loading process between its start and `_serve_the_parent_only`; it inherits this."""
+def signals_held() -> Iterator[Callable[[], None]]:
+    """Put off what could end a loading process between its start and `_serve_the_parent_only`; it inherits this.
+
+    Gives what ends that early.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
+
+    def release() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def _serve_the_parent_only(_: int) -> None:

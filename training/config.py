@@ -49,6 +49,7 @@ class DataConfig:
     shuffle_buffer: int = within(2000, low=1)  # undecoded rows shuffled together when streaming
     cache_mb: int = within(512, low=0)  # decoded features kept in memory, MB per rank
     max_broken_share: float = within(0.1, low=0, high=1)  # more broken rows than this stop the run
+    stall_minutes: float = within(30.0, above=0)  # without the next batch for so long, the run ends
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.loader import Loader
+from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan, held_out
-from data_pipeline.sources import open_source
-from training.config import RunConfig
+from data_pipeline.sources import Source, open_source
+from data_pipeline.splits import TRAIN, VALIDATION
+from training.config import DataConfig, RunConfig
 
 VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances
 
@@ -23,14 +25,15 @@ class Inputs:
 
 
 def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size: int, pin: bool = False) -> Inputs:
-    """Open the sources and plan the batches. Raises UserError for data that cannot be used."""
+    """Open the sources and plan the batches. Raises UserError for data that cannot be used or does not come."""
     data, audio = config.data, PRESETS[config.audio.preset]
-    columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
-    opened = partial(open_source, columns=columns, dataset_config=data.dataset_config, language=data.language)
-    train = opened(data.train_data)
-    validation = opened(data.val_data or data.train_data, split="validation")
-    if validation is None and data.val_data:
-        validation = opened(data.val_data)  # a place named for validation, whose own names say nothing of a split
+    where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
+    on_rank = f", rank {rank}" if world_size > 1 else ""
+    patience = {split: Patience(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
+    train = _open(data, where[TRAIN], TRAIN, patience[TRAIN])
+    validation = _open(data, where[VALIDATION], VALIDATION, patience[VALIDATION])
+    if validation is None and data.val_data:  # a place named for validation, whose own names say nothing of a split
+        validation = _open(data, data.val_data, TRAIN, patience[VALIDATION])
     by_hash = validation is None
     if by_hash and not data.val_fraction:
         raise UserError(
@@ -66,10 +69,25 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
     make = FeatureMaker(audio, frames_per_step, data.language)
     share = VALIDATION_CACHE_SHARE
     return Inputs(
-        Loader(train_plan, make, num_workers=data.num_workers, cache_mb=data.cache_mb * (1 - share), pin=pin),
-        Loader(validation_plan, make, num_workers=0, cache_mb=data.cache_mb * share),
+        Loader(
+            train_plan,
+            make,
+            patience[TRAIN],
+            num_workers=data.num_workers,
+            cache_mb=data.cache_mb * (1 - share),
+            pin=pin,
+        ),
+        Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
         train.describe() + ("" if by_hash else f"; validation: {validation.describe()}"),
     )
+
+
+def _open(data: DataConfig, where: str, split: str, patience: Patience) -> Source | None:
+    columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
+    with patience.waiting(lambda: "opening it"):
+        return open_source(
+            where, columns=columns, dataset_config=data.dataset_config, split=split, language=data.language
+        )
 
 
 def _every(utterance_id: str) -> bool:

@@ -12,6 +12,7 @@ from data_pipeline import loader as loader_module
 from data_pipeline.audio import AudioConfig
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.loader import FeatureCache, Loader
+from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan
 from data_pipeline.tally import Tally, merged
 from tests import small_runs
@@ -22,7 +23,7 @@ MAKE = FeatureMaker(AudioConfig(), frames_per_step=2)
 
 def loader(num_workers: int = 0, cache_mb: float = 0, source=None, **kwargs) -> Loader:
     plan = Plan(source or small_runs.source(), AudioConfig(), kwargs.pop("limits", LIMITS), shuffle_buffer=10, **kwargs)
-    return Loader(plan, MAKE, num_workers=num_workers, cache_mb=cache_mb)
+    return Loader(plan, MAKE, Patience("made up", 60), num_workers=num_workers, cache_mb=cache_mb)
 
 
 def epoch(one: Loader, number: int = 0) -> list:
