@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     setting = Setting(Path(arguments.work).resolve(), arguments.steps, arguments.seed, tuple(arguments.aim))
     setting.work.mkdir(parents=True, exist_ok=True)
-    unbroken = unbroken_run(setting)
+    of = {"commit": commit(), "steps": arguments.steps, "seed": arguments.seed}
+    unbroken = unbroken_run(setting, of)
     journal = Journal(setting.work / "attempts.jsonl")
     wanted = {"SIGKILL": arguments.kills, "SIGTERM": arguments.sigterms}
     lanes = [
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         print((setting.work / "lanes.txt").read_text(encoding="utf-8")[-3000:], file=sys.stderr)
     records = journal.read()
     figures = figures_of(records)
-    results = {"machine": machine(), "date": now(), "commit": commit(), "seed": arguments.seed, "figures": figures}
+    results = {"machine": machine(), "date": now(), **of, "figures": figures}
     Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(figures))
     for record in records:

@@ -23,7 +23,7 @@ SMALLEST = "--model-size debug --device cpu --mixed-precision no --batch-size 4 
 # Samples every two seconds, so that runs of some seconds speak too.
 OFTEN = (
     "optim.warmup_steps=2 optim.first_period_steps=4 log.every_steps=1 log.samples=1 log.samples_every_minutes=0.03 "
-    "train.eval_every=4 train.cpu_threads=1"
+    "train.eval_every=4 train.ema_decay=0.9 train.cpu_threads=1"
 )
 
 
@@ -56,29 +56,34 @@ class Unbroken:
     most_events: dict[str, int]
 
 
-def unbroken_run(setting: Setting) -> Unbroken:
-    """Make the corpus and the run that the others are compared with, unless they are there already."""
+def unbroken_run(setting: Setting, of: dict) -> Unbroken:
+    """Make the corpus and the run that the others are compared with, unless they are there already.
+
+    of: what it is a run of; the harness goes on only with the same. Raises ValueError for another.
+    """
     facts = setting.work / "unbroken" / "facts.json"
     if not facts.is_file():
         facts.parent.mkdir(parents=True, exist_ok=True)
         log, run = facts.with_name("log.txt"), setting.unbroken
-        code = call(lambda: _make_corpus(setting.work / "corpus"), log)
+        code = call(lambda: make_corpus(setting.work / "corpus"), log)
         started = monotonic()
         if code == 0:
             code, board = attempt(setting.arguments(run, every=1, keep=2, workers=0), run, None, log)
         if code != 0:
             raise RuntimeError(f"the unbroken run ended with exit code {code}:\n{log.read_text()[-3000:]}")
-        found = {"steps": setting.steps, "seconds": monotonic() - started, "most_events": _most_events(board)}
+        found = {"of": of, "seconds": monotonic() - started, "most_events": _most_events(board)}
         facts.write_text(json.dumps(found), encoding="utf-8")
     found = json.loads(facts.read_text(encoding="utf-8"))
-    if found["steps"] != setting.steps:
-        raise ValueError(f"{setting.work} holds runs of {found['steps']} steps, not {setting.steps}; give a new --work")
+    if found["of"] != of:
+        raise ValueError(f"{setting.work} holds runs of {found['of']}, not of {of}; give another --work")
     return Unbroken(found["seconds"], found["most_events"])
 
 
-def _make_corpus(path: Path) -> int:
+def make_corpus(path: Path) -> int:
+    """The small corpus of the tests, where it outlives the process that made it."""
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(small_runs.corpus(), path)
+    small_runs.folder.holder.cleanup()
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -62,5 +63,10 @@ def check_equal(run: Path, unbroken: Path) -> int:
     assert curves.keys() == expected.keys()
     for name, curve in expected.items():
         assert curves[name] == curve, f"{name}: {curves[name]} is not {curve}"
+    for file in (run / "logs" / "goya").glob("events.out.*"):  # what an attempt saw and then lost, too
+        events = EventAccumulator(str(file)).Reload()
+        for name in expected.keys() & set(events.Tags()["scalars"]):
+            for event in events.Scalars(name):
+                assert event.value == expected[name][event.step], f"{file.name}, {name}, step {event.step}"
     assert list(run.rglob("*.partial")) == []
     return 0
