@@ -110,8 +110,12 @@ def load(where: str, device: str):
     from modeling.model import GoyaForTextToSpeech
     from modeling.processor import GoyaProcessor
 
+    if (Path(where) / "model").is_dir() and not (Path(where) / "model.safetensors").is_file():
+        raise UserError(f"{where} holds its weights in shards. Make them whole: python -m training.export {where} OUT")
     try:
-        return GoyaForTextToSpeech.from_pretrained(where).to(device).eval(), GoyaProcessor.from_pretrained(where)
+        # Never a pickle, which torch would find beside the safetensors, or in their place.
+        model = GoyaForTextToSpeech.from_pretrained(where, use_safetensors=True)
+        return model.to(device).eval(), GoyaProcessor.from_pretrained(where)
     except OSError as error:  # not on the Hub, no network, or files missing
         raise UserError(
             f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
@@ -133,7 +137,7 @@ def model_folder(where: str) -> str:
         return str(path)
     if (path / "best" / "config.json").is_file():
         return str(path / "best")
-    checkpoints = sorted(path.glob("checkpoints/step-*/config.json"))
+    checkpoints = sorted(path.glob("checkpoints/step-????????/config.json"))
     if not checkpoints:
         raise UserError(
             f"{where} holds no model: neither config.json, nor best/, nor checkpoints/. The first checkpoint "

@@ -64,7 +64,7 @@ class CheckpointFolder:
         if config.resume == "auto":
             return self.newest_undamaged()
         path = Path(config.resume)
-        self._together(lambda: self._check(path))
+        self._together(lambda: check(path))
         self._together(lambda: self._set_aside_after(path))
         return path
 
@@ -97,16 +97,6 @@ class CheckpointFolder:
         """Fill model and optimizer from a checkpoint, and return its training state."""
         files.load(path)
         return json.loads((path / STATE).read_text(encoding="utf-8"))
-
-    def _check(self, path: Path) -> None:
-        if not (path / STATE).is_file():
-            raise UserError(
-                f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
-                f"{self.folder / 'step-00000500'}, or leave out --resume to go on from the newest."
-            )
-        harm = damage(path)
-        if harm is not None:
-            raise UserError(f"{path} is damaged: {harm}. Leave out --resume to go on from the newest that is whole.")
 
     def _set_aside_after(self, path: Path) -> None:
         """A run that goes back to one of its own checkpoints must not find the later ones of the way it left."""
@@ -223,6 +213,18 @@ class CheckpointFolder:
         failure = first_failure(self.accelerator, failure)
         if failure is not None:
             raise UserError(failure)
+
+
+def check(path: Path) -> None:
+    """Raises UserError where `path` is no checkpoint, or a damaged one."""
+    if not (path / STATE).is_file():
+        raise UserError(
+            f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
+            "runs/my_run/checkpoints/step-00000500; without --resume a run goes on from its newest."
+        )
+    harm = damage(path)
+    if harm is not None:
+        raise UserError(f"{path} is damaged: {harm}. Without --resume a run goes on from the newest that is whole.")
 
 
 def move_aside(root: Path) -> Path | None:

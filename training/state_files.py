@@ -26,6 +26,7 @@ from training.sharding import is_sharded, local, reshard
 # What wrappers put into the names of parameters: activation checkpointing, torch.compile.
 WRAPPERS = ("_checkpoint_wrapped_module.", "_orig_mod.")
 OPTIMIZER = "optimizer.json"
+AVERAGE = "average."  # before the names of averaged weights
 
 
 def named_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -71,7 +72,7 @@ class StateFiles:
         reshard(self.model)
         rest = json.loads((folder / OPTIMIZER).read_text(encoding="utf-8"))
         try:
-            self._read(folder, "model", self._weights())
+            _read(folder, "model", self._weights())
             self._load_average(folder)
             self._load_optimizer(folder, rest)
         except (CheckpointException, KeyError, ValueError) as error:
@@ -89,7 +90,7 @@ class StateFiles:
         """An average that was not kept so far starts from the weights."""
         own, weights = self._average(), self._weights()
         if own and any(name in own for name in _names_in(_source(folder, "average"))):
-            self._read(folder, "average", own)
+            _read(folder, "average", own)
         else:
             for name, averaged in self.averages.items():
                 local(averaged).copy_(local(weights[name]))
@@ -99,7 +100,7 @@ class StateFiles:
 
     def _average(self) -> dict[str, Tensor]:
         """Under names of their own, so that one folder can hold both."""
-        return {f"average.{name}": value for name, value in self.averages.items()}
+        return {f"{AVERAGE}{name}": value for name, value in self.averages.items()}
 
     def _optimizer_state(self) -> tuple[dict[str, Tensor], dict]:
         """(tensors shaped like their parameter, by its name and their own; all the rest, as JSON holds it)."""
@@ -129,7 +130,7 @@ class StateFiles:
             scalars = {name: torch.tensor(v) for name, v in rest["scalars"].items() if _is_state_of(name, prefix)}
             if own or scalars:
                 state[index] = {name.removeprefix(prefix): value for name, value in (own | scalars).items()}
-        self._read(folder, "optimizer", tensors)
+        _read(folder, "optimizer", tensors)
         start, groups = 0, []
         for group, saved in zip(self._groups(), rest["groups"], strict=True):
             end = start + len(group["params"])
@@ -137,13 +138,22 @@ class StateFiles:
             start = end
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
-    def _read(self, folder: Path, name: str, into: dict[str, Tensor]) -> None:
-        """Fill tensors, or this rank's shards of them, in place."""
-        if into:
-            reader = HuggingFaceStorageReader(str(_source(folder, name)))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
-                load_sharded(into, storage_reader=reader, no_dist=not torch.distributed.is_initialized())
+
+def load_weights(model: nn.Module, folder: Path, averaged: bool) -> None:
+    """The weights of a checkpoint into a whole model; `averaged` takes the average where the run kept one."""
+    weights = {name: weight.detach() for name, weight in model.state_dict().items()}
+    average = {f"{AVERAGE}{name}": weight for name, weight in weights.items()}
+    kept = averaged and not average.keys().isdisjoint(_names_in(_source(folder, "average")))
+    _read(folder, "average" if kept else "model", average if kept else weights)
+
+
+def _read(folder: Path, name: str, into: dict[str, Tensor]) -> None:
+    """Fill tensors, or this rank's shards of them, in place."""
+    if into:
+        reader = HuggingFaceStorageReader(str(_source(folder, name)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
+            load_sharded(into, storage_reader=reader, no_dist=not torch.distributed.is_initialized())
 
 
 def _source(folder: Path, name: str) -> Path:

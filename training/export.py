@@ -1,0 +1,50 @@
+"""A checkpoint as a model folder that from_pretrained, synthesize.py and the Hub take:
+
+    python -m training.export runs/my_run/checkpoints/step-00000500 exported
+
+The weights become one model.safetensors, also where they were saved in shards (FSDP2); the averaged ones, where the
+run kept an average, unless --training-weights asks for those that were trained.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from data_pipeline.errors import UserError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code: 0, or 2 after a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path, help="a folder step-... of a run")
+    parser.add_argument("out", type=Path, help="the folder to make")
+    parser.add_argument("--training-weights", action="store_true", help="not the average, where there is one")
+    given = parser.parse_args(argv)
+    try:
+        export(given.checkpoint, given.out, averaged=not given.training_weights)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f'Hear it:\n  python synthesize.py {given.out} --text "Thank you for calling." --out hello.wav')
+    return 0
+
+
+def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
+    """Raises UserError where `checkpoint` is none or is damaged, or `out` is there already."""
+    from modeling.configuration import GoyaConfig
+    from modeling.model import GoyaForTextToSpeech
+    from modeling.processor import GoyaProcessor
+    from training.checkpoint import check
+    from training.state_files import load_weights
+
+    check(checkpoint)
+    if out.exists():
+        raise UserError(f"{out} is there already; give the name of a folder to make.")
+    model = GoyaForTextToSpeech(GoyaConfig.from_pretrained(checkpoint))
+    load_weights(model, checkpoint, averaged)
+    model.save_pretrained(out)
+    GoyaProcessor.from_pretrained(checkpoint).save_pretrained(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
