@@ -12,13 +12,6 @@ def first_failure(accelerator: Accelerator, failure: str | None) -> str | None:
     return next(filter(None, gather_object([failure])), None)
 
 
-def on_any_rank(accelerator: Accelerator, flag: bool) -> bool:
-    """Whether `flag` is true on some rank."""
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device), "sum") > 0)
-
-
 def as_main_says(accelerator: Accelerator, number: int) -> int:
     """The main rank's number."""
     if accelerator.num_processes == 1:

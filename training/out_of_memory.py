@@ -1,9 +1,9 @@
 """A step that does not fit into memory is taken again in smaller micro-batches: same utterances, same gradient.
 
-The rank that ran out must not leave the others waiting in an exchange of gradients. So micro-batches larger than any
-that went through before are taken without an exchange; the ranks then tell each other how it went, and exchange
-gradients, or start the step over with half-size micro-batches, all of them. Sizes that went through before take the
-usual way, with the exchange during the backward pass.
+Until its gradients are exchanged a step is a rank's own affair, so the rank that ran out starts it over by itself while
+the others wait for it; from the next step on all ranks take the smaller micro-batches. Only an exchange that has begun
+cannot be started over. DistributedDataParallel exchanges during the last backward pass, so micro-batches that are
+larger than all that went through before are taken without it, and their gradients exchanged afterwards.
 """
 
 import gc
@@ -17,9 +17,8 @@ from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
 from data_pipeline.features import FRAME_MULTIPLE, TOKEN_MULTIPLE, rounded_up
 from modeling.losses import LossShape
-from training.agreement import on_any_rank
 from training.sharding import is_sharded
-from training.step import LossWeights, StepLosses, accumulate, global_counts, step_losses
+from training.step import LossWeights, OutOfMemoryInExchange, StepLosses, accumulate, global_counts, step_losses
 
 # Tensor -> the one that holds its real lengths, and what they are padded to.
 LENGTHS = {
@@ -47,7 +46,7 @@ def _part(batch: Batch, start: int, end: int) -> Batch:
 class FittingStep:
     """training.step.forward_backward in micro-batches that fit. Call it on every rank.
 
-    parts: what each planned micro-batch is cut into, 1 to begin with; all ranks have the same.
+    parts: what each planned micro-batch is cut into, 1 to begin with.
     proven: (padded frames, padded frames x tokens) up to which a micro-batch of this rank went through.
     """
 
@@ -57,14 +56,19 @@ class FittingStep:
         self.proven = (0, 0)
 
     def __call__(self, batches: list[Batch]) -> StepLosses:
-        """Raises UserError where even single utterances do not fit, or the step cannot be taken again."""
+        """Raises UserError where even single utterances do not fit, or the step cannot be started over."""
         counts = global_counts(self.accelerator, batches, self.shape)
+        is_new = self._agree(batches) and not is_sharded(self.model)
         while True:
-            pieces = [piece for batch in batches for piece in split(batch, self.parts)]
-            sums = self._attempt(pieces, counts)
+            pieces = self._cut(batches)
+            sums = self._attempt(pieces, counts, exchange=not is_new)
             if sums is not None:
-                return step_losses(self.accelerator, pieces, sums, counts)
+                break
             self._halve(pieces)
+        if is_new:
+            self._exchange()
+        self.proven = tuple(map(max, _largest(pieces), self.proven))
+        return step_losses(self.accelerator, pieces, sums, counts)
 
     def to_json(self) -> dict:
         return {"parts": self.parts, "proven": self.proven}
@@ -72,29 +76,34 @@ class FittingStep:
     def restore(self, saved: dict) -> None:
         self.parts, self.proven = saved["parts"], tuple(saved["proven"])
 
-    def _attempt(self, pieces: list[Batch], counts: dict[str, int]) -> list | None:
-        """Gradients of all ranks and this rank's loss sums, or None where some rank's memory did not suffice."""
-        alone, sizes = self.accelerator.num_processes == 1, [_size(piece) for piece in pieces]
-        largest = tuple(map(max, zip(*sizes, strict=True)))
-        is_new = on_any_rank(self.accelerator, any(map(int.__gt__, largest, self.proven)))
-        careful = not alone and is_new and not is_sharded(self.model)
-        sums, failed = None, False
+    def _cut(self, batches: list[Batch]) -> list[Batch]:
+        return [piece for batch in batches for piece in split(batch, self.parts)]
+
+    def _agree(self, batches: list[Batch]) -> bool:
+        """Take over the largest `parts` of all ranks; whether a micro-batch of any is larger than those before."""
+        if self.accelerator.num_processes == 1:
+            return False
+        is_new = any(map(int.__gt__, _largest(self._cut(batches)), self.proven))
+        found = torch.tensor([self.parts, is_new], device=self.accelerator.device)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        self.parts, is_new = found.tolist()
+        return bool(is_new)
+
+    def _attempt(self, pieces: list[Batch], counts: dict[str, int], exchange: bool) -> list | None:
+        """This rank's loss sums, or None where its memory did not suffice."""
         try:
-            sums = accumulate(
-                self.accelerator, self.model, pieces, self.weights, self.shape, counts, exchange=not careful
-            )
+            return accumulate(self.accelerator, self.model, pieces, self.weights, self.shape, counts, exchange)
+        except OutOfMemoryInExchange as error:
+            raise UserError(self._cannot_start_over(pieces)) from error
         except torch.OutOfMemoryError as error:
-            if not alone and not careful:
-                raise UserError(self._cannot_repeat(pieces)) from error
-            failed = True
+            if is_sharded(self.model):  # whose forward passes exchange weights
+                raise UserError(self._cannot_start_over(pieces)) from error
         # Outside of the handler, whose traceback holds on to the step's tensors.
-        if on_any_rank(self.accelerator, failed) if careful else failed:
-            self._clear()
-            return None
-        if careful:
-            self._exchange()
-        self.proven = tuple(map(max, largest, self.proven))
-        return sums
+        self.model.zero_grad(set_to_none=True)
+        gc.collect()
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def _exchange(self) -> None:
         """What DistributedDataParallel does in its last backward pass: the mean over ranks."""
@@ -103,15 +112,9 @@ class FittingStep:
                 torch.distributed.all_reduce(parameter.grad)
                 parameter.grad /= self.accelerator.num_processes
 
-    def _clear(self) -> None:
-        self.model.zero_grad(set_to_none=True)
-        gc.collect()
-        if self.accelerator.device.type == "cuda":
-            torch.cuda.empty_cache()
-
     def _halve(self, pieces: list[Batch]) -> None:
         most = max(len(piece.ids) for piece in pieces)
-        if not on_any_rank(self.accelerator, most > 1):
+        if most == 1:
             frames = max(piece.tensors["mel"].shape[1] for piece in pieces)
             raise UserError(
                 f"A single utterance of {frames} mel frames does not fit into memory ({self.accelerator.device}). "
@@ -119,20 +122,24 @@ class FittingStep:
                 "--set model.gradient_checkpointing=true."
             )
         self.parts *= 2
-        if self.accelerator.is_main_process:
-            print(
-                f"Out of memory: from here on each batch is cut into {self.parts} and accumulated; the effective batch "
-                f"stays the same. --batch-size {max(1, most // 2)} with twice the --grad-accum does so from the start.",
-                flush=True,
-            )
+        where = f" on rank {self.accelerator.process_index}" if self.accelerator.num_processes > 1 else ""
+        print(
+            f"Out of memory{where}: from here on each batch is cut into {self.parts} and accumulated; the effective "
+            f"batch stays the same. --batch-size {most // 2} with twice the --grad-accum does so from the start.",
+            flush=True,
+        )
 
-    def _cannot_repeat(self, pieces: list[Batch]) -> str:
+    def _cannot_start_over(self, pieces: list[Batch]) -> str:
         most = max(len(piece.ids) for piece in pieces)
         return (
             f"Out of memory on rank {self.accelerator.process_index}, in the middle of an exchange with the other "
-            f"ranks, where a step cannot be taken again. Start again with --batch-size {max(1, most // 2)} and twice "
-            "the --grad-accum: the run goes on from its newest checkpoint with the same effective batch."
+            f"ranks, where a step cannot be started over. Give --batch-size {max(1, most // 2)} and twice the "
+            "--grad-accum: the run goes on from its newest checkpoint with the same effective batch."
         )
+
+
+def _largest(pieces: list[Batch]) -> tuple[int, int]:
+    return tuple(map(max, zip(*map(_size, pieces), strict=True)))
 
 
 def _size(piece: Batch) -> tuple[int, int]:

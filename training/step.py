@@ -24,6 +24,10 @@ class LossWeights:
         return sum(weight * losses[name] for name, weight in self.values.items())
 
 
+class OutOfMemoryInExchange(RuntimeError):
+    """Memory ran out in a backward pass in which the ranks exchange gradients."""
+
+
 class StepLosses(NamedTuple):
     """What one optimizer step's passes found, the same on every rank but for `suspects`.
 
@@ -64,7 +68,8 @@ def accumulate(
 ) -> list[dict[str, Tensor]]:
     """Forward and backward of this rank's micro-batches; the loss sums of each that is real, float64 on the device.
 
-    The last backward pass also exchanges gradients between the ranks, unless `exchange` is off.
+    The last backward pass also exchanges gradients between the ranks, unless `exchange` is off; raises
+    OutOfMemoryInExchange where that one runs out of memory, torch's OutOfMemoryError for any other pass.
     """
     # Accelerate's backward divides by this; ours is 1, but the environment can set it.
     factor = accelerator.num_processes * accelerator.gradient_accumulation_steps
@@ -78,7 +83,12 @@ def accumulate(
                 output = model(**tensors)
             sums = loss_sums(output, tensors, shape)
             loss = sum(weight * sums[name] / counts[name] for name, weight in weights.values.items())
-            accelerator.backward(loss * (factor if batch.real else 0.0))
+            try:
+                accelerator.backward(loss * (factor if batch.real else 0.0))
+            except torch.OutOfMemoryError as error:
+                if exchanges and accelerator.num_processes > 1:
+                    raise OutOfMemoryInExchange from error
+                raise
         if batch.real:
             found.append({name: value.detach().double() for name, value in sums.items()})
     return found
