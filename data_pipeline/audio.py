@@ -27,6 +27,8 @@ RATE_RANGE_HZ = (4_000, 384_000)
 SILENT_PEAK = 1e-4
 # libsndfile reports 2**63 - 1 frames for a stream whose header leaves the length open (flac through a pipe).
 UNKNOWN_FRAMES = 2**62
+# Decoded at once, of all channels together, at most: 46 minutes of mono at 48 kHz, 512 MB.
+MOST_SAMPLES = 2**27
 # What programs write for the length of a wav that they cannot seek back in: 2**31 - 1 or 2**32 - 1, or just below.
 UNKNOWN_WAV_BYTES = 2**31 - 4096
 
@@ -179,6 +181,11 @@ def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
     """Samples float32 [N, channels] and the rate in Hz."""
     label = _label(audio, name)
     with _opened(audio, name) as file:
+        if file.frames * file.channels > MOST_SAMPLES:  # memory is taken for what the header says, true or not
+            raise BrokenAudio(
+                f"{label} says it holds {file.frames} samples of {file.channels} channels; expected one utterance, "
+                f"{MOST_SAMPLES} at most. Cut it into sentences, or remove its row."
+            )
         try:
             samples = file.read(dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:

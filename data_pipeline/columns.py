@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from data_pipeline.errors import UserError
 from data_pipeline.source_rows import AUDIO_SUFFIXES, BROKEN
-from data_pipeline.utterance import Samples, Utterance
+from data_pipeline.utterance import Samples, Utterance, plain
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RowReader:
             )
         audio = self._audio(value["audio"], value["rate"], label)
         language = _word(value["language"]) or self.language
-        return Utterance(label, value["text"], audio, _word(value["speaker"]), language)
+        return Utterance(label, plain(value["text"]), audio, _word(value["speaker"]), language)
 
     def _id(self, value: dict) -> str:
         """The id column, or the audio's path without its ending, or where there is neither a hash of the row."""
@@ -99,7 +100,7 @@ class RowReader:
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
         if isinstance(value, str) and value.strip():
-            return self._path(value.strip(), label)
+            return self._path(plain(value.strip()), label)
         if isinstance(value, list | tuple | np.ndarray):
             return self._samples(value, rate_hz, label)
         raise UserError(
@@ -123,23 +124,26 @@ class RowReader:
 
     def _path(self, value: str, label: str) -> str:
         """The file or URL that a row means; one that leaves the corpus is refused where others wrote the rows."""
-        if "://" in value:
-            if value.rpartition("::")[2].startswith("hf://") and ".." not in value.split("/"):
+        if "://" in value or "::" in value:
+            if _is_of_the_hub(value) and (not self.confined or _is_url(self.folder)):
                 return value
             raise UserError(
                 f"Row {label} of {self.where} gives the audio as {value}; expected bytes or a file of the "
                 "corpus. Download the audio first."
             )
+        outside = UserError(
+            f"Row {label} of {self.where} gives the audio as the path {value}, which is outside of the "
+            "corpus; expected bytes, or a file inside it. Remove the row."
+        )
         if self.folder is None or (self.confined and _leaves(value, self.folder)):
-            raise UserError(
-                f"Row {label} of {self.where} gives the audio as the path {value}, which is outside of the "
-                "corpus; expected bytes, or a file inside it. Remove the row."
-            )
-        if "://" in self.folder:
+            raise outside
+        if _is_url(self.folder):
             return f"{self.folder}/{value}"
         bases = [os.path.join(self.folder, sub, value) for sub in AUDIO_FOLDERS]
         for candidate in bases + [base + suffix for base in bases for suffix in AUDIO_SUFFIXES]:
             if os.path.isfile(candidate):
+                if self.confined and _leaves(candidate, self.folder):  # a link that leads elsewhere
+                    raise outside
                 return candidate
         raise UserError(
             f"Row {label} of {self.where}: audio file {bases[0]} does not exist (nor under "
@@ -173,12 +177,24 @@ def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_f
     return roles
 
 
-def _leaves(value: str, folder: str) -> bool:
-    if "://" in folder:
-        return os.path.isabs(value) or ".." in value.split("/")
+def _is_url(folder: str | None) -> bool:
+    return folder is not None and "://" in folder
+
+
+def _is_of_the_hub(url: str) -> bool:
+    """Whether an fsspec URL is a file of the Hub, or one in a zip archive there: each link of a chain can lead away."""
+    *inner, last = url.split("::")
+    is_known = last.startswith("hf://") and all(link.startswith("zip://") for link in inner)
+    return is_known and ".." not in re.split(r"[/\\]", url.replace("::", "/"))
+
+
+def _leaves(path: str, folder: str) -> bool:
+    if _is_url(folder):
+        return os.path.isabs(path) or ".." in path.split("/")
     root = os.path.realpath(folder)
-    return os.path.commonpath([root, os.path.realpath(os.path.join(root, value))]) != root
+    # No file's name holds a NUL, which the system's calls choke on.
+    return "\0" in path or os.path.commonpath([root, os.path.realpath(os.path.join(root, path))]) != root
 
 
 def _word(value) -> str | None:
-    return str(value).strip() or None if value is not None else None
+    return plain(str(value).strip()) or None if value is not None else None

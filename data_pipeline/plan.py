@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
+import pyarrow
 
 from data_pipeline.audio import AudioConfig, duration_s
 from data_pipeline.errors import UserError
@@ -183,7 +184,13 @@ class Plan:
             # Several files are read by a thread each, and mixed; one is read faster without.
             threads = min(10, rows.num_shards)
             rows = rows.shuffle(seed=seed, buffer_size=self._buffer_size(), max_buffer_input_shards=threads)
-        return iter(rows.skip(skip) if skip else rows)
+        try:
+            yield from rows.skip(skip) if skip else rows
+        except (OSError, pyarrow.ArrowException) as error:  # a disk or network that is gone, a file that is damaged
+            raise UserError(
+                f"The corpus cannot be read on, after {self.tally.seen} rows ({error}). See whether its disk or network"
+                " answers and its files are whole, then give the same command: it goes on from the last checkpoint."
+            ) from error
 
     def _buffer_size(self) -> int:
         """Fewer rows where they are large, so that memory is bounded for corpora of raw samples too."""

@@ -6,6 +6,7 @@ makes a whole file unreadable (not UTF-8, a damaged archive) raises UserError.
 
 import csv
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,13 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga")
 # A batch is in memory while its rows are handed out; a row can hold a minute of floats.
 PARQUET_BATCH_ROWS = 8
 SEPARATORS = "|\t,;"
+# Bounds on an archive, whose few bytes can unpack to anything. Of a recording: 11 minutes of stereo at 48 kHz.
+MOST_AUDIO_BYTES = 128 * 2**20
+MOST_TEXT_BYTES = 4 * 2**20
+MOST_HEADER_BYTES = 2**20
+MOST_UNPACKED, UNPACKED_ANYWAY = 100, 256 * 2**20  # times its size; speech and text unpack to a few times theirs
+LONG_NAMES = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+HEADERS = (*LONG_NAMES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 
 def separator_of(path: str) -> str:
@@ -95,12 +103,12 @@ def jsonl_rows(paths: list[str]) -> Iterator[dict]:
                     continue
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     row = error
                 if isinstance(row, dict):
                     yield row
                 else:
-                    found = f"no JSON ({row})" if isinstance(row, ValueError) else f"a {type(row).__name__}"
+                    found = f"no JSON ({row})" if isinstance(row, Exception) else f"a {type(row).__name__}"
                     yield {BROKEN: f"{path}, line {number} is {found}; expected one JSON object, {{...}}, a line"}
 
 
@@ -118,18 +126,36 @@ def parquet_rows(paths: list[str]) -> Iterator[dict]:
             ) from error
 
 
+class _Member(tarfile.TarInfo):
+    """A member of a stranger's archive; refuses what would fill the memory before it has a name, or lead in circles.
+
+    tarfile reads a long name, and the map of a sparse file, whole.
+    """
+
+    def _proc_member(self, archive):
+        if self.size < 0 or (self.type in HEADERS and self.size > MOST_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header says {self.size} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("it holds a sparse file")
+        return super()._proc_member(archive)
+
+    def _proc_gnusparse_10(self, *_):
+        raise tarfile.ReadError("it holds a sparse file")
+
+
 def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
     """Samples of WebDataset archives: consecutive members that share the name before its first dot.
 
     A row has __key__ and a column for each extension: txt (text), json (object), audio as {"bytes", "path"}.
-    columns: further extensions to read.
+    columns: further extensions to read. A member that is too large makes its row a broken one; an archive that
+    unpacks to more than MOST_UNPACKED times its size raises UserError.
     """
     wanted = {"txt", "json", *columns, *(suffix[1:] for suffix in AUDIO_SUFFIXES)}
     for path in paths:
         row: dict = {}
         try:
-            with tarfile.open(path, "r|*") as archive:
-                for member in archive:
+            with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
+                for member in _bounded(archive, MOST_UNPACKED * os.path.getsize(path) + UNPACKED_ANYWAY):
                     folder, _, base = member.name.rpartition("/")
                     stem, _, extension = base.partition(".")
                     key = f"{folder}/{stem}" if folder else stem
@@ -139,8 +165,7 @@ def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
                         yield row
                         row = {}
                     row["__key__"] = key
-                    content = archive.extractfile(member).read()
-                    row |= _member_column(extension.lower(), content, f"{path}:{member.name}")
+                    row |= _member_column(extension.lower(), archive, member, f"{path}:{member.name}")
         except (tarfile.TarError, EOFError) as error:
             raise UserError(
                 f"{path} cannot be read as a tar archive ({error}); expected a whole WebDataset tar. "
@@ -150,13 +175,26 @@ def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
             yield row
 
 
-def _member_column(extension: str, content: bytes, label: str) -> dict:
-    if extension not in ("txt", "json"):
+def _bounded(archive: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """The members, before what they hold is unpacked, to be read or only to be passed over."""
+    for member in archive:
+        if member.offset_data + member.size > most_bytes:
+            raise tarfile.ReadError(f"it unpacks to more than {MOST_UNPACKED} times its size")
+        yield member
+
+
+def _member_column(extension: str, archive: tarfile.TarFile, member: tarfile.TarInfo, label: str) -> dict:
+    is_text = extension in ("txt", "json")
+    most_bytes = MOST_TEXT_BYTES if is_text else MOST_AUDIO_BYTES
+    if member.size > most_bytes:
+        return {BROKEN: f"{label} has {member.size} bytes; expected one utterance, {most_bytes} at most"}
+    content = archive.extractfile(member).read()
+    if not is_text:
         return {extension: {"bytes": content, "path": label.rpartition("/")[2]}}
     try:
         text = content.decode("utf-8-sig")
         value = json.loads(text) if extension == "json" else text.strip()
-    except ValueError as error:  # of either decoding
+    except (ValueError, RecursionError) as error:  # of either decoding
         return {BROKEN: f"{label}: {error}; expected {extension} in UTF-8"}
     if extension == "json" and not isinstance(value, dict):
         return {BROKEN: f"{label} is a {type(value).__name__}; expected one JSON object, {{...}}"}

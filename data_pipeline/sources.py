@@ -200,7 +200,8 @@ def stream_dataset(where: str, request: Request) -> Opened:
     name, _, named_split = where.partition(":")
     try:
         splits = datasets.load_dataset(name, request.dataset_config, streaming=True)
-    except (OSError, ValueError) as error:  # not found, no network; no such configuration, or one has to be chosen
+    # Not found, no network; no such configuration, or one has to be chosen; a script, which datasets does not run.
+    except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{where} is neither a file or folder here (looked in {Path.cwd()}) nor a dataset that could be "

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from data_pipeline.utterance import plain
+
 MOST_MESSAGES = 1000  # of broken rows that are kept, so that memory does not grow with the corpus
 
 
@@ -30,6 +32,8 @@ class Tally:
         return self.kept + sum(self.left_out.values()) + self.broken_rows
 
     def add_broken(self, name: str, message: str) -> None:
+        # A stranger's names can hold half of a character, which no file or screen takes.
+        name, message = plain(name), plain(message)
         if name in self.broken or len(self.broken) == MOST_MESSAGES:
             self.unlisted += 1
         else:

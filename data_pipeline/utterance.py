@@ -25,3 +25,8 @@ class Utterance:
     audio: bytes | str | Samples
     speaker: str | None = None
     language: str | None = None
+
+
+def plain(text: str) -> str:
+    """The text with a ? for each half of a surrogate pair, which JSON and names of files can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()

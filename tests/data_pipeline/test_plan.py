@@ -6,6 +6,7 @@ from itertools import islice
 
 import datasets
 import numpy as np
+import pyarrow
 import pytest
 
 from data_pipeline.audio import AudioConfig
@@ -194,6 +195,19 @@ def test_the_tally_of_a_whole_epoch_stays_until_the_next_is_whole():
     resumed = plan(one.source)
     list(resumed.epoch(first[10].after))
     assert resumed.whole_tally is None and 0 < resumed.tally.seen < COUNT
+
+
+@pytest.mark.parametrize("error", [ConnectionError("Server Disconnected"), pyarrow.ArrowInvalid("bad row group")])
+def test_a_source_that_breaks_off_is_one_clear_error(error):
+    source = MadeUp()
+
+    def broken_off():
+        yield from ({"id": f"u{n}"} for n in range(50))
+        raise error
+
+    source._make = broken_off
+    with pytest.raises(UserError, match=rf"after \d+ rows \({error}\).*the last checkpoint"):
+        ids(plan(source).epoch(Cursor()))
 
 
 def test_the_split_is_by_a_hash_of_the_id():
