@@ -21,6 +21,7 @@ from callbacks.audio_samples import AudioSamples
 from crash.forked import Child
 from tests import wrapped_train
 from training.checkpoint import CheckpointFolder
+from training.interruption import Interruption
 from training.loop import Trainer
 
 PHASES = ("starting", "training", "saving", "rotating", "evaluating", "sampling", "best", "ending")
@@ -104,66 +105,89 @@ class Blow:
         return f"{self.signal.name} {where}"
 
 
+class Watch:
+    """Tells the board what the process does, counts its events, and deals the blow just before the one it waits for.
+
+    An event is the beginning or end of a phase, or a change of the run folder that Python makes.
+    """
+
+    def __init__(self, run: Path, blow: Blow | None, board: Board):
+        self.root, self.blow, self.board = str(run), blow, board
+        self.own = -1  # the process that is watched
+
+    def event(self) -> None:
+        self.board.note_event()
+        if self.blow is not None and self.blow.is_due(self.board):
+            self.board.strike()
+            os.kill(self.own, self.blow.signal)
+
+    def audit(self, event: str, args: tuple) -> None:
+        """A hook for sys.addaudithook."""
+        if os.getpid() != self.own or not _changes(self.root, event, args):  # loading processes have it too
+            return
+        self.event()
+        if self.board.phase == "saving" and event == "os.rename" and WHOLE.fullmatch(os.path.basename(args[1])):
+            self.board.enter(ROTATING)
+
+    def told(self, plain, phase: str):
+        """The function `plain`, which is a phase; but after the end of training everything is the ending."""
+
+        def wrapped(*args, **kwargs):
+            before = self.board.phase
+            if before == "ending":
+                return plain(*args, **kwargs)
+            self.board.enter(phase)
+            self.event()
+            try:
+                return plain(*args, **kwargs)
+            finally:
+                self.event()
+                self.board.back_to(before)
+
+        return wrapped
+
+    def then(self, plain, phase: str):
+        """The function `plain`, after which a phase begins."""
+
+        def wrapped(*args, **kwargs):
+            result = plain(*args, **kwargs)
+            self.board.enter(phase)
+            return result
+
+        return wrapped
+
+
 class Begun(TrainerCallback):
     def __init__(self, board: Board):
         self.board = board
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.board.enter("training")
         self.board.numbers[Board.FIRST_STEP] = state.global_step
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self.board.enter("ending")
 
 
 def attempt(argv: list[str], run: Path, blow: Blow | None, log: Path) -> tuple[int, Board]:
     """train_main.main(argv), which writes to `run`, until its end or the blow; its exit code and what it told."""
     board = Board()
-    child = Child(lambda: _main(argv, run, blow, board), log)
+    child = Child(lambda: _main(argv, Watch(run, blow, board)), log)
     if blow is not None and blow.seconds is not None and not child.ended_within(blow.seconds):
         board.strike()
         child.send(blow.signal)
     return child.wait(), board
 
 
-def _main(argv: list[str], run: Path, blow: Blow | None, board: Board) -> int:
+def _main(argv: list[str], watch: Watch) -> int:
+    watch.own = os.getpid()
     sys.stdout.reconfigure(line_buffering=True)
-    _watch_file_system(run, blow, board)
+    sys.addaudithook(watch.audit)
     with ExitStack() as stack:
         stack.enter_context(wrapped_train.quick_weights())
-        stack.enter_context(wrapped_train.with_callbacks(Begun(board)))
+        stack.enter_context(wrapped_train.with_callbacks(Begun(watch.board)))
         for phase, (owner, name) in WRAPPED.items():
-            stack.enter_context(mock.patch.object(owner, name, _told(getattr(owner, name), phase, board)))
+            stack.enter_context(mock.patch.object(owner, name, watch.told(getattr(owner, name), phase)))
+        # Between these two a signal is heard: it ends training with a checkpoint.
+        for name, phase in (("__enter__", "training"), ("__exit__", "ending")):
+            stack.enter_context(mock.patch.object(Interruption, name, watch.then(getattr(Interruption, name), phase)))
         return train_main.main(argv)
-
-
-def _told(plain, phase: str, board: Board):
-    def wrapped(*args, **kwargs):
-        before = board.phase
-        board.enter(phase)
-        try:
-            return plain(*args, **kwargs)
-        finally:
-            board.back_to(before)
-
-    return wrapped
-
-
-def _watch_file_system(run: Path, blow: Blow | None, board: Board) -> None:
-    """Count the changes of the run folder that Python makes, and deal the blow just before the one it waits for."""
-    own, root = os.getpid(), str(run)
-
-    def hook(event: str, args: tuple) -> None:
-        if os.getpid() != own or not _changes(root, event, args):
-            return
-        board.note_event()
-        if blow is not None and blow.is_due(board):
-            board.strike()
-            os.kill(own, blow.signal)
-        if board.phase == "saving" and event == "os.rename" and WHOLE.fullmatch(os.path.basename(args[1])):
-            board.enter(ROTATING)
-
-    sys.addaudithook(hook)
 
 
 def _changes(root: str, event: str, args: tuple) -> bool:
