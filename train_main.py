@@ -6,7 +6,7 @@ Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> qualit
 import sys
 from pathlib import Path
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, redact
 from data_pipeline.patience import leave
 from training.arguments import parse
 
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(*parse(argv))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
 
 
@@ -54,7 +54,7 @@ def run(config, provenance, hardware) -> int:
     rank, world_size = accelerator.process_index, accelerator.num_processes
     pin = accelerator.device.type == "cuda"
     inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin)
-    accelerator.print(f"\n{inputs.description}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
+    accelerator.print(f"\n{redact(inputs.description)}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
     checkpoints.prepare(config.checkpoint.reset)
     trainer = Trainer(

@@ -1,5 +1,35 @@
-"""The error for mistakes that a user can put right."""
+"""The error for mistakes that a user can put right, and what no message may give away."""
+
+import os
+import re
+
+SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
+SHORTEST_SECRET = 8  # a shorter value of such a variable is no token, and would be found in innocent words
+# user:password@, or a token alone before the @ (a path made of a URL has one slash); and what signs a URL of S3,
+# Google, Azure and others.
+LOGIN = re.compile(r"(:/{1,2})(?:([^/\s:@\"']*):)?[^/\s\"']+@")
+PARAMETER = re.compile(
+    r"([?&;](?:[\w-]*(?:token|key|signature|secret|password|credential)|sig|auth)=)[^&;\s#\"']+", re.IGNORECASE
+)
 
 
 class UserError(ValueError):
     """Says what was found and where, what was expected, and what to do; front ends print it and exit with 2."""
+
+
+def redact(text: str) -> str:
+    """The text with *** for passwords and tokens: in URLs, and those of SECRET_VARIABLES. For whatever leaves a run."""
+    for secret in filter(None, map(os.environ.get, SECRET_VARIABLES)):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    text = LOGIN.sub(lambda found: f"{found[1]}{found[2]}:***@" if found[2] else f"{found[1]}***@", text)
+    return PARAMETER.sub(r"\1***", text)
+
+
+def redacted(value):
+    """A value as JSON holds it, with every text in it redacted."""
+    if isinstance(value, dict):
+        return {redact(key) if isinstance(key, str) else key: redacted(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [redacted(one) for one in value]
+    return redact(value) if isinstance(value, str) else value

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, redact
 
 NOTICE_S = 60.0
 REPEAT_S = 1.0  # between attempts to break off a wait that swallows the first
@@ -83,7 +83,7 @@ class _Wait:
         if not self.is_said:
             self.is_said = True
             # Not print: what is interrupted may be in the midst of one.
-            os.write(sys.__stderr__.fileno(), self._notice().encode())
+            os.write(sys.__stderr__.fileno(), redact(self._notice()).encode())
 
     def _notice(self) -> str:
         return (

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwargs, ProjectConfiguration
 
 from data_pipeline.audio import PRESETS
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, redacted
 from data_pipeline.text import Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
@@ -68,7 +68,7 @@ def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
     if config.log.tracker != "none":
         flat = {key: get(config, key) for key in FIELDS}
         plain = {key: v if isinstance(v, int | float | str | bool) else str(v) for key, v in flat.items()}
-        accelerator.init_trackers("goya", config=plain)
+        accelerator.init_trackers("goya", config=redacted(plain))
 
 
 def build_model(config: RunConfig) -> GoyaForTextToSpeech:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from transformers import TrainerControl
 
+from data_pipeline.errors import redacted
 from training.config import RunConfig
 
 
@@ -44,7 +45,7 @@ class CallbackArguments:
         self.seed = config.train.seed
 
     def to_dict(self) -> dict:
-        return self.config.to_dict()
+        return redacted(self.config.to_dict())  # third-party callbacks hand it on
 
     def to_json_string(self) -> str:
         return json.dumps(self.to_dict(), indent=2)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data_pipeline.errors import redact, redacted
 from training.config import RunConfig
 from training.loop import Result, Trainer
 
@@ -30,7 +31,8 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         },
         "config": config.to_dict(),
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    document = json.dumps(redacted(report), indent=1, ensure_ascii=False)
+    (folder / "report.json").write_text(document + "\n", encoding="utf-8")
 
 
 def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None, unheard: str) -> str:
@@ -40,7 +42,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     if result.interrupted:
         without = ", without --reset-training and --debug," if config.checkpoint.reset else ""
         lines.append(f"Saved in {folder}/checkpoints; the same command{without} goes on from there.")
-        return "\n".join(lines)
+        return redact("\n".join(lines))
     if rows.broken:
         listed = "\n  ".join(list(rows.broken.values())[:10])
         where = f"{'the first ' if rows.unlisted else 'all '}{len(rows.broken)} are in {folder}/report.json"
@@ -56,4 +58,4 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     else:
         lines.append(unheard)
     lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')
-    return "\n".join(lines)
+    return redact("\n".join(lines))

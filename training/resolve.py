@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import PurePath
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, redact
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
 from training.hardware import Hardware, check_precision, defaults_for, detect
 from training.levels import fast_convergence_layer, is_by_hand, level_layer, run_length_layer, width_of
@@ -114,7 +114,7 @@ def _folder_layer(config: RunConfig) -> Layer:
     """A folder for each corpus, size and level, so that automatic resume finds the run it belongs to."""
     if config.train.debug:
         return {"checkpoint.dir": ("runs/debug", "debug run")}
-    corpus = re.sub(r"[^\w.-]+", "_", PurePath(config.data.train_data).stem) or "data"
+    corpus = re.sub(r"[^\w.-]+", "_", PurePath(redact(config.data.train_data)).stem) or "data"
     name = f"runs/{corpus}_{config.model.size}_{config.train.level}"
     return {"checkpoint.dir": (name, "named after corpus, size and level")}
 
@@ -180,11 +180,11 @@ def table(config: RunConfig, provenance: Provenance) -> str:
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
             rows.append((label, _shown(value), reason))
-    return _aligned(rows)
+    return redact(_aligned(rows))
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:
-    """Every value with its reason as a comment; --config reads it back."""
+    """Every value with its reason as a comment; --config reads it back, but for secrets, which are left out."""
     rows, section = [], None
     for key in FIELDS:
         name, leaf = key.split(".")
@@ -194,7 +194,7 @@ def as_yaml(config: RunConfig, provenance: Provenance) -> str:
         value = json.dumps(get(config, key), ensure_ascii=False)
         rows.append((f"  {leaf}: {value}", f"# {provenance[key]}"))
     width = min(60, max(len(text) for text, _ in rows))
-    return "\n".join(f"{text:<{width}}  {reason}".rstrip() for text, reason in rows)
+    return redact("\n".join(f"{text:<{width}}  {reason}".rstrip() for text, reason in rows))
 
 
 def _shown(value) -> str:

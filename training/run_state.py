@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
+from data_pipeline.errors import redacted
 from data_pipeline.plan import Cursor
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def to_json(trainer: "Trainer") -> dict:
         "trainer": asdict(trainer.state),
         "callbacks": {type(one).__name__: one.state()["attributes"] for one in _exportable(trainer.callbacks)},
         "voices": trainer.raw_model.config.voices,
-        "config": trainer.config.to_dict(),
+        "config": redacted(trainer.config.to_dict()),
     }
 
 

@@ -1,0 +1,53 @@
+"""What no message may give away."""
+
+import pytest
+
+from data_pipeline.errors import redact, redacted
+
+SHOWN = {
+    "https://ann:s3cret@host/a.tar": "https://ann:***@host/a.tar",
+    "https://ann:p@ss:word@host:8080/a": "https://ann:***@host:8080/a",
+    "https://hf_abc@host/a": "https://***@host/a",
+    "/home/me/https:/ann:s3cret@host/a": "/home/me/https:/ann:***@host/a",
+    "two: s3://a:b@c/d and ftp://e:f@g/h.": "two: s3://a:***@c/d and ftp://e:***@g/h.",
+    "https://h/a?token=abc&x=1": "https://h/a?token=***&x=1",
+    "https://h/a?x=1&access_token=abc#top": "https://h/a?x=1&access_token=***#top",
+    "https://h/a?X-Amz-Signature=ab%2B&X-Amz-Credential=c&X-Amz-Date=1": (
+        "https://h/a?X-Amz-Signature=***&X-Amz-Credential=***&X-Amz-Date=1"
+    ),
+    "https://h/a?sv=2&sig=ab%3D'": "https://h/a?sv=2&sig=***'",
+    "https://h/a?api_key=1&Signature=2&password=3": "https://h/a?api_key=***&Signature=***&password=***",
+    '{"a": "https://ann:s@h", "b": "x@y"}': '{"a": "https://ann:***@h", "b": "x@y"}',
+}
+LEFT_ALONE = [
+    "hf://datasets/owner/name@main/a.wav",
+    "https://host/a?text=token&page=2",
+    "mail ann@host, see https://host/~ann",
+    "the key=value of a file: C:/a/b",
+    "optim.lr is -1 (flag --lr)",
+]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_secrets_of_urls(text):
+    assert redact(text) == SHOWN[text]
+    assert redact(SHOWN[text]) == SHOWN[text]
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_is_no_secret(text):
+    assert redact(text) == text
+
+
+def test_secrets_of_the_environment(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
+    monkeypatch.setenv("WANDB_API_KEY", "row")  # too short to be one
+    assert redact("a row of hf_0123456789") == "a row of ***"
+    monkeypatch.delenv("HF_TOKEN")
+    assert redact("a row of hf_0123456789") == "a row of hf_0123456789"
+
+
+def test_values_inside_of_others():
+    value = {"a": ["s3://a:b@c", 1, None, {"d": "s3://e:f@g"}], "s3://h:i@j": 0.5}
+    assert redacted(value) == {"a": ["s3://a:***@c", 1, None, {"d": "s3://e:***@g"}], "s3://h:***@j": 0.5}
+    assert value["a"][0] == "s3://a:b@c"
