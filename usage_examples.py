@@ -72,6 +72,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "going on": {
         "resume": f"{TRAIN} --resume {DEMO_RUN}/checkpoints/step-00000500 --max-minutes 30",
         "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
+        "export": f"python -m training.export {DEMO_RUN}/checkpoints/step-00000500 exported",
     },
     "measurements": {
         "main_job": "python benchmarks/main_job.py",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
-from data_pipeline.errors import redacted
+from data_pipeline.errors import UserError, redacted
 from data_pipeline.plan import Cursor
 
 if TYPE_CHECKING:
@@ -30,7 +30,13 @@ def to_json(trainer: "Trainer") -> dict:
 
 
 def restore(trainer: "Trainer", saved: dict) -> None:
-    """Take over everything `to_json` wrote."""
+    """Take over everything `to_json` wrote. Raises UserError where the run heard its audio otherwise."""
+    before, now = saved["config"]["audio"]["preset"], trainer.config.audio.preset
+    if before != now:
+        raise UserError(
+            f"The run in {trainer.config.checkpoint.dir} was trained on {before} mels (audio.preset), and this command "
+            f"makes {now} ones; give --set audio.preset={before}, or another --checkpoint-dir."
+        )
     trainer.cursor = Cursor(**saved["cursor"])
     trainer.length.restore(saved["length"])
     trainer.evaluations_due, trainer.padding = saved["evaluations_due"], saved["padding"]
