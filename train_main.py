@@ -9,12 +9,18 @@ from pathlib import Path
 from data_pipeline.errors import UserError, redact
 from data_pipeline.patience import leave
 from training.arguments import parse
+from training.lost_rank import LostRank, telling_of_lost_ranks
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0, 2 after a user's mistake, or 128 + n after signal n."""
+    """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n."""
     try:
-        return run(*parse(argv))
+        config, provenance, hardware = parse(argv)
+        with telling_of_lost_ranks(config):
+            return run(config, provenance, hardware)
+    except LostRank as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
