@@ -55,6 +55,19 @@ def disk_full_for_a_while(stage: Stage) -> str:
     return f"{disk.kind}: said, tried again at the next save, which works; the end is bit-equal"
 
 
+def disk_full_to_the_last_byte(stage: Stage) -> str:
+    """Between two steps, by somebody else, as curves are written to it too."""
+    with small_disk(stage.run) as disk:
+        if not isinstance(disk, Mounted):
+            return "not tried: needs root, for a disk of its own"
+        # So many steps between that their curves do not fit into what is left of a file's last block.
+        blows = (AtStep(2, partial(disk.fill, 0)), AtStep(18, disk.ballast.unlink))
+        done = stage.train(steps=20, inside=partial(wrapped_train.with_callbacks, *blows))
+        done.require_code(0)
+        done.require(stage.is_as_unbroken(steps=20), "an end bit-equal to that of an unbroken run")
+    return "said, training goes on; the end is bit-equal"
+
+
 class Mounted:
     """A disk of its own (tmpfs) under the run folder."""
 
@@ -63,10 +76,13 @@ class Mounted:
     def __init__(self, folder: Path):
         self.ballast = folder / "ballast"
 
+    def fill(self, left_mb: int) -> None:
+        free = shutil.disk_usage(self.ballast.parent).free
+        self.ballast.write_bytes(bytes(free - left_mb * 2**20))
+
     @contextmanager
     def filled(self, until_step: int | None = None) -> Iterator:
-        free = shutil.disk_usage(self.ballast.parent).free
-        self.ballast.write_bytes(bytes(free - LEFT_MB * 2**20))
+        self.fill(LEFT_MB)
         inside = wrapped_train.with_callbacks
         yield partial(inside, AtStep(until_step, self.ballast.unlink)) if until_step else inside
         self.ballast.unlink(missing_ok=True)
@@ -245,6 +261,7 @@ def seal(checkpoint: Path) -> None:
 FAULTS = {
     "disk full while saving": disk_full_while_saving,
     "disk full for a while": disk_full_for_a_while,
+    "disk full to the last byte": disk_full_to_the_last_byte,
     "truncated weights": partial(one_before_is_used, truncate, "model"),
     "truncated optimizer state": partial(one_before_is_used, truncate, "optimizer"),
     "a bit flipped in the weights": partial(one_before_is_used, flip_a_bit, "model"),

@@ -104,9 +104,9 @@ class Stage:
     def newest(self) -> Path:
         return whole_checkpoints(self.run)[-1]
 
-    def is_as_unbroken(self) -> bool:
-        """Whether the newest checkpoint is bit-equal to that of a run of `STEPS` steps without a fault."""
-        return call(partial(_are_equal, self.run, self.prepared(STEPS)), self.log) == 0
+    def is_as_unbroken(self, steps: int = STEPS) -> bool:
+        """Whether the newest checkpoint is bit-equal to that of a run of so many steps without a fault."""
+        return call(partial(_are_equal, self.run, self.prepared(steps)), self.log) == 0
 
     def has_finite_weights(self) -> bool:
         return call(partial(_are_finite, self.newest()), self.log) == 0
