@@ -102,7 +102,12 @@ def run_lane(setting: Setting, unbroken, journal: Journal, wanted: dict[str, int
 
 def blows(records: list[dict], name: str) -> int:
     """How many attempts the signal ended."""
-    return sum(one["kind"] == "attempt" and one["signal"] == name and one["code"] != 0 for one in records)
+    return len(ended_by(records, name))
+
+
+def ended_by(records: list[dict], name: str) -> list[dict]:
+    attempts = [one for one in records if one["kind"] == "attempt" and one["signal"] == name]
+    return [one for one in attempts if one["phase"] and one["code"] != 0]
 
 
 def figures_of(records: list[dict]) -> dict:
@@ -111,10 +116,7 @@ def figures_of(records: list[dict]) -> dict:
     ends = [one for one in records if one["kind"] == "end"]
     equal = {(one["signal"], one["run"]) for one in ends if one["bit_equal"]}
     resumes = [one for one in attempts if one["attempt"] > 0]
-    by_phase = {
-        name: Counter(one["phase"] for one in attempts if one["signal"] == name and one["code"] != 0)
-        for name in ("SIGKILL", "SIGTERM")
-    }
+    by_phase = {name: Counter(one["phase"] for one in ended_by(records, name)) for name in ("SIGKILL", "SIGTERM")}
     return {
         "kills": blows(records, "SIGKILL"),
         "sigterms": blows(records, "SIGTERM"),
