@@ -21,6 +21,7 @@ from data_pipeline.tally import Tally
 from data_pipeline.utterance import Samples, Utterance
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
+POOL_BYTES = 256 * 2**20  # the same of a pool
 
 
 class Source(Protocol):
@@ -151,7 +152,7 @@ class Plan:
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:
         """All ranks' batches in order, each with the cursor behind it."""
-        for pool, rows_before, rows_after in self._pools(cursor.epoch, cursor.rows):
+        for pool, rows_before, rows_after in self._pools(cursor):
             batches = self._cut(pool, cursor, rows_before)
             first = cursor.batch if rows_before == cursor.rows else 0
             for index in range(first, len(batches)):
@@ -161,19 +162,24 @@ class Plan:
                 )
                 yield batches[index], after
 
-    def _pools(self, epoch: int, skip: int) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:
-        """(utterances with their frames, rows read before them, rows read with them), `skip` rows from the start."""
-        size = self.limits.pool_batches * self.limits.batch_size
+    def _pools(self, cursor: Cursor) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:
+        """(utterances with their frames, rows read before them, rows read with them), from the cursor's rows on.
+
+        As many batches for each rank as the limits say, so that a group's lengths are similar on any number of ranks.
+        """
+        size = self.limits.pool_batches * self.limits.batch_size * cursor.group
         pool: list[tuple[int, Utterance]] = []
-        before = count = skip
-        for row in self._rows(epoch, skip):
+        before = count = cursor.rows
+        held = 0
+        for row in self._rows(cursor.epoch, cursor.rows):
             count += 1
             accepted = self._accept(row)
             if accepted is not None:
                 pool.append(accepted)
-            if len(pool) == size:
+                held += _bytes_of(accepted[1])
+            if len(pool) == size or held >= POOL_BYTES:
                 yield pool, before, count
-                pool, before = [], count
+                pool, before, held = [], count, 0
         if pool:
             yield pool, before, count
 
@@ -196,10 +202,9 @@ class Plan:
         """Fewer rows where they are large, so that memory is bounded for corpora of raw samples too."""
         for row in self.source.rows():
             try:
-                audio = self.source.to_utterance(row).audio
+                size = _bytes_of(self.source.to_utterance(row))
             except UserError:
                 continue
-            size = audio.values.nbytes if isinstance(audio, Samples) else len(audio)
             return max(1, min(self.shuffle_buffer, SHUFFLE_BYTES // max(1, size)))
         return self.shuffle_buffer
 
@@ -236,20 +241,36 @@ class Plan:
 
     def _cut(self, pool: list[tuple[int, Utterance]], cursor: Cursor, rows_before: int) -> list[tuple[Utterance, ...]]:
         """A pool's batches, longest first inside each, in groups of similar length whose order is drawn."""
-        batches: list[tuple[Utterance, ...]] = []
-        batch: list[Utterance] = []
-        longest = 0
-        for frames, utterance in sorted(pool, key=lambda item: (-item[0], item[1].id)):
-            full = len(batch) == self.limits.batch_size or (len(batch) + 1) * longest > self.limits.max_batch_frames
-            if batch and full:
-                batches.append(tuple(batch))
-                batch = []
-            longest = longest if batch else frames
-            batch.append(utterance)
-        batches.append(tuple(batch))
+        batches: list[list[tuple[int, Utterance]]] = []
+        for item in sorted(pool, key=lambda item: (-item[0], item[1].id)):
+            if not batches or not self._fits(batches[-1]):
+                batches.append([])
+            batches[-1].append(item)
+        _split_to_whole_groups(batches, cursor.group)
         groups = [batches[i : i + cursor.group] for i in range(0, len(batches), cursor.group)]
         if cursor.epoch in self.by_length:
             groups.reverse()
         elif self.shuffle:
             np.random.default_rng([self.seed, cursor.epoch, rows_before]).shuffle(groups)
-        return [batch for group in groups for batch in group]
+        return [tuple(utterance for _, utterance in batch) for group in groups for batch in group]
+
+    def _fits(self, batch: list[tuple[int, Utterance]]) -> bool:
+        """Whether one more utterance, no longer than the first, has room in it."""
+        more = len(batch) + 1
+        return more <= self.limits.batch_size and more * batch[0][0] <= self.limits.max_batch_frames
+
+
+def _split_to_whole_groups(batches: list[list[tuple[int, Utterance]]], group: int) -> None:
+    """Halves the costliest batches until all groups are whole: a short one would shift the steps of all that follow."""
+    while len(batches) % group:
+        costs = [len(batch) * batch[0][0] if len(batch) > 1 else 0 for batch in batches]
+        if not any(costs):
+            return
+        at = costs.index(max(costs))
+        half = len(batches[at]) // 2
+        batches[at : at + 1] = [batches[at][:half], batches[at][half:]]
+
+
+def _bytes_of(utterance: Utterance) -> int:
+    audio = utterance.audio
+    return audio.values.nbytes if isinstance(audio, Samples) else len(audio)

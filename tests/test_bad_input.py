@@ -1,6 +1,7 @@
 """A user's mistake: exit code 2 and one message that says what, where, what was expected and what to do."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import soundfile
 import train_main
 from data_pipeline.audio import decode_audio
 from tests import small_runs
-from tests.small_runs import SMALL, launch
+from tests.small_runs import SMALL, launch, losses
 
 
 @pytest.fixture
@@ -181,6 +182,27 @@ def test_a_few_broken_rows_are_skipped_counted_and_listed(tmp_path, table, capsy
         assert out.count(found) == 1
     rows = json.loads((tmp_path / "run" / "report.json").read_text())["rows"]
     assert len(rows["broken"]) == 3 and rows["left_out"] == {}
+
+
+@pytest.mark.parametrize("num_workers", ["0", "1"])
+def test_recordings_with_nan_or_infinity_are_skipped_and_listed(num_workers, table, tmp_path, capsys):
+    folder = table(texts(24), wavs=24)
+    for number, value in ((3, float("nan")), (7, float("inf"))):
+        path = folder / "wavs" / f"{number}.wav"
+        wave, rate_hz = soundfile.read(path)
+        wave[1000:1002] = value
+        soundfile.write(path, wave, rate_hz, subtype="FLOAT")
+    small_runs.forget_accelerator()
+    more = ["--num-workers", num_workers, "--epochs", "1", "--set", "train.max_steps=none"]
+    assert train_main.main([str(argument) for argument in on(folder, tmp_path, *more)]) == 0
+    out = capsys.readouterr().out
+    assert "2 broken rows were skipped" in out
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["rows"]["kept"] == 22 and report["rows"]["broken_rows"] == 2
+    for number in (3, 7):
+        assert f"{number}.wav" in report["rows"]["broken"][str(number)]
+        assert "2 samples that are NaN or infinite" in report["rows"]["broken"][str(number)]
+    assert all(math.isfinite(value) for curve in losses(tmp_path / "run").values() for value in curve.values())
 
 
 # In a process of its own

@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -47,6 +49,51 @@ def two_epochs() -> list[list]:
     """Of one process and no cache."""
     plain = loader()
     return [epoch(plain, 0), epoch(plain, 1)]
+
+
+PAIRS = Limits(batch_size=2, max_batch_frames=10_000, pool_batches=15)
+
+
+@cache
+def epochs_of_ranks(world: int, num_workers: int) -> list[list[list]]:
+    """Of each rank two epochs of batches, two a step."""
+    ranks = [loader(num_workers, rank=rank, world_size=world, grad_accum=2, limits=PAIRS) for rank in range(world)]
+    return [[epoch(one, 0), epoch(one, 1)] for one in ranks]
+
+
+def names_of(batches: list) -> list[str]:
+    return [name for batch in batches if batch.real for name in batch.ids]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_an_epoch_of_all_ranks_is_the_corpus_exactly(world, num_workers):
+    ranks = epochs_of_ranks(world, num_workers)
+    corpus = Counter(row["id"] for row in small_runs.rows())
+    for number in (0, 1):
+        assert Counter(name for rank in ranks for name in names_of(rank[number])) == corpus
+        # So no rank waits for another: micro-batches, steps and places in the plan are alike.
+        plans = [[batch.planned for batch in rank[number]] for rank in ranks]
+        places = [[(one.ends_step, one.ends_epoch, one.after) for one in planned] for planned in plans]
+        assert all(place == places[0] for place in places)
+        assert len(places[0]) == -(-15 // world) and sum(ends_epoch for _, ends_epoch, _ in places[0]) == 1
+    assert all(names_of(first) != names_of(second) for first, second in ranks)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_order_is_that_of_one_process_on_any_number_of_ranks(world):
+    for alone, rank in zip(epochs_of_ranks(world, 0), epochs_of_ranks(world, 2), strict=True):
+        for batches, others in zip(alone, rank, strict=True):
+            assert_same(batches, others)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_ranks_of_a_step_get_batches_of_similar_cost(world):
+    ranks = [first for first, _ in epochs_of_ranks(world, 0)]
+    costs = [[batch.tensors["mel"].shape[1] for batch in step] for step in zip(*ranks, strict=True)]  # padded frames
+    spread = sum(max(step) - min(step) for step in costs)
+    # By the headers the steps part the whole range between them; then the ends' silence is trimmed.
+    assert spread <= 1.5 * (max(map(max, costs)) - min(map(min, costs)))
 
 
 def test_two_loading_processes_give_the_same_batches(two_epochs):
@@ -120,9 +167,9 @@ def test_padded_batches_keep_to_their_frames(two_epochs):
 
 
 def test_the_last_step_of_a_rank_without_a_batch_is_silence_that_does_not_count():
-    limits = Limits(batch_size=4, max_batch_frames=10_000, pool_batches=3)
-    first, second = (epoch(loader(rank=rank, world_size=3, limits=limits))[-1] for rank in (1, 2))
-    assert first.real and not second.real  # 30 utterances are 8 batches, for 3 ranks
+    loaders = [loader(source=TwoTakes(), rank=rank, world_size=3) for rank in (1, 2)]
+    [first], [second] = map(epoch, loaders)
+    assert first.real and not second.real  # two utterances for 3 ranks
     assert first.planned.ends_epoch and second.planned.ends_epoch
     assert second.ids == [""] and not second.broken
     assert second.tensors["mel_lengths"].tolist() == [4] and second.tensors["token_lengths"].tolist() == [2]

@@ -87,6 +87,16 @@ def test_the_ranks_of_a_micro_step_get_batches_of_similar_length():
     assert within < across / 2
 
 
+@pytest.mark.parametrize("world", [2, 3, 8])
+def test_ranks_wait_little_for_each_other(world):
+    """Over several pools, whatever number of batches they make."""
+    ranks = all_ranks(world, source=MadeUp(1500), limits=Limits(4, 400, pool_batches=9))
+    steps = zip(*ranks, strict=True)
+    costs = [[len(batch.entries) * max(frames_of(batch), default=0) for batch in step] for step in steps]
+    waiting = 1 - sum(map(sum, costs)) / sum(world * max(step) for step in costs)
+    assert waiting < 0.07
+
+
 def test_each_epoch_and_each_seed_has_its_own_order():
     one = plan()
     first, again = ids(one.epoch(one.start(0))), ids(one.epoch(one.start(0)))
