@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def is_at_hand(precision: str, hardware: Hardware) -> bool:
-    """Whether train_main.py takes it here; on a CPU, whatever bf16 costs there."""
+    """Whether train_main.py takes it here."""
     try:
         check_precision(precision, hardware, "benchmark")
     except UserError as error:

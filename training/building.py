@@ -18,6 +18,7 @@ from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor
 from training.config import FIELDS, RunConfig, get
+from training.precision import fp8_recipe
 
 PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 # How long a process waits for the others in one exchange. A process that dies closes its connections, and the others
@@ -43,7 +44,10 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         log_with=None if tracker == "none" else tracker,
         project_config=ProjectConfiguration(project_dir=config.checkpoint.dir, logging_dir=str(log_folder(config))),
         fsdp_plugin=sharding(),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=PATIENCE),
+            *([fp8_recipe()] if config.train.mixed_precision == "fp8" else []),
+        ],
     )
 
 

@@ -102,7 +102,7 @@ class TrainConfig:
     fast_convergence: bool = False  # the overlay that makes speech come early (training.levels)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # where to run
     cpu_threads: int | None = within(None, low=1)  # of each process that trains on a CPU; None: as torch finds it
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"  # of autocast; weights stay fp32
+    mixed_precision: Literal["no", "bf16", "fp16", "fp8"] = "no"  # of autocast; weights stay fp32
     batch_size: int = within(16, low=1)  # utterances per device and micro-batch, at most
     grad_accum: int = within(1, low=1)  # micro-batches per optimizer step
     epochs: int = within(200, low=1)  # passes over the data, at most

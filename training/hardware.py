@@ -5,6 +5,7 @@ choice for a machine that is not at hand can be tested. A default here gives way
 given by hand.
 """
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ class Hardware:
     cores: int  # that this process may use
     bf16: bool  # native, not emulated
     processes: int = 1  # of this run, on this machine
+    fp8: bool = False  # matrix products in it
 
 
 def detect(device: str = "auto") -> Hardware:
@@ -65,7 +67,8 @@ def detect(device: str = "auto") -> Hardware:
         device = "cpu"  # accelerate launch --cpu
     if device != "cpu" and torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-        return Hardware("cuda", gpu.name, gpu.total_memory / 2**30, cores, gpu.major >= 8, processes)
+        has_fp8 = torch.version.cuda is not None and (gpu.major, gpu.minor) >= (8, 9)
+        return Hardware("cuda", gpu.name, gpu.total_memory / 2**30, cores, gpu.major >= 8, processes, has_fp8)
     if device != "cpu" and torch.backends.mps.is_available():
         return Hardware("mps", "Apple GPU", _memory_gb(), cores, False, processes)
     return Hardware("cpu", f"CPU with {_count(cores, 'core')}", _memory_gb(), cores, _cpu_has_bf16(), processes)
@@ -112,11 +115,21 @@ def defaults_for(hardware: Hardware, size: str | None = None) -> Layer:
 
 
 def check_precision(precision: str, hardware: Hardware, reason: str) -> None:
-    """Raises UserError for a precision that the device would silently leave out."""
+    """Raises UserError for a precision that the device does not have, and might silently leave out."""
     if precision == "fp16" and hardware.kind != "cuda":
         raise UserError(
             f"train.mixed_precision is fp16 ({reason}) and the device is {hardware.name}, which would "
             "silently train in fp32; expected bf16 or no."
+        )
+    if precision == "fp8" and not hardware.fp8:
+        raise UserError(
+            f"train.mixed_precision is fp8 ({reason}) and the device is {hardware.name}; expected an NVIDIA GPU of "
+            "compute capability 8.9 or newer (Ada, Hopper, Blackwell). Give --mixed-precision bf16, or leave it out."
+        )
+    if precision == "fp8" and importlib.util.find_spec("torchao") is None:
+        raise UserError(
+            f"train.mixed_precision is fp8 ({reason}) and the package torchao is not installed. Run "
+            'pip install -e ".[fp8]", or give --mixed-precision bf16.'
         )
 
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from modeling import aligner
 from modeling.configuration import SIZES, GoyaConfig
-from modeling.layers import Attention, RMSNorm, SwiGLU
+from modeling.layers import Attention, RMSNorm, SwiGLU, length_mask
 from modeling.losses import SUMS, LossShape, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from modeling.voice_encoder import sample_voice
@@ -198,6 +199,64 @@ def test_bf16_autocast_keeps_the_sensitive_parts_in_float32(model, batch):
     # A soft alignment rounded to bf16 (8 bits) would be off by 1e-3.
     assert output.alignment_BNS[1].detach().double().exp().sum(-1).numpy() == pytest.approx(1.0, abs=1e-5)
     torch.testing.assert_close(output.voice_mean_BV, exact.voice_mean_BV, rtol=0.05, atol=0.05)
+
+
+def test_bf16_autocast_rounds_nothing_inside_the_sensitive_parts(model, batch):
+    """Norms, alignment, the voice's Gaussian and losses, each against float64 on what it was given."""
+    norms = [module for module in model.modules() if isinstance(module, RMSNorm)]
+    last_conv, posterior = model.voice_encoder.convs[-1], model.voice_encoder.posterior
+    seen = {}
+    for module in (*norms, last_conv, posterior, model.aligner.mel_out, model.aligner.text_out):
+        module.register_forward_hook(lambda module, given, made: seen.update({module: (given[0], made)}))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(**batch)
+        losses = loss_sums(output, batch, LossShape())
+
+    for norm in norms:
+        given, made = seen[norm]
+        assert_exact(made, F.rms_norm(given.double(), given.shape[-1:], norm.weight.double(), norm.eps))
+
+    mask = length_mask(batch["reference_lengths"], batch["reference_mel"].shape[1])[..., None]
+    pooled, made = seen[posterior]
+    features = (F.silu(seen[last_conv][1]) * mask).double()
+    mean = features.sum(1) / mask.sum(1)
+    spread = ((features - mean[:, None]).square() * mask).sum(1) / mask.sum(1)
+    assert_exact(pooled, torch.cat((mean, (spread + 1e-5).sqrt()), dim=-1))
+    assert_exact(made, F.linear(pooled.double(), posterior.weight.double(), posterior.bias.double()))
+
+    query, key = (seen[module][1].double() for module in (model.aligner.mel_out, model.aligner.text_out))
+    tokens, steps = batch["token_lengths"], -(-batch["mel_lengths"] // model.config.frames_per_step)
+    score = -(query[:, :, None] - key[:, None]).square().sum(-1) * query.shape[-1] ** -0.5
+    score = score.log_softmax(-1) + aligner.beta_binomial_prior(tokens, steps, score.shape).double()
+    score = score.masked_fill(~length_mask(tokens, key.shape[1])[:, None], -torch.inf).log_softmax(-1)
+    real = length_mask(steps, score.shape[1])[..., None] & length_mask(tokens, score.shape[2])[:, None]
+    assert_exact(output.alignment_BNS[real], score[real])
+
+    real_frames = length_mask(batch["mel_lengths"], batch["mel"].shape[1])[..., None]
+    both = [(mel.double() - batch["mel"]).abs() for mel in (output.mel_before_BTC, output.mel_after_BTC)]
+    assert_exact(losses["mel"], (sum(both) / 2 * real_frames).sum())
+    each = F.binary_cross_entropy_with_logits(output.end_logits_BN.double(), output.ends_BN.double(), reduction="none")
+    assert_exact(losses["stop"], each[length_mask(steps, each.shape[1])].sum())
+    mean, log_variance = output.voice_mean_BV.double(), output.voice_log_variance_BV.double()
+    assert_exact(losses["kl"], 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum())
+    rows = zip(output.alignment_BNS.double(), output.durations_BS, tokens, steps, strict=True)
+    assert_exact(losses["alignment"], sum(alignment_loss(one[:n, :s], durations[:s]) for one, durations, s, n in rows))
+
+
+def alignment_loss(log_prob_NS: torch.Tensor, durations_S: torch.Tensor) -> torch.Tensor:
+    """Forward-sum and hardening of one utterance, in nats per step, by recursion over the steps."""
+    paths_S = torch.full_like(log_prob_NS[0], -torch.inf)
+    paths_S[0] = log_prob_NS[0, 0]
+    for row_S in log_prob_NS[1:]:
+        paths_S = row_S + torch.logaddexp(paths_S, F.pad(paths_S, (1, 0), value=-torch.inf)[:-1])
+    token_N = torch.arange(len(durations_S)).repeat_interleave(durations_S)
+    hard = log_prob_NS.gather(1, token_N[:, None]).sum()
+    return -(paths_S[-1] + hard) / len(log_prob_NS)
+
+
+def assert_exact(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """To float32's precision; bf16's is 1e-2."""
+    torch.testing.assert_close(found.double(), expected.double(), rtol=2e-5, atol=2e-5)
 
 
 def test_training_draws_the_voice_and_evaluation_takes_its_mean(model, batch):

@@ -1,13 +1,14 @@
 """Defaults for machines, most of which are not at hand, and what this one says of itself."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from data_pipeline.errors import UserError
 from training.config import FIELDS, coerce
-from training.hardware import Hardware, defaults_for, detect
+from training.hardware import Hardware, check_precision, defaults_for, detect
 
 LAPTOP = Hardware("cpu", "CPU with 2 cores", 8.0, 2, bf16=False)
 SERVER_CPU = Hardware("cpu", "CPU with 64 cores", 256.0, 64, bf16=True)
@@ -15,7 +16,8 @@ T4 = Hardware("cuda", "T4", 14.7, 8, bf16=False)
 A100 = Hardware("cuda", "A100", 79.0, 32, bf16=True)
 SMALL_GPU = Hardware("cuda", "GPU", 4.0, 4, bf16=False)
 MAC = Hardware("mps", "Apple GPU", 16.0, 8, bf16=False)
-ALL = [LAPTOP, SERVER_CPU, T4, A100, SMALL_GPU, MAC]
+H100 = Hardware("cuda", "H100", 79.0, 32, bf16=True, fp8=True)
+ALL = [LAPTOP, SERVER_CPU, T4, A100, SMALL_GPU, MAC, H100]
 
 
 def chosen(hardware, size=None):
@@ -93,6 +95,35 @@ def test_a_gpu_asked_for_and_absent_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="A GPU was asked for"):
         detect("cuda")
+
+
+@pytest.mark.parametrize("hardware", ALL, ids=lambda hardware: hardware.name)
+def test_the_precision_by_default_is_one_that_the_machine_has(hardware):
+    check_precision(chosen(hardware)["train.mixed_precision"], hardware, "default")
+
+
+@pytest.mark.parametrize(
+    ("capability", "has_fp8"), [((7, 5), False), ((8, 0), False), ((8, 6), False), ((8, 9), True), ((9, 0), True)]
+)
+def test_fp8_and_bf16_follow_the_compute_capability(capability, has_fp8, monkeypatch):
+    major, minor = capability
+    gpu = SimpleNamespace(name="GPU", total_memory=2**34, major=major, minor=minor)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: gpu)
+    found = detect("cuda")
+    assert (found.bf16, found.fp8) == (major >= 8, has_fp8)
+
+
+def test_fp8_is_refused_where_it_cannot_be(monkeypatch):
+    for hardware in (LAPTOP, T4, A100, MAC):
+        with pytest.raises(UserError, match=f"fp8 .by hand. and the device is {hardware.name}; expected an NVIDIA GPU"):
+            check_precision("fp8", hardware, "by hand")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"torchao is not installed. Run pip install -e \"\.\[fp8\]\""):
+        check_precision("fp8", H100, "by hand")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    check_precision("fp8", H100, "by hand")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
