@@ -181,7 +181,8 @@ def test_a_few_broken_rows_are_skipped_counted_and_listed(tmp_path, table, capsy
     for found in ("99.wav does not exist", "nothing to speak", "is cut off"):
         assert out.count(found) == 1
     rows = json.loads((tmp_path / "run" / "report.json").read_text())["rows"]
-    assert len(rows["broken"]) == 3 and rows["left_out"] == {}
+    assert len(rows["broken"]) == rows["broken_rows"] == 3 and rows["left_out"] == {}
+    assert rows["kept"] == 23 and rows["whole_epoch"]  # of one epoch of two
 
 
 @pytest.mark.parametrize("num_workers", ["0", "1"])
