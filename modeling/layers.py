@@ -3,6 +3,8 @@
 Shapes: B utterances, L positions (text tokens or decoder steps), D width, H heads, K head width.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,10 +25,19 @@ class RMSNorm(nn.Module):
 
 def rope_table(length: int, head_dim: int, device, offset: int = 0) -> tuple[Tensor, Tensor]:
     """Cosines and sines [L, K] of rotary position embeddings (Su et al. 2021) from position `offset` on."""
-    rates = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
-    angles = torch.arange(offset, offset + length, device=device, dtype=torch.float32)[:, None] * rates
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos(), angles.sin()
+    end = offset + length
+    cos, sin = _rope_table(1024 * -(-end // 1024), head_dim, device)
+    return cos[offset:end], sin[offset:end]
+
+
+@functools.lru_cache(maxsize=8)
+def _rope_table(length: int, head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Made once: synthesis asks at every step."""
+    with torch.inference_mode(False):  # a table that was made while speaking must serve training too
+        rates = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
+        angles = torch.arange(length, device=device, dtype=torch.float32)[:, None] * rates
+        angles = torch.cat((angles, angles), dim=-1)
+        return angles.cos(), angles.sin()
 
 
 def rotate(x_BHLK: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from modeling.cache import KeyValueCache
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
 
@@ -70,7 +70,7 @@ def decode_steps(
     token, age = torch.zeros_like(token_lengths), torch.zeros_like(token_lengths)
     staying = torch.ones(batch, device=device)
     previous = torch.zeros(batch, 1, config.n_mels, device=device)
-    cache = DynamicCache()
+    cache = KeyValueCache()
     while (token < token_lengths).any():
         current = token.clamp(max=longest - 1)
         frames, logit = model.decoder(previous, context_BSD[rows, current][:, None], age[:, None], voice_BV, cache)

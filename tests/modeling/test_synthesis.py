@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from transformers import DynamicCache
 
+from modeling.cache import KeyValueCache
 from modeling.synthesis import decode_steps, encode_voice, synthesise
 
 
@@ -37,7 +37,7 @@ def test_cached_steps_equal_the_whole_pass(model):
     age = torch.randint(0, 60, (2, 15))
     voice = torch.randn(2, model.config.voice_dim)
     expected_frames, expected_ends = model.decoder(previous, token, age, voice)
-    cache = DynamicCache()
+    cache = KeyValueCache()
     steps = [model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache) for n in range(15)]
     frames, ends = (torch.cat(parts, dim=1) for parts in zip(*steps, strict=True))
     torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
@@ -47,7 +47,7 @@ def test_cached_steps_equal_the_whole_pass(model):
 @torch.no_grad()
 def test_several_steps_after_a_cache_are_refused(model):
     """They would need a mask of their own: without one they see each other's future."""
-    voice, age, cache = torch.randn(1, model.config.voice_dim), torch.arange(4)[None], DynamicCache()
+    voice, age, cache = torch.randn(1, model.config.voice_dim), torch.arange(4)[None], KeyValueCache()
     previous, token = torch.randn(1, 4, model.config.n_mels), torch.randn(1, 4, model.config.hidden_size)
     model.decoder(previous, token, age, voice, cache)
     with pytest.raises(AssertionError, match="each other's future"):
