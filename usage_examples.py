@@ -66,6 +66,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "small_gpu": f"{TRAIN} --batch-size 8 --grad-accum 8 --num-workers 4",
         "single_gpu": "accelerate launch --config_file accelerate_configs/single_gpu.yaml train_main.py",
         "ddp": "accelerate launch --config_file accelerate_configs/ddp.yaml --num_processes 4 train_main.py",
+        "fsdp2": "accelerate launch --config_file accelerate_configs/fsdp2.yaml --num_processes 4 train_main.py "
+        "--model-size big",
+        "multi_node": "accelerate launch --config_file accelerate_configs/multi_node.yaml --num_processes 16 "
+        "--main_process_ip 10.0.0.1 --machine_rank 0 train_main.py",
         "cpu_2proc": "ACCELERATE_USE_CPU=true accelerate launch "
         "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
     },

@@ -82,18 +82,18 @@ def forget_accelerator() -> None:
 
 
 def launch(
-    script: str | Path, *arguments: str, processes: int = 1, config: str | None = None, **more
+    script: str | Path, *arguments: str, processes: int = 1, config: str | None = None, flags: str = "", **more
 ) -> subprocess.CompletedProcess:
     """A script in a process of its own, or in several over gloo; output captured as text.
 
     With "fsdp2" or another `config` of accelerate_configs, the script imports tests.distributed.fsdp2_on_cpu first,
-    and train_main's arguments end with `--device auto`.
+    and train_main's arguments end with `--device auto`. `flags`: more for accelerate launch.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "accelerate.commands.accelerate_cli", "launch"]
-        start += f"--num_processes {processes} --num_machines 1 --main_process_port 0".split()
+        start += f"--num_processes {processes} --num_machines 1 --main_process_port 0 {flags}".split()
     if config is not None:
         environment["CUDA_VISIBLE_DEVICES"] = ""
         start += ["--config_file", str(ROOT / "accelerate_configs" / f"{config}.yaml")]

@@ -56,11 +56,29 @@ def sharding() -> FullyShardedDataParallelPlugin | None:
 
     Under mixed precision accelerate would have FSDP2 round all weights, mels and outputs to 16 bits, those of norms and
     of the voice's Gaussian too. Autocast, which computes in 16 bits only what bears it, is on here as without FSDP.
+
+    Raises UserError for DeepSpeed and for FSDP's first version.
     """
-    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+    if _is_on("ACCELERATE_USE_DEEPSPEED"):
+        raise UserError(
+            "The launcher's configuration asks for DeepSpeed, which takes the optimizer's step within the backward "
+            "pass: no update could be left out, and no gradients gathered over several batches. Give accelerate launch "
+            "--config_file accelerate_configs/deepspeed_zero2.yaml, which splits the same things through FSDP2."
+        )
+    if not _is_on("ACCELERATE_USE_FSDP"):
         return None
+    version = os.environ.get("FSDP_VERSION", "1")
+    if version != "2":
+        raise UserError(
+            f"The launcher's configuration asks for FSDP, version {version}, whose checkpoints do not load again; "
+            "expected fsdp_version: 2, as in accelerate_configs/fsdp2.yaml."
+        )
     exact = dict.fromkeys(("param_dtype", "reduce_dtype", "output_dtype"), torch.float32)
     return FullyShardedDataParallelPlugin(mixed_precision_policy=exact)
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "false").lower() == "true"
 
 
 def log_folder(config: RunConfig) -> Path:

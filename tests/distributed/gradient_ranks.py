@@ -60,7 +60,7 @@ def write(path: Path, accelerator: Accelerator, split: str, kind: str, wrapper: 
 
 def main(folder: Path, wrapper: str) -> None:
     if wrapper == "fsdp2":
-        import tests.distributed.fsdp2_on_cpu  # noqa: F401
+        from tests.distributed.fsdp2_on_cpu import leave
     accelerator = accelerator_of(wrapper, "no")
     rank = accelerator.process_index
     for number, split in enumerate(RANK_SPLITS):
@@ -68,6 +68,8 @@ def main(folder: Path, wrapper: str) -> None:
             write(folder / f"{number}-{kind}-{rank}.pt", accelerator, split, kind, wrapper)
     write(folder / f"bf16-{rank}.pt", accelerator_of(wrapper, "bf16"), *BF16_SPLIT, wrapper)
     (folder / f"rank{rank}.json").write_text(json.dumps(accelerator.num_processes))
+    if wrapper == "fsdp2":
+        leave(0)
 
 
 if __name__ == "__main__":
