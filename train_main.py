@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         with telling_of_lost_ranks(config):
             return run(config, provenance, hardware)
     except LostRank as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {redact(str(error))}", file=sys.stderr, flush=True)
         return 1
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
