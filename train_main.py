@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         with telling_of_lost_ranks(config):
             return run(config, provenance, hardware)
     except LostRank as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {redact(str(error))}", file=sys.stderr, flush=True)
         return 1
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
@@ -37,9 +37,11 @@ def run(config, provenance, hardware) -> int:
     from modeling.vocoder import load_vocoder
     from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
     from training.checkpoint import CheckpointFolder
+    from training.control import Diverged
     from training.inputs import build_inputs
     from training.loop import Trainer
     from training.optimizer import build_optimizer
+    from training.report import write_report
     from training.resolve import table
     from training.step import LossWeights
 
@@ -77,8 +79,13 @@ def run(config, provenance, hardware) -> int:
     )
     start_trackers(accelerator, config)
     vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
-    result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), checkpoints.to_resume(config.checkpoint))
-    accelerator.end_training()
+    try:
+        result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), checkpoints.to_resume(config.checkpoint))
+    except Diverged:
+        if accelerator.is_main_process:
+            write_report(folder, config, trainer, trainer.result(diverged=True), quality=None)
+        raise
+    trainer.trackers.end()
     if accelerator.is_main_process:
         report(config, trainer, vocoder, result)
     return 128 + result.interrupted if result.interrupted else 0

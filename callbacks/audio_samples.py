@@ -13,6 +13,9 @@ from evaluation.pictures import mel_and_alignment_figure
 from evaluation.speaking import Spoken, speak_utterances
 from training.agreement import as_main_says
 from training.shipped import ShippedModel
+from training.trackers import Trackers
+
+LONGEST_NAME = 50  # characters, of up to four bytes each, in a file name of 255 bytes at most
 
 
 class AudioSamples(TrainerCallback):
@@ -20,6 +23,7 @@ class AudioSamples(TrainerCallback):
 
     Args:
         shipped: the weights that would ship, which all ranks may have to put together.
+        trackers: where sounds and pictures go, beside the files.
         sentences: what is spoken, each in the voice of its speaker.
         folder: where `step-00000500-<id>.wav` and `.png` go.
         every_minutes: wall-clock time between two rounds; looked at when the run logs.
@@ -29,12 +33,14 @@ class AudioSamples(TrainerCallback):
         self,
         accelerator: Accelerator,
         shipped: ShippedModel,
+        trackers: Trackers,
         sentences: list[Utterance],
         vocoder,
         folder: Path,
         every_minutes: float,
     ):
-        self.accelerator, self.shipped, self.sentences, self.vocoder = accelerator, shipped, sentences, vocoder
+        self.accelerator, self.shipped, self.trackers = accelerator, shipped, trackers
+        self.sentences, self.vocoder = sentences, vocoder
         self.folder, self.every_s = Path(folder), 60 * every_minutes
         self.spoken_at = time.monotonic()
         self.step_spoken = -1
@@ -53,17 +59,20 @@ class AudioSamples(TrainerCallback):
         with self.shipped.whole() as model:
             if model is not None:
                 every = speak_utterances(model, processor, self.sentences, self.vocoder)
-                for utterance, spoken in zip(self.sentences, every, strict=True):
-                    self._write(step, utterance.id, spoken)
+                try:
+                    for utterance, spoken in zip(self.sentences, every, strict=True):
+                        self._write(step, utterance.id, spoken)
+                except (OSError, soundfile.SoundFileError) as error:  # a full disk, most likely
+                    print(f"Step {step}: no samples were written ({error}). Training goes on.", flush=True)
         # Counted from here, so that a machine on which speaking is slow still trains most of the time.
         self.spoken_at, self.step_spoken = time.monotonic(), step
 
     def _write(self, step: int, utterance_id: str, spoken: Spoken) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]+", "_", utterance_id)
+        name = re.sub(r"[^\w.-]+", "_", utterance_id)[:LONGEST_NAME]
         path = self.folder / f"step-{step:08d}-{name}"
         config = self.vocoder.audio_config
-        soundfile.write(path.with_suffix(".wav"), spoken.wave.cpu().numpy(), config.sample_rate_hz)
+        soundfile.write(f"{path}.wav", spoken.wave.cpu().numpy(), config.sample_rate_hz)
         figure = mel_and_alignment_figure(
             spoken.speech.mel_TC.cpu(),
             text=spoken.tokens,
@@ -71,9 +80,9 @@ class AudioSamples(TrainerCallback):
             durations_S=spoken.speech.durations_S.cpu(),
             title=f"step {step}: {spoken.text}",
         )
-        figure.savefig(path.with_suffix(".png"), dpi=80)
-        for tracker in self.accelerator.trackers:
-            if tracker.name == "tensorboard":
+        figure.savefig(f"{path}.png", dpi=80)
+        with self.trackers.guarded():
+            for writer in self.trackers.tensorboard():
                 wave = spoken.wave.cpu()[None]
-                tracker.writer.add_audio(f"sample/{name}", wave, step, sample_rate=config.sample_rate_hz)
-                tracker.writer.add_figure(f"sample/{name}", figure, step)
+                writer.add_audio(f"sample/{name}", wave, step, sample_rate=config.sample_rate_hz)
+                writer.add_figure(f"sample/{name}", figure, step)

@@ -44,6 +44,6 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         sentences = choose_sentences(trainer.inputs.validation.utterances(), config.log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
         every = config.log.samples_every_minutes
-        chosen.append(AudioSamples(accelerator, trainer.shipped, sentences, vocoder, folder, every))
+        chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
     # Last, so that they see what the others put into the logs.
-    return [*chosen, Progress(), Tracking(accelerator)]
+    return [*chosen, Progress(), Tracking(trainer.trackers)]

@@ -5,7 +5,7 @@ import math
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from data_pipeline.errors import UserError
+from training.control import Diverged
 
 
 class SpikeGuard(TrainerCallback, ExportableState):
@@ -16,7 +16,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
     only values that are not finite are skipped. What it sees is the same on all ranks, and so is its decision.
     `suspects` of the event names the utterances; it is called on every rank.
 
-    Raises UserError when the run cannot be saved.
+    Raises Diverged when the run cannot be saved.
     """
 
     def __init__(self, smoothing: float, detect: bool, factor: float = 4.0, patience: int = 3, roll_backs: int = 5):
@@ -59,7 +59,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
         self.in_a_row = 0
         self.rolled_back += 1
         if self.rolled_back > self.roll_backs:
-            raise UserError(
+            raise Diverged(
                 f"Training diverged: {self.roll_backs} roll-backs to the last good checkpoint, each with half the "
                 "rate, did not help. The utterances named above are the place to look; then try a lower --lr, or "
                 "--mixed-precision no."

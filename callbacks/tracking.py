@@ -1,12 +1,13 @@
 """Scalars to the tracker that --tracker names (TensorBoard by default), through Accelerate."""
 
-from accelerate import Accelerator
 from transformers import TrainerCallback
+
+from training.trackers import Trackers
 
 
 class Tracking(TrainerCallback):
-    def __init__(self, accelerator: Accelerator):
-        self.accelerator = accelerator
+    def __init__(self, trackers: Trackers):
+        self.trackers = trackers
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        self.accelerator.log(logs, step=state.global_step)
+        self.trackers.log(logs, state.global_step)

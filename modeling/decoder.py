@@ -71,7 +71,7 @@ class Decoder(nn.Module):
     def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, cache=None):
         """Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
 
-        With a `cache` (KeyValueCache, or transformers' Cache) the N steps follow those it holds; unless it is empty, N is 1.
+        With a `cache` (modeling.cache) the N steps follow those it holds; unless it is empty, N is 1.
         """
         batch, steps, _ = previous_BNC.shape
         x = self.input(torch.cat((self.prenet(previous_BNC).to(token_BND.dtype), token_BND), dim=-1))

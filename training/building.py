@@ -21,11 +21,11 @@ from training.config import FIELDS, RunConfig, get
 from training.precision import fp8_recipe
 
 PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
-# How long a process waits for the others in one exchange. A process that dies closes its connections, and the others
-# know at once; this is for a machine that falls silent. It has to be longer than whatever the main process does while
-# the others wait: a checkpoint of size big on a slow network disk, or samples, take minutes. NCCL's default is 10
-# minutes too, gloo's 30.
-PATIENCE = timedelta(minutes=10)
+# How long a process waits for the others in one exchange, at least. A process that dies closes its connections, and the
+# others know at once; this is for a machine that falls silent. It has to be longer than whatever one process does while
+# the others wait: a checkpoint of size big on a slow network disk, or samples, take minutes; data may stall for as long
+# as data.stall_minutes. NCCL's default is 10 minutes too, gloo's 30.
+PATIENCE_MINUTES = 10
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:
@@ -45,7 +45,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         project_config=ProjectConfiguration(project_dir=config.checkpoint.dir, logging_dir=str(log_folder(config))),
         fsdp_plugin=sharding(),
         kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=PATIENCE),
+            InitProcessGroupKwargs(timeout=timedelta(minutes=max(PATIENCE_MINUTES, config.data.stall_minutes + 1))),
             *([fp8_recipe()] if config.train.mixed_precision == "fp8" else []),
         ],
     )

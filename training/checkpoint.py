@@ -24,6 +24,7 @@ from training.config import CheckpointConfig
 from training.state_files import StateFiles
 
 PARTIAL = ".partial"
+DAMAGED = ".damaged"
 STATE = "training_state.json"
 REPLACED = ".replaced"  # for a moment, while a newer checkpoint of the same step takes its place
 WHOLE = re.compile(r"step-(\d{8,})")
@@ -80,13 +81,14 @@ class CheckpointFolder:
                 if harm is None:
                     step = _step(path)
                     return
-                aside = _free_name(path, ".damaged")
+                aside = _free_name(path, DAMAGED)
                 os.replace(path, aside)
                 print(f"{path} is damaged: {harm}. It was renamed to {aside.name}; the one before is used.")
-            if found:
+            damaged = list(self.folder.glob(f"step-*{DAMAGED}*"))
+            if damaged:  # these, or those of an attempt before this
                 raise UserError(
-                    f"All {len(found)} checkpoints in {self.folder} are damaged. Restore one from a copy, or start "
-                    "over with --reset-training, which moves the old run aside."
+                    f"All {len(damaged)} checkpoints in {self.folder} are damaged. Restore one from a copy, or start "
+                    "over: --reset-training moves the old run aside, --resume none leaves them there."
                 )
 
         self._together(look)

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from transformers import TrainerControl
 
-from data_pipeline.errors import redacted
+from data_pipeline.errors import UserError, redacted
 from training.config import RunConfig
+
+
+class Diverged(UserError):
+    """Raised by a callback to end a run that cannot be saved; what is known of it still goes into its report."""
 
 
 @dataclass

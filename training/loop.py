@@ -38,13 +38,14 @@ from training.out_of_memory import FittingStep
 from training.shipped import ShippedModel
 from training.state_files import StateFiles
 from training.step import LossWeights, clip_gradients
+from training.trackers import Trackers
 from training.validation import validate
 from training.weight_average import WeightAverage
 
 
 @dataclass
 class Result:
-    """How a run ended. `reason`: "steps", "minutes", "epochs", "early stopping" or a signal's name."""
+    """How a run ended. `reason`: "steps", "minutes", "epochs", "early stopping", "diverged" or a signal's name."""
 
     steps: int
     seconds: float
@@ -80,7 +81,7 @@ class Trainer:
     ):
         self.config, self.provenance, self.accelerator = config, provenance, accelerator
         self.inputs, self.checkpoints, self.weights = inputs, checkpoints, weights
-        self.raw_model, self.processor = model, processor
+        self.raw_model, self.processor, self.trackers = model, processor, Trackers(accelerator)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.take_step = FittingStep(accelerator, self.model, weights, shape)
         decay = config.train.ema_decay
@@ -137,7 +138,7 @@ class Trainer:
                 f"The run ended at step {self.state.global_step} and its last checkpoint could not be written. Free "
                 f"some space and give the same command: it goes on from {self.checkpoints.newest() or 'the beginning'}."
             )
-        return self._result()
+        return self.result()
 
     @property
     def _done(self) -> bool:
@@ -177,7 +178,7 @@ class Trainer:
         losses, frames, suspects = self.take_step(batches)
         grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
         total = self.weights.total(losses)
-        named = partial(self._suspects, suspects, ids_of(batches))
+        named = partial(self._suspects, suspects, [name for batch in batches for name in batch.ids])
         self._update({"losses": losses, "grad_norm": grad_norm, "loss": total, "suspects": named})
         self._advance(batches)
         self._ask("on_step_end", losses=losses, frames=frames)
@@ -323,9 +324,11 @@ class Trainer:
     def _padded_share(self) -> float:
         return self.padding[0] / max(1, self.padding[1])
 
-    def _result(self) -> Result:
+    def result(self, diverged: bool = False) -> Result:
         train, step = self.config.train, self.state.global_step
-        if self.interruption.signal:
+        if diverged:
+            reason = "diverged"
+        elif self.interruption.signal:
             reason = self.interruption.name
         elif step < self.state.max_steps:
             reason = "early stopping"
@@ -342,7 +345,3 @@ class Trainer:
             self._padded_share(),
             self.interruption.signal or 0,
         )
-
-
-def ids_of(batches: list[Batch]) -> list[str]:
-    return [name for batch in batches for name in batch.ids]

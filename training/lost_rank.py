@@ -2,7 +2,7 @@
 
 gloo tells at once: the system closes the connections of a process that ends, and the next exchange raises. NCCL, which
 works beside Python, can only end the process itself (its watchdog thread, with SIGABRT and a message of its own) once
-it sees a closed connection or has waited as long as training.building.PATIENCE; what it raises here are the errors of
+it sees a closed connection or has waited as long as training.building says; what it raises here are the errors of
 setting up a connection. accelerate launch and torchrun end the others whatever the backend.
 """
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data_pipeline.errors import redact, redacted
+from data_pipeline.errors import UserError, redact, redacted
 from training.config import RunConfig
 from training.loop import Result, Trainer
+from training.run_state import callback_states
 
 
 def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> None:
@@ -21,6 +22,7 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         "machine": f"{platform.machine()}, {platform.system()}",
         "result": asdict(result),
         "quality": quality,
+        "callbacks": callback_states(trainer),
         "peak_rss_gb": peak / 2**20,
         "rows": {
             "whole_epoch": rows.whole,
@@ -32,7 +34,12 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         "config": config.to_dict(),
     }
     document = json.dumps(redacted(report), indent=1, ensure_ascii=False)
-    (folder / "report.json").write_text(document + "\n", encoding="utf-8")
+    try:
+        (folder / "report.json").write_text(document + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"The run is over, and its report cannot be written ({error}). Free some space and give the same command."
+        ) from error
 
 
 def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: dict | None, unheard: str) -> str:

@@ -23,7 +23,7 @@ def to_json(trainer: "Trainer") -> dict:
         "padding": trainer.padding,
         "step": trainer.take_step.to_json(),
         "trainer": asdict(trainer.state),
-        "callbacks": {type(one).__name__: one.state()["attributes"] for one in _exportable(trainer.callbacks)},
+        "callbacks": callback_states(trainer),
         "voices": trainer.raw_model.config.voices,
         "config": redacted(trainer.config.to_dict()),
     }
@@ -50,6 +50,10 @@ def restore(trainer: "Trainer", saved: dict) -> None:
         for name in callback.state()["attributes"].keys() & kept.keys():
             setattr(callback, name, kept[name])
     trainer.raw_model.config.voices = saved["voices"]
+
+
+def callback_states(trainer: "Trainer") -> dict[str, dict]:
+    return {type(one).__name__: one.state()["attributes"] for one in _exportable(trainer.callbacks)}
 
 
 def _exportable(callbacks: CallbackHandler) -> list[ExportableState]:

@@ -1,6 +1,6 @@
 """Weights, optimizer and random states as files: safetensors and JSON, so that nothing that is loaded can run code.
 
-Whole (one process, DDP, DeepSpeed's stages below 3): NAME.safetensors, written by the main rank.
+Whole (one process, DDP): NAME.safetensors, written by the main rank.
 Sharded (FSDP2): NAME/, a file from each rank with its shards' places in the header, the safetensors format of
 torch.distributed.checkpoint. Either can be loaded on any number of ranks, sharded or not.
 """

@@ -220,7 +220,7 @@ def hostile_training_state(stage: Stage) -> str:
     state.write_text(json.dumps(saved), encoding="utf-8")
     seal(stage.newest())
     done = stage.train("--set", "log.samples=1")
-    done.require(not evil.exists(), f"nothing written to {evil}")
+    done.require(not evil.exists(), "nothing written outside the run folder")
     done.require_code(0)
     done.require(bool(list((stage.run / "samples").glob("*.wav"))), "samples in the run folder")
     return "foreign attributes are not set, nothing is written outside the run folder"

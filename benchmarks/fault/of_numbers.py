@@ -65,7 +65,8 @@ def three_nan_losses_in_a_row(stage: Stage) -> str:
     every = ("--set", "checkpoint.every_steps=3")
     done = stage.train(*CONSTANT, *every, steps=8, inside=partial(broken_losses, {4, 5, 6}))
     done.require_code(0)
-    done.require_said(f"Rolled back to {stage.run / 'checkpoints' / 'step-00000003'}")
+    went_back = f"Rolled back to {stage.run / 'checkpoints' / 'step-00000003'}" in done.said
+    done.require(went_back, "a roll-back to step 3")
     rates = stage.scalars()["learning_rate"]
     halved = math.isclose(rates[6], PEAK, rel_tol=1e-5) and math.isclose(rates[7], PEAK / 2, rel_tol=1e-5)
     done.require(halved, f"half the rate after the roll-back, not {rates}")
@@ -89,6 +90,7 @@ def nan_gradient_on_one_rank_of_two(stage: Stage) -> str:
     more = stage.arguments("--grad-accum", "1")
     launched = small_runs.launch(nan_on_one_rank.__file__, stage.folder, *more, processes=2)
     done = Done(launched.returncode, launched.stdout + launched.stderr)
+    stage.log.write_text(done.said, encoding="utf-8")
     done.require_code(0)
     named = named_at(nan_on_one_rank.STEP, done)
     done.require(done.said.count("update skipped") == 1, "one skipped update, said once")

@@ -34,9 +34,10 @@ class Done:
     said: str
 
     def require(self, condition: bool, wanted: str) -> None:
-        """Raises NotHandled, with what was wanted and what was said, where the condition does not hold."""
+        """Raises NotHandled, with what was wanted, where the condition does not hold; shows what was said."""
         if not condition:
-            raise NotHandled(f"wanted: {wanted}; exit code {self.code}, last words: {self.said.strip()[-600:]!r}")
+            print(self.said.strip()[-2000:])
+            raise NotHandled(f"wanted {wanted}; exit code {self.code}")
 
     def require_code(self, code: int) -> None:
         self.require(self.code == code, f"exit code {code}")

@@ -24,6 +24,7 @@ from training.control import CallbackArguments, Control
 from training.levels import apply_level
 from training.shipped import ShippedModel
 from training.step import LossWeights
+from training.trackers import Trackers
 from training.weight_average import WeightAverage
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
@@ -45,15 +46,16 @@ def debug_model() -> GoyaForTextToSpeech:
 
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:
     accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True)
-    plan = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
+    validation = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
     trainer = SimpleNamespace(
         config=config,
         weights=LossWeights(dict(WEIGHTS)),
         base_weights=lambda state: dict(WEIGHTS),
         length=SimpleNamespace(optim=config.optim),
         average=WeightAverage(debug_model(), 0.9) if config.train.ema_decay else None,
+        trackers=Trackers(accelerator),
         shipped=ShippedModel(accelerator, debug_model(), None),
-        inputs=SimpleNamespace(validation=SimpleNamespace(plan=plan)),
+        inputs=SimpleNamespace(validation=validation),
     )
     return default_callbacks(trainer, accelerator, load_vocoder("griffin_lim", AudioConfig()))
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from callbacks.spike_guard import SpikeGuard
-from data_pipeline.errors import UserError
-from training.control import Control
+from training.control import Control, Diverged
 
 
 def step(guard: SpikeGuard, loss: float = 1.0, grad_norm: float = 1.0, ids=("a",), rank_zero: bool = True) -> Control:
@@ -72,7 +71,7 @@ def test_more_than_five_roll_backs_end_the_run():
     guard = SpikeGuard(0.08, detect=True)
     asked = [step(guard, math.nan).should_roll_back for _ in range(17)]
     assert sum(asked) == 5
-    with pytest.raises(UserError, match="5 roll-backs .* try a lower --lr"):
+    with pytest.raises(Diverged, match="5 roll-backs .* try a lower --lr"):
         step(guard, math.nan)
 
 

@@ -131,8 +131,10 @@ def test_a_damaged_checkpoint_that_was_named_is_an_error(run):
 def test_where_all_are_damaged_nothing_starts_from_nothing(run):
     for step in (3, 6):
         (run.save(step, {}) / "model.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match="All 2 checkpoints in .* are damaged"):
-        run.folder.to_resume(AUTO)
+    for _ in range(2):  # a second attempt, too
+        with pytest.raises(UserError, match="All 2 checkpoints in .* are damaged"):
+            run.folder.to_resume(AUTO)
+    assert run.folder.to_resume(CheckpointConfig(resume="none")) is None
 
 
 def test_checksums_lead_nowhere_else(run, tmp_path):
