@@ -136,8 +136,8 @@ class LogConfig:
     every_steps: int = within(10, low=1)  # optimizer steps between logged scalars
     samples_every_minutes: float = within(3.0, above=0)  # between audio samples; the end always has one
     samples: int = within(3, low=0)  # held-out sentences spoken each time
-    quality_every: int = within(500, low=1)  # optimizer steps between evaluations that judge speech, at least
-    quality_sentences: int = within(20, low=0)  # held-out sentences spoken and judged each time; 0: none
+    quality_every: int = within(1000, low=1)  # optimizer steps between evaluations that judge speech, at least
+    quality_sentences: int = within(12, low=0)  # held-out sentences spoken and judged each time; 0: none
 
 
 @dataclass(frozen=True)

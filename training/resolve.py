@@ -75,6 +75,7 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     layer["model.size"] = ("tiny", "embedded demo corpus")
     if config.train.debug:
         return layer
+    layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
     if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
         layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
     if not is_by_hand(provenance, "optim.lr"):

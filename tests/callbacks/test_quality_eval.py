@@ -16,8 +16,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 import evaluation.quality
 import training.best_metric
 from callbacks.quality_eval import QualityEval
+from modeling.vocoder import GriffinLim
 from tests import small_runs, wrapped_train
-from tests.small_runs import assert_equal_ends, newest, scalars, train
+from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
 from training.shipped import ShippedModel
 
 
@@ -106,6 +107,7 @@ def listen(monkeypatch):
     def by(recognise) -> None:
         monkeypatch.setattr(evaluation.quality, "load_recogniser", lambda language="en": recognise)
 
+    monkeypatch.setattr(GriffinLim, "iterations", 1)  # nobody listens
     for module in (evaluation.quality, training.best_metric):
         monkeypatch.setattr(module, "can_recognise", lambda: True)
     return by
@@ -185,3 +187,17 @@ def test_too_few_english_sentences_leave_the_mel_to_decide(tmp_path, listen, cap
     assert "by the validation mel loss (eval_mel)" in capsys.readouterr().out
     assert train(tmp_path / "other", *arguments, *sets("train.best_metric=quality_cer")) == 2
     assert "0 English sentences of three words or more can be judged; expected 10" in capsys.readouterr().err
+
+
+def test_two_ranks_take_what_the_main_one_heard(corpus, tmp_path):
+    pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
+    stop = sets("train.early_stopping=true", "train.patience_evaluations=2", "train.min_delta=0")
+    arguments = ["--train-data", corpus, "--checkpoint-dir", tmp_path / "run", *small_runs.SMALL, *JUDGED, *stop]
+    script = ROOT / "tests" / "distributed" / "quality_ranks.py"
+    done = launch(script, *arguments, "--max-steps", "9", "--grad-accum", "1", processes=2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = sorted(line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rank "))
+    curve = scalars(tmp_path / "run")["quality/cer"]
+    best = min(curve, key=curve.get)
+    assert max(curve) == best + 2 < 9
+    assert len(told) == 2 and told[0] == told[1] == f"best {told[0].split()[1]} at {best}, ended at {best + 2}"
