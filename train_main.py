@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from data_pipeline.errors import UserError, redact
-from data_pipeline.patience import leave
 from training.arguments import parse
+from training.leave import leave
 from training.lost_rank import LostRank, telling_of_lost_ranks
 
 

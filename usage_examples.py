@@ -26,7 +26,7 @@ EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of the
 EXAMPLES: dict[str, dict[str, str]] = {
     "set-up": {
         "train": f"pip install -e . && {TRAIN} --optimization-level enhanced",
-        "test": 'pip install -e ".[dev,eval,vocoder]" && pytest',
+        "test": 'pip install -e ".[dev,eval,vocoder,phonemes]" && pytest',
         "debug": f"{TRAIN} --debug",
     },
     "speech": {
@@ -56,6 +56,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "levels": {
         "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
         "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
+    },
+    "phonemes": {
+        "install_phonemes": 'pip install -e ".[phonemes]"',
+        "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
     },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",

@@ -1,6 +1,6 @@
 """One utterance, decoded: tokens and mel. This is the work that loading processes do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,8 +14,6 @@ from data_pipeline.utterance import Utterance
 # (benchmarks/LOG.md), and a GPU's matrix units want multiples too.
 FRAME_MULTIPLE = 16
 TOKEN_MULTIPLE = 8
-VOCABULARY = Vocabulary()  # one for all utterances: it is a fixed table
-
 
 def rounded_up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
@@ -50,11 +48,13 @@ class FeatureMaker:
         audio: the mel convention.
         frames_per_step: r; every token needs a decoder step of its own, so a text of S tokens needs r * S frames.
         language: of utterances that name none.
+        vocabulary: what texts are read with.
     """
 
     audio: AudioConfig
     frames_per_step: int
     language: str | None = None
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     def __call__(self, utterance: Utterance) -> Features:
         """Decode, trim, mel, tokens. Raises UserError, naming the utterance, where it cannot be learned from."""
@@ -65,7 +65,7 @@ class FeatureMaker:
                 f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
                 "expected words. Correct it or remove the row."
             )
-        tokens = np.asarray(VOCABULARY.encode(text, language), dtype=np.int64)
+        tokens = np.asarray(self.vocabulary.encode(text, language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         wave = trim_silence(wave, self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 from data_pipeline.errors import UserError, redact
 
@@ -90,12 +89,3 @@ class _Wait:
             f"\nWaiting for data since {self.patience.notice_s:g} s: {self.patience.source} ({self.how_far()}); "
             f"the run ends after {self.patience.limit_s / 60:g} minutes of it (data.stall_minutes).\n"
         )
-
-
-def leave(code: int) -> NoReturn:
-    """sys.exit, but a thread that still waits for a source that stalled does not keep the process."""
-    if Stalled.happened:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)

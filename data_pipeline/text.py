@@ -9,6 +9,7 @@ import unicodedata
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code
+from data_pipeline.phonemes import phonemise
 from data_pipeline.text_numbers import numbers_to_words
 
 ZWNJ, ZWJ = "\u200c", "\u200d"  # these two format characters are spelling (Persian, Indic scripts); the others go
@@ -72,21 +73,28 @@ CHARACTERS = (
     + [chr(code) for code in range(0x0621, 0x063B)]  # Arabic letters
     + [chr(code) for code in range(0x0641, 0x0656)]  # Arabic letters, vowel signs, madda and hamza marks
     + list("\u0670ٱٹپچڈڑژکگںھۀہۂۃۆیێےۓە")
+    + [chr(code) for code in range(0x0250, 0x02B0)]  # of the International Phonetic Alphabet
+    + list("βθχᵻˈˌːˑʰʲʷˠˤ\u0303\u0329\u032a\u030a\u0361")  # with stress, length, nasal vowels and the like
 )
 BYTES = [f"<0x{value:02x}>" for value in range(256)]
 TOKENS = [PAD, BOS, EOS, UNKNOWN_LANGUAGE, *(f"<{code}>" for code in LANGUAGES), *CHARACTERS, *BYTES]
-VOCABULARY_VERSION = 1
+VOCABULARY_VERSION = 2  # 1 had no phonetic letters
+UNITS = ("characters", "phonemes")
 
 
 class Vocabulary:
     """A fixed, language-independent table of tokens; an id is a token's place in it.
 
+    units: what a text is read as: its characters, or the phonemes of `data_pipeline.phonemes`, letter by letter.
+
     <pad> (0), <bos>, <eos>, <unk-lang>, one tag for each of LANGUAGES, CHARACTERS, and the 256 bytes, as which every
     other character is written in UTF-8. So nothing is ever unknown, and one model's ids mean the same to another.
     """
 
-    def __init__(self, tokens: list[str] | None = None):
-        self.tokens = list(TOKENS if tokens is None else tokens)
+    def __init__(self, tokens: list[str] | None = None, units: str = "characters"):
+        self.tokens, self.units = list(TOKENS if tokens is None else tokens), units
+        if units not in UNITS:
+            raise UserError(f"The vocabulary's units are {units!r}; expected {' or '.join(UNITS)}.")
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]
         if missing or len(self._ids) != len(self.tokens) or self.tokens[0] != PAD:
@@ -105,10 +113,13 @@ class Vocabulary:
         return self._ids.get(f"<{language_code(language)}>", self._ids[UNKNOWN_LANGUAGE])
 
     def encode(self, text: str, language: str | None) -> list[int]:
-        """Ids of normalised text: the language's tag, <bos>, the characters, <eos>.
+        """Ids of normalised text: the language's tag, <bos>, the characters or phonemes, <eos>.
 
-        <bos> and <eos> are also where the aligner puts the silence before and after the speech.
+        <bos> and <eos> are also where the aligner puts the silence before and after the speech. Raises UserError where
+        phonemes are not to be had for the language.
         """
+        if self.units == "phonemes":
+            text = unicodedata.normalize("NFC", phonemise(text, language))
         ids = [self.language_id(language), self.bos_id]
         for character in text:
             known = self._ids.get(character)
@@ -128,16 +139,18 @@ class Vocabulary:
         return b"".join(parts).decode("utf-8", errors="replace")
 
     def to_json(self) -> str:
-        return json.dumps({"version": VOCABULARY_VERSION, "tokens": self.tokens}, ensure_ascii=False)
+        document = {"version": VOCABULARY_VERSION, "units": self.units, "tokens": self.tokens}
+        return json.dumps(document, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, document: str) -> "Vocabulary":
         """Raises UserError where the document is not what to_json writes."""
         try:
-            tokens = json.loads(document)["tokens"]
+            found = json.loads(document)
+            tokens, units = found["tokens"], found.get("units", "characters")  # which version 1 does not say
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
                 "model. Take it from the checkpoint again."
             ) from error
-        return cls(tokens)
+        return cls(tokens, units)

@@ -34,7 +34,7 @@ class GoyaConfig(PretrainedConfig):
 
     def __init__(
         self,
-        vocab_size: int = 768,
+        vocab_size: int = 896,
         n_mels: int = 80,
         frames_per_step: int = 2,
         hidden_size: int = 256,

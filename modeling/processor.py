@@ -88,7 +88,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
 
 
 class GoyaTokenizer(PreTrainedTokenizer):
-    """`data_pipeline.text.Vocabulary` for transformers: normalised characters after a language tag.
+    """`data_pipeline.text.Vocabulary` for transformers: normalised characters, or phonemes, after a language tag.
 
     The tag, <bos> and <eos> always belong to the tokens. No text can spell them: "<bos>" in it is characters.
     """
@@ -96,9 +96,9 @@ class GoyaTokenizer(PreTrainedTokenizer):
     vocab_files_names = {"vocab_file": "vocabulary.json"}
     model_input_names = ["input_ids", "attention_mask"]
 
-    def __init__(self, vocab_file: str | None = None, **kwargs):
+    def __init__(self, vocab_file: str | None = None, vocabulary: Vocabulary | None = None, **kwargs):
         document = Path(vocab_file).read_text(encoding="utf-8") if vocab_file else None
-        self.vocabulary = Vocabulary.from_json(document) if document else Vocabulary()
+        self.vocabulary = vocabulary or (Vocabulary.from_json(document) if document else Vocabulary())
         self._ids = {token: index for index, token in enumerate(self.vocabulary.tokens)}
         super().__init__(**{"pad_token": PAD, "bos_token": BOS, "eos_token": EOS, **kwargs})
 

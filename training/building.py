@@ -16,7 +16,7 @@ from data_pipeline.text import Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
-from modeling.processor import GoyaFeatureExtractor, GoyaProcessor
+from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
 from training.config import FIELDS, RunConfig, get
 from training.precision import fp8_recipe
 
@@ -120,4 +120,5 @@ def loss_shape(config: RunConfig, frames_per_step: int) -> LossShape:
 
 
 def build_processor(config: RunConfig) -> GoyaProcessor:
-    return GoyaProcessor(GoyaFeatureExtractor(**asdict(PRESETS[config.audio.preset])))
+    extractor = GoyaFeatureExtractor(**asdict(PRESETS[config.audio.preset]))
+    return GoyaProcessor(extractor, GoyaTokenizer(vocabulary=Vocabulary(units=config.data.text_units)))

@@ -12,6 +12,7 @@ from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan, held_out
 from data_pipeline.sources import Source, open_source
 from data_pipeline.splits import TRAIN, VALIDATION
+from data_pipeline.text import Vocabulary
 from training.config import DataConfig, RunConfig
 
 VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances
@@ -66,7 +67,7 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
         by_length=(0,) if config.train.length_curriculum else (),
     )
     validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
-    make = FeatureMaker(audio, frames_per_step, data.language)
+    make = FeatureMaker(audio, frames_per_step, data.language, Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
     return Inputs(
         Loader(

@@ -11,6 +11,7 @@ import json
 import re
 from pathlib import PurePath
 
+from data_pipeline import phonemes
 from data_pipeline.errors import UserError, redact
 from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
@@ -73,6 +74,8 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if PurePath(where).name != "demo_corpus":
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
+    if phonemes.is_installed():
+        layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra phonemes is installed")
     if config.train.debug:
         return layer
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
@@ -133,6 +136,8 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             "utterance; expected the first to be below the second."
         )
     check_best_metric(config, why["train.best_metric"])
+    if data.text_units == "phonemes":
+        phonemes.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
     from data_pipeline.audio import PRESETS
 
@@ -150,6 +155,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
 TABLE = {
     "corpus": "data.train_data",
     "held out": "data.val_data",
+    "text is read as": "data.text_units",
     "model size": "model.size",
     "device": "train.device",
     "precision": "train.mixed_precision",

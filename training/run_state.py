@@ -7,6 +7,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.plan import Cursor
+from training.config import get
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -31,13 +32,15 @@ def to_json(trainer: "Trainer") -> dict:
 
 
 def restore(trainer: "Trainer", saved: dict) -> None:
-    """Take over everything `to_json` wrote. Raises UserError where the run heard its audio otherwise."""
-    before, now = saved["config"]["audio"]["preset"], trainer.config.audio.preset
-    if before != now:
-        raise UserError(
-            f"The run in {trainer.config.checkpoint.dir} was trained on {before} mels (audio.preset), and this command "
-            f"makes {now} ones; give --set audio.preset={before}, or another --checkpoint-dir."
-        )
+    """Take over everything `to_json` wrote. Raises UserError where the run heard or read its data otherwise."""
+    for key in ("audio.preset", "data.text_units"):
+        section, name = key.split(".")
+        before, now = saved["config"][section].get(name), get(trainer.config, key)
+        if before != now:
+            raise UserError(
+                f"The run in {trainer.config.checkpoint.dir} was trained with {key}={before}, and this command says "
+                f"{now}; give --set {key}={before}, or another --checkpoint-dir."
+            )
     trainer.cursor = Cursor(**saved["cursor"])
     trainer.length.restore(saved["length"])
     trainer.evaluations_due, trainer.padding = saved["evaluations_due"], saved["padding"]

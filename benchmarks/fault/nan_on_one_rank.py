@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 
 import train_main
 from tests import wrapped_train
+from training.leave import leave
 
 STEP, RANK = 3, 1
 
@@ -45,4 +46,4 @@ def main(folder: str, *argv: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    leave(main(*sys.argv[1:]))

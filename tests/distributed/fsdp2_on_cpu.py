@@ -7,7 +7,6 @@ end the search for a backend before it is asked here. `small_runs.launch(..., co
 
 import os
 import sys
-from typing import NoReturn
 
 import torch
 from accelerate.state import PartialState
@@ -57,16 +56,10 @@ class Sharded(TrainerCallback):
         assert_sharded(model, self.processes)
 
 
-def leave(code: int) -> NoReturn:
-    """End a script once all is done. On a busy machine one sys.exit in six of a sharded rank over gloo aborts."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
     import train_main
     from tests.wrapped_train import with_callbacks
+    from training.leave import leave
 
     with with_callbacks(Sharded(int(os.environ["WORLD_SIZE"]))):
         leave(train_main.main(sys.argv[1:]))

@@ -19,6 +19,7 @@ from tests import small_runs
 from tests.distributed.splits import BF16_SPLIT, KINDS, RANK_SPLITS, SHAPES, batch_of, flat, prepared, step_on
 from training.arguments import parse
 from training.building import build_accelerator
+from training.leave import leave
 from training.step import clip_gradients
 
 CLIP_NORM = 0.5  # below every norm here
@@ -60,7 +61,7 @@ def write(path: Path, accelerator: Accelerator, split: str, kind: str, wrapper: 
 
 def main(folder: Path, wrapper: str) -> None:
     if wrapper == "fsdp2":
-        from tests.distributed.fsdp2_on_cpu import leave
+        import tests.distributed.fsdp2_on_cpu  # noqa: F401
     accelerator = accelerator_of(wrapper, "no")
     rank = accelerator.process_index
     for number, split in enumerate(RANK_SPLITS):
@@ -68,8 +69,7 @@ def main(folder: Path, wrapper: str) -> None:
             write(folder / f"{number}-{kind}-{rank}.pt", accelerator, split, kind, wrapper)
     write(folder / f"bf16-{rank}.pt", accelerator_of(wrapper, "bf16"), *BF16_SPLIT, wrapper)
     (folder / f"rank{rank}.json").write_text(json.dumps(accelerator.num_processes))
-    if wrapper == "fsdp2":
-        leave(0)
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import train_main
 import training.step
 from modeling.model import GoyaForTextToSpeech
 from tests.wrapped_train import with_callbacks
+from training.leave import leave
 
 
 class Harm(TrainerCallback):
@@ -72,4 +73,4 @@ if __name__ == "__main__":
     with with_callbacks(harm), KINDS[sys.argv[1]](harm):
         code = train_main.main(sys.argv[3:])
     assert PartialState().num_processes == 2
-    sys.exit(code)
+    leave(code)

@@ -45,7 +45,11 @@ def as_srun_starts_them(run: Path, *what) -> list[subprocess.Popen]:
 
 def ended(processes: list[subprocess.Popen], run: Path) -> tuple[list[int], list[str]]:
     """Exit codes and what was said on stderr; nothing of the run is left."""
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    try:
+        said = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     left = [process for process in psutil.process_iter() if is_of(process, run)]
     assert psutil.wait_procs(left, timeout=30)[1] == [], "a process is left"
     return [process.returncode for process in processes], said

@@ -71,7 +71,11 @@ def test_two_machines_train_as_one_with_two_processes(two_ranks, tmp_path):
         port = free.getsockname()[1]
     run = tmp_path / "run"
     machines = [machine(rank, port, *arguments(run, 6), "--grad-accum", "1") for rank in (0, 1)]
-    said = [one.communicate(timeout=60) for one in machines]
+    try:
+        said = [one.communicate(timeout=120) for one in machines]
+    finally:
+        for one in machines:
+            one.kill()
     assert [one.returncode for one in machines] == [0, 0], said
     assert [("Ended after 6 steps" in out) for out, _ in said] == [True, False]
     assert losses(run) == losses(two_ranks)

@@ -5,8 +5,9 @@ import sys
 from accelerate.state import PartialState
 
 import train_main
+from training.leave import leave
 
 if __name__ == "__main__":
     code = train_main.main(sys.argv[1:])
     assert PartialState().num_processes == 2
-    sys.exit(code)
+    leave(code)

@@ -1,0 +1,81 @@
+"""Text to phonemes (International Phonetic Alphabet) by espeak-ng, which the package espeakng-loader carries.
+
+A small corpus shows how a language sounds, not how it is spelled: phonemes leave only the former to learn. espeak-ng
+is GPL-3, so it is an extra (`phonemes`) and never needed by default.
+"""
+
+import ctypes
+import importlib.util
+import re
+from functools import cache
+
+from data_pipeline.errors import UserError
+from data_pipeline.languages import language_code
+
+# espeak-ng's voice where it is not named after the language alone: General American, Latin American.
+VOICES = {"en": "en-us", "es": "es-419", "no": "nb", "zh": "cmn"}
+SYNCHRONOUS, NO_OPTIONS, UTF_8, IPA = 2, 0, 1, 0x02  # speak_lib.h
+PUNCTUATION = re.compile(r"(\s*[^\w\s'’\-\u0300-\u036f\u064b-\u0652\u0670\u200c]+\s*)")
+LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")  # "(en)", where espeak-ng takes a word for a foreign one
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("espeakng_loader") is not None
+
+
+def phonemise(text: str, language: str | None) -> str:
+    """Normalised text as phonemes with stress marks, its punctuation and the spaces between words kept.
+
+    Raises UserError where the language is not said or espeak-ng does not know it.
+    """
+    _choose(language)
+    # espeak-ng swallows punctuation, so it gets what stands between.
+    parts = PUNCTUATION.split(text)
+    return " ".join("".join(part if i % 2 else _spoken(part) for i, part in enumerate(parts)).split())
+
+
+def _spoken(words: str) -> str:
+    if not words.strip():
+        return words
+    rest = ctypes.c_char_p(words.encode("utf-8"))
+    clauses = []
+    while rest.value:  # a clause a call
+        clauses.append(_library().espeak_TextToPhonemes(ctypes.byref(rest), UTF_8, IPA).decode("utf-8"))
+    return LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip()
+
+
+def _choose(language: str | None) -> None:
+    code = language_code(language)
+    if code is None:
+        raise UserError(
+            "Phonemes need to know the language of a text, and a row names none. Give --language, as in --language en, "
+            "or --set data.text_units=characters."
+        )
+    if _library().espeak_SetVoiceByName(VOICES.get(code, code).encode()) != 0:
+        raise UserError(
+            f"espeak-ng has no phonemes for the language {language!r}. Give --set data.text_units=characters."
+        )
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """espeak-ng, once a process; it holds one voice at a time."""
+    require()
+    import espeakng_loader
+
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
+    rate_hz = library.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), NO_OPTIONS)
+    assert rate_hz > 0, "espeak-ng does not find its data"
+    return library
+
+
+def require() -> None:
+    """Raises UserError where the extra is missing."""
+    if not is_installed():
+        raise UserError(
+            'Phonemes come from espeakng-loader, which is not installed: run pip install -e ".[phonemes]", or give '
+            "--set data.text_units=characters."
+        )
