@@ -90,6 +90,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "measurements": {
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",
+        "exactness": "python benchmarks/exactness.py",
+        "exactness_readme": "python benchmarks/exactness.py --readme",
     },
 }
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}

@@ -25,6 +25,7 @@ import pyarrow.parquet  # noqa: E402
 from main_job import commit, machine, now  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
+from benchmarks import readme_block  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 
@@ -39,12 +40,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/exactness.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--kills", type=int, default=200, help="by SIGKILL, at least (default: %(default)s)")
     parser.add_argument("--crashes", help="take the figures of this json of crashes.py instead of killing anew")
+    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
     parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
+    if arguments.readme:
+        readme_block.put("exactness", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
+        return 0
     figures = {"max_relative_gradient_error": gradient_errors(), "ranks": list(RANKS)}
     figures |= plan_figures()
     figures |= crash_figures(arguments.crashes, arguments.kills)
@@ -182,6 +187,25 @@ def table(figures: dict) -> str:
     lines += [f"{name.replace('_', ' '):<56}{value:>10}" for name, value in plain]
     lines += [f"{name}: {outcome}" for name, outcome in figures["faults"].items()]
     return "\n".join(lines)
+
+
+def block(results: dict) -> str:
+    """What README.md shows."""
+    figures, faults = results["figures"], results["figures"]["faults"]
+    worst = max(figures["max_relative_gradient_error"].values())
+    handled = sum(not outcome.startswith("not handled") for outcome in faults.values())
+    splits, plans = len(figures["max_relative_gradient_error"]), figures["plans_tried"]
+    lines = [
+        (f"gradient of {splits} splits (micro-batches, DDP, FSDP2) against float64, largest error", f"{worst:.1e}"),
+        (f"utterances lost, repeated ({plans} epochs resumed on 1, 2, 3 processes)",
+         f"{figures['utterances_lost']}, {figures['utterances_repeated']}"),
+        ("ends by SIGKILL, by SIGTERM, at random moments", f"{figures['kills']}, {figures['sigterms']}"),
+        ("resumes bit-equal to the unbroken run", f"{figures['resumes_bit_equal']} of {figures['resumes']}"),
+        ("checkpoints unreadable after them", str(figures["checkpoints_unreadable"])),
+        ("faults with the end a user would want", f"{handled} of {len(faults)}"),
+    ]  # fmt: skip
+    said = f"`python benchmarks/exactness.py`. {readme_block.source(results, 'exactness')}"
+    return f"{said}\n\n{readme_block.rows(lines)}"
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
+from benchmarks import readme_block  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 COMMAND = ["accelerate", "launch", "train_main.py", "--optimization-level", "enhanced"]
 LAUNCH = "launch.json"  # in the run folder, so that a run can be judged again without training it again
-BEGIN, END = "<!-- main_job:begin -->", "<!-- main_job:end -->"
 
 # Figure -> (what a reader is told, how its value is shown). The order of the tables.
 SHOWN = {
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments, more = build_parser().parse_args(argv[:cut]), argv[cut + 1 :]
     try:
         if arguments.readme:
-            put_into_readme(json.loads(Path(arguments.out).read_text(encoding="utf-8")))
+            readme_block.put("main_job", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
             return 0
         measure(arguments, more)
     except UserError as error:
@@ -241,25 +241,14 @@ def table(results: dict) -> str:
     return "\n".join([heading, *(f"{label:<{width}}  {value:>8}" for label, value in rows(results))])
 
 
-def readme_block(results: dict) -> str:
-    """The figures as a markdown table between the two marks."""
+def block(results: dict) -> str:
+    """The figures as a markdown table."""
     figures, seeds = results["figures"], results["seeds"]
     said = (
-        f"`{results['command']}` on {results['machine']}; {results['date'][:10]}, commit "
-        f"{results['commit'][:12]}. CER: {figures['cer_sentences']} held-out English sentences, heard by "
+        f"`{results['command']}`. CER: {figures['cer_sentences']} held-out English sentences, heard by "
         f"moonshine-voice; the model's is the mean of {len(seeds['synthesis'])} synthesis seeds, of one run. "
-        "Raw: [benchmarks/results/main_job.json](benchmarks/results/main_job.json)."
     )
-    lines = ["| | |", "|---|---|", *(f"| {label} | {value} |" for label, value in rows(results))]
-    return "\n".join([BEGIN, said, "", *lines, END])
-
-
-def put_into_readme(results: dict, path: Path = ROOT / "README.md") -> None:
-    text = path.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise UserError(f"{path} has no block between {BEGIN} and {END}.")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    path.write_text(before + readme_block(results) + after, encoding="utf-8")
+    return f"{said}{readme_block.source(results, 'main_job')}\n\n{readme_block.rows(rows(results))}"
 
 
 if __name__ == "__main__":

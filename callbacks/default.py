@@ -14,19 +14,26 @@ from callbacks.ema import Ema
 from callbacks.gradient_monitor import GradientMonitor
 from callbacks.noam import Noam
 from callbacks.progress import Progress
+from callbacks.quality_eval import CER, QualityEval
 from callbacks.spike_guard import SpikeGuard
 from callbacks.tracking import Tracking
 from callbacks.weight_schedule import WeightSchedule
-from evaluation.speaking import choose_sentences
+from data_pipeline.errors import UserError
+from evaluation.quality import SpeechJudge
+from evaluation.speaking import in_turn, sentences_by_language
+from training.best_metric import FEWEST_SENTENCES
 from training.loop import Trainer
 
 SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
 
 
 def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> list[TrainerCallback]:
-    """The callbacks that the trainer's configuration asks for."""
+    """The callbacks that the trainer's configuration asks for; they settle by which metric it chooses the best.
+
+    Raises UserError where train.best_metric asks for one that the validation data does not give.
+    """
     config = trainer.config
-    loss, train = config.loss, config.train
+    loss, train, log = config.loss, config.train, config.log
     chosen: list[TrainerCallback] = [
         DefaultFlowCallback(),
         SCHEDULES[config.optim.schedule](lambda: trainer.length.optim),
@@ -37,13 +44,36 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
     ]
     if trainer.average is not None:
         chosen.append(Ema(trainer.average))
+    most = max(log.samples, log.quality_sentences)
+    by_language = sentences_by_language(trainer.inputs.validation.utterances(), most) if most else {}
+    if log.quality_sentences:
+        chosen += quality_eval(trainer, accelerator, SpeechJudge(by_language, log.quality_sentences, vocoder))
     if train.early_stopping:
         chosen.append(EarlyStopping(train.patience_evaluations, train.min_delta))
     chosen.append(GradientMonitor())
-    if config.log.samples:
-        sentences = choose_sentences(trainer.inputs.validation.utterances(), config.log.samples)
+    if log.samples:
+        sentences = in_turn(by_language, log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
-        every = config.log.samples_every_minutes
+        every = log.samples_every_minutes
         chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
     # Last, so that they see what the others put into the logs.
     return [*chosen, Progress(), Tracking(trainer.trackers)]
+
+
+def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge) -> list[TrainerCallback]:
+    """The callback that judges speech, where there are sentences for it; with "auto" it decides where it can."""
+    train = trainer.config.train
+    if train.best_metric == "quality_cer" and not judge.listens:
+        raise UserError(
+            f"train.best_metric is quality_cer, and of the validation data {judge.recognised} English sentences of "
+            f"three words or more can be judged; expected {FEWEST_SENTENCES} or more. Give more with --val-data, or "
+            "--set train.best_metric=eval_mel."
+        )
+    if not judge.sentences:
+        return []
+    decides = judge.listens and train.best_metric != "eval_mel"
+    if decides:
+        trainer.arguments.metric_for_best_model = CER
+    stretches = train.max_minutes is not None or not decides
+    every = trainer.config.log.quality_every
+    return [QualityEval(accelerator, trainer.shipped, trainer.trackers, judge, every, decides, stretches)]

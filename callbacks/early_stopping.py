@@ -7,6 +7,8 @@ class EarlyStopping(EarlyStoppingCallback):
     """transformers' own early stopping; says so when it stops. The loop then goes back to the best weights."""
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        if args.metric_for_best_model not in metrics:
+            return control  # speech is judged at some evaluations only
         super().on_evaluate(args, state, control, metrics=metrics, **kwargs)
         stands_still = self.early_stopping_patience_counter >= self.early_stopping_patience
         if stands_still and state.is_world_process_zero:

@@ -6,6 +6,7 @@ our models.
 
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -22,12 +23,18 @@ MOONSHINE_RATE_HZ = 16_000
 def load_recogniser(name: str = "moonshine", language: str = "en") -> Recogniser:
     """A callable (wave float32 [N] in [-1, 1], sample_rate_hz) -> the text heard, "" where nothing was.
 
+    name: one of RECOGNISERS, or the folder or Hub id of a transformers model for automatic speech recognition.
     The text is as the recogniser writes it; evaluation.text_metrics normalises it before scoring.
     Raises UserError for an unknown name, a language the recogniser does not know, or a package not installed.
     """
-    if name not in RECOGNISERS:
-        raise UserError(f"unknown recogniser {name!r}: expected one of {', '.join(sorted(RECOGNISERS))}")
-    return RECOGNISERS[name](language)
+    if name in RECOGNISERS:
+        return RECOGNISERS[name](language)
+    if "/" in name or Path(name).is_dir():
+        return transformers_model(name, language)
+    raise UserError(
+        f"unknown recogniser {name!r}: expected one of {', '.join(sorted(RECOGNISERS))}, or the folder or Hub id "
+        "(owner/name) of a transformers model that recognises speech"
+    )
 
 
 def moonshine(language: str) -> Recogniser:
@@ -48,12 +55,50 @@ def moonshine(language: str) -> Recogniser:
     transcriber = Transcriber(model_path=get_model_path("tiny-en"), model_arch=ModelArch.TINY)
 
     def transcribe(wave_N, sample_rate_hz: int) -> str:
-        wave_N = torch.as_tensor(wave_N).detach().float().cpu().numpy()
-        samples_N = soxr.resample(wave_N, sample_rate_hz, MOONSHINE_RATE_HZ)
+        samples_N = soxr.resample(as_samples(wave_N), sample_rate_hz, MOONSHINE_RATE_HZ)
         transcript = transcriber.transcribe_without_streaming(samples_N.tolist(), MOONSHINE_RATE_HZ)
         return " ".join(line.text.strip() for line in transcript.lines).strip()
 
     return transcribe
+
+
+def transformers_model(name: str, language: str) -> Recogniser:
+    """Any model that transformers' pipeline "automatic-speech-recognition" takes, on the CPU.
+
+    Models of many languages, such as Whisper, are told which one they hear; the others are taken at their word.
+    """
+    from transformers.pipelines import pipeline
+
+    try:
+        listener = pipeline("automatic-speech-recognition", model=name, device="cpu")
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{name} cannot be loaded as a recogniser ({error}); expected the folder or Hub id of a transformers "
+            "model for automatic speech recognition, with its processor"
+        ) from error
+    rate_hz = listener.feature_extractor.sampling_rate
+    options = {}
+    known = getattr(getattr(listener.model, "generation_config", None), "lang_to_id", None)
+    if known:
+        options["generate_kwargs"] = {"language": known_language(language, known, name), "task": "transcribe"}
+
+    def transcribe(wave_N, sample_rate_hz: int) -> str:
+        samples_N = soxr.resample(as_samples(wave_N), sample_rate_hz, rate_hz)
+        return listener({"raw": samples_N, "sampling_rate": rate_hz}, **options)["text"].strip()
+
+    return transcribe
+
+
+def known_language(language: str, known: dict[str, int], name: str) -> str:
+    """The language's code, where the model of this name knows its token; else UserError."""
+    code = language_code(language)
+    if f"<|{code}|>" not in known:
+        raise UserError(f"the recogniser {name} does not know the language {language!r}; give another one")
+    return code
+
+
+def as_samples(wave_N) -> np.ndarray:
+    return torch.as_tensor(wave_N).detach().float().cpu().numpy()
 
 
 RECOGNISERS: dict[str, Callable[[str], Recogniser]] = {"moonshine": moonshine}

@@ -1,19 +1,48 @@
-"""How a checkpoint sounds, in numbers: the character error rate of held-out sentences spoken freely."""
+"""How a checkpoint sounds, in numbers: error rate and lengths of held-out sentences spoken freely."""
 
-import importlib.util
 from collections.abc import Iterable
 
+from data_pipeline.audio import BrokenAudio
 from data_pipeline.utterance import Utterance
-from evaluation.asr import load_recogniser
-from evaluation.speaking import choose_sentences, speak_utterances
+from evaluation.asr import Recogniser, load_recogniser
+from evaluation.durations import duration_figures, recorded_seconds
+from evaluation.speaking import Spoken, choose_sentences, in_turn, speak_utterances
 from evaluation.text_metrics import character_error_rate
+from training.best_metric import FEWEST_SENTENCES, can_recognise
 
 RECOGNISED = "en"  # the language of the recogniser in the extra `eval`
 
 
-def can_recognise() -> bool:
-    """Whether the extra `eval` is installed."""
-    return all(importlib.util.find_spec(name) for name in ("moonshine_voice", "rapidfuzz"))
+class SpeechJudge:
+    """Always the same sentences, spoken with the same seed, so that figures along a run compare.
+
+    In the recogniser's language where that is installed and there are enough of them; else in all languages in turn,
+    and nobody listens. Sentences whose recording cannot be decoded are left out.
+
+    Args:
+        by_language: sentences to choose from (evaluation.speaking.sentences_by_language).
+        most: how many are spoken.
+    """
+
+    def __init__(self, by_language: dict[str | None, list[Utterance]], most: int, vocoder):
+        self.vocoder = vocoder
+        heard = _with_seconds(by_language.get(RECOGNISED, [])[:most], vocoder.sample_rate_hz)
+        self.listens = can_recognise() and len(heard) >= FEWEST_SENTENCES
+        self.recognised = len(heard)  # sentences in the recogniser's language
+        chosen = heard if self.listens else _with_seconds(in_turn(by_language, most), vocoder.sample_rate_hz)
+        self.sentences, self.expected_s = [one for one, _ in chosen], [seconds for _, seconds in chosen]
+        self.recognise: Recogniser | None = None
+
+    def __call__(self, model, processor) -> dict[str, float]:
+        """duration_ratio, ended_early, ended_late, never, and cer where it listens."""
+        spoken = speak_utterances(model, processor, self.sentences, self.vocoder if self.listens else None)
+        frames_per_s = self.vocoder.audio_config.frames_per_s
+        figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
+        if self.listens:
+            self.recognise = self.recognise or load_recogniser(language=RECOGNISED)
+            heard = _heard(self.recognise, spoken, self.vocoder)
+            figures["cer"] = character_error_rate(heard, [one.text for one in self.sentences], RECOGNISED)
+        return figures
 
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:
@@ -22,11 +51,23 @@ def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], m
     if not chosen:
         return None
     texts = [one.text for one in chosen]
-    recognise = load_recogniser()
-    spoken = speak_utterances(model, processor, chosen, vocoder)
-    heard = [recognise(one.wave.cpu().numpy(), vocoder.sample_rate_hz) for one in spoken]
+    heard = _heard(load_recogniser(), speak_utterances(model, processor, chosen, vocoder), vocoder)
     return {
         "cer": character_error_rate(heard, texts),
         "sentences": len(texts),
         "heard": [{"id": one.id, "said": one.text, "heard": text} for one, text in zip(chosen, heard, strict=True)],
     }
+
+
+def _heard(recognise: Recogniser, spoken: list[Spoken], vocoder) -> list[str]:
+    return [recognise(one.wave, vocoder.sample_rate_hz) for one in spoken]
+
+
+def _with_seconds(sentences: list[Utterance], sample_rate_hz: int) -> list[tuple[Utterance, float]]:
+    found = []
+    for one in sentences:
+        try:
+            found.append((one, recorded_seconds(one, sample_rate_hz)))
+        except BrokenAudio:
+            continue  # the validation's loader counts and lists it
+    return found

@@ -31,18 +31,28 @@ class Spoken:
 
 
 def choose_sentences(utterances: Iterable[Utterance], number: int, language: str | None = None) -> list[Utterance]:
-    """`number` utterances of three words or more, taking turns between languages; all in `language` where given.
+    """`number` utterances of three words or more, taking turns between languages; all in `language` where given."""
+    by_language = sentences_by_language(utterances, number)
+    return in_turn(by_language if language is None else {language: by_language.get(language, [])}, number)
+
+
+def sentences_by_language(utterances: Iterable[Utterance], most: int) -> dict[str | None, list[Utterance]]:
+    """The first `most` utterances of three words or more in each language.
 
     No more than `LOOKED_AT` utterances are read: a corpus can be endless, and its rows large.
     """
     by_language: dict[str | None, list[Utterance]] = {}
     for utterance in islice(utterances, LOOKED_AT):
-        fits = len(utterance.text.split()) >= 3 and language in (None, utterance.language)
-        if fits and len(by_language.setdefault(utterance.language, [])) < number:
+        if len(utterance.text.split()) >= 3 and len(by_language.setdefault(utterance.language, [])) < most:
             by_language[utterance.language].append(utterance)
+    return by_language
+
+
+def in_turn(by_language: dict[str | None, list[Utterance]], number: int) -> list[Utterance]:
+    """`number` sentences, one of each language after another."""
     turns = max(map(len, by_language.values()), default=0)
-    in_turn = [group[i] for i in range(turns) for group in by_language.values() if i < len(group)]
-    return in_turn[:number]
+    taken = [group[i] for i in range(turns) for group in by_language.values() if i < len(group)]
+    return taken[:number]
 
 
 def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | None) -> Tensor:

@@ -3,18 +3,16 @@
 Both texts go through the same normalisation first, so a way of writing does not count as a mispronunciation.
 """
 
-import importlib.util
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import language_code
 from data_pipeline.text import normalise_text
+from evaluation.metrics import load_metric
 
 ENGLISH = EnglishTextNormalizer({})
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -39,19 +37,6 @@ def error_rate(metric: str, heard: Sequence[str], said: Sequence[str], language:
     predictions = [normalise_for_scoring(text, language) for text in heard]
     references = [normalise_for_scoring(text, language) for text in said]
     return load_metric(metric).compute(predictions=predictions, references=references)[metric]
-
-
-@cache
-def load_metric(name: str):
-    """The `evaluate` metric in evaluation/<name>, which needs no network."""
-    for package in ("evaluate", "rapidfuzz"):
-        if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f'the metric {name!r} needs the package {package}, which is not installed: run pip install -e ".[eval]"'
-            )
-    import evaluate
-
-    return evaluate.load(str(Path(__file__).parent / name), keep_in_memory=True)
 
 
 def normalise_for_scoring(text: str, language: str | None = "en") -> str:

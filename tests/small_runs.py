@@ -27,7 +27,7 @@ ROWS = 30
 SMALL = (
     "--model-size debug --device cpu --mixed-precision no --batch-size 4 --grad-accum 2 --num-workers 0 "
     "--set train.cpu_threads=1 --set optim.warmup_steps=2 --set optim.first_period_steps=4 --set log.every_steps=1 "
-    "--set log.samples=0"
+    "--set log.samples=0 --set log.quality_sentences=0"
 ).split()
 
 
@@ -114,9 +114,12 @@ def scalars(run: Path) -> dict[str, dict[int, float]]:
     return curves
 
 
+CLOCKED = ("step_s", "frames_per_s", "quality/seconds")
+
+
 def losses(run: Path) -> dict[str, dict[int, float]]:
     """Of `scalars`, what has to be equal when a run is repeated: everything but the clock's."""
-    return {name: curve for name, curve in scalars(run).items() if name not in ("step_s", "frames_per_s")}
+    return {name: curve for name, curve in scalars(run).items() if name not in CLOCKED}
 
 
 def newest(run: Path) -> Path:

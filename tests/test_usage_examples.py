@@ -10,6 +10,7 @@ import torch
 
 import synthesize
 import usage_examples
+from benchmarks import readme_block
 from data_pipeline.columns import ColumnNames
 from data_pipeline.plan import held_out
 from data_pipeline.sources import open_source
@@ -163,8 +164,9 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
     page = tmp_path / "README.md"
     page.write_text(README, encoding="utf-8")
     for _ in range(2):
-        module.put_into_readme(results, page)
-    block = module.readme_block(results)
+        readme_block.put("main_job", module.block(results), page)
+    block = module.block(results)
     assert "| 12.5% |" in block and "2 synthesis seeds" in block and "HiFi-GAN" not in block
-    begin, end = module.BEGIN, module.END
-    assert page.read_text(encoding="utf-8") == README.split(begin)[0] + block + README.split(end)[1]
+    begin, end = "<!-- main_job:begin -->", "<!-- main_job:end -->"
+    before, after = README.split(begin)[0], README.split(end)[1]
+    assert page.read_text(encoding="utf-8") == f"{before}{begin}\n{block}\n{end}{after}"

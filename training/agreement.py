@@ -2,7 +2,7 @@
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 
 
 def first_failure(accelerator: Accelerator, failure: str | None) -> str | None:
@@ -10,6 +10,15 @@ def first_failure(accelerator: Accelerator, failure: str | None) -> str | None:
     if accelerator.num_processes == 1:
         return failure
     return next(filter(None, gather_object([failure])), None)
+
+
+def as_main_has(accelerator: Accelerator, thing):
+    """The main rank's thing, of any type that pickles."""
+    if accelerator.num_processes == 1:
+        return thing
+    told = [thing]
+    broadcast_object_list(told)
+    return told[0]
 
 
 def as_main_says(accelerator: Accelerator, number: int) -> int:

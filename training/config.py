@@ -111,6 +111,7 @@ class TrainConfig:
     max_minutes: float | None = within(None, above=0)  # training time, at most; the schedule is fitted to it
     seed: int = within(1234, low=0, high=2**32 - 1)  # of data order and initial weights
     early_stopping: bool = False  # stop when validation stands still, and go back to the best weights
+    best_metric: Literal["auto", "eval_mel", "quality_cer"] = "auto"  # its lowest value is kept in best/
     patience_evaluations: int = within(40, low=1)  # evaluations without progress before stopping
     min_delta: float = within(5e-5, low=0)  # a smaller fall of the validation loss is no progress
     spike_detection: bool = False  # skip updates whose loss or gradient jumps; roll back after several
@@ -136,6 +137,8 @@ class LogConfig:
     every_steps: int = within(10, low=1)  # optimizer steps between logged scalars
     samples_every_minutes: float = within(3.0, above=0)  # between audio samples; the end always has one
     samples: int = within(3, low=0)  # held-out sentences spoken each time
+    quality_every: int = within(1000, low=1)  # optimizer steps between evaluations that judge speech, at least
+    quality_sentences: int = within(12, low=0)  # held-out sentences spoken and judged each time; 0: none
 
 
 @dataclass(frozen=True)

@@ -266,8 +266,9 @@ class Trainer:
         # Early stopping compares with the best before this evaluation, so it comes first.
         self.control = self.callbacks.on_evaluate(self.arguments, self.state, self.control, metrics)
         self._log(dict(metrics))
-        metric = metrics[self.arguments.metric_for_best_model]
-        if self.state.best_metric is None or metric < self.state.best_metric:
+        metric = metrics.get(self.arguments.metric_for_best_model)  # speech is judged at some evaluations only
+        # Of equals the later: error rates have few values, and more training is no harm.
+        if metric is not None and (self.state.best_metric is None or metric <= self.state.best_metric):
             self.state.best_metric, self.state.best_global_step = metric, self.state.global_step
             self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
             self.checkpoints.save_best(self.shipped.write)
@@ -310,8 +311,7 @@ class Trainer:
         if broken > share * tally.seen + chance and (at_end or tally.seen >= 20):
             listed = "\n  ".join(list(tally.broken.values())[:20])
             raise UserError(
-                f"{broken} of {tally.seen} rows are broken, more than {share:.0%} "
-                f"(data.max_broken_share):\n  {listed}"
+                f"{broken} of {tally.seen} rows are broken, more than {share:.0%} (data.max_broken_share):\n  {listed}"
             )
 
     def _nothing_left(self, which: str = "train") -> str:

@@ -56,7 +56,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         lines.append(f"{rows.broken_rows} broken rows were skipped ({where}):\n  {listed}")
     lines.append(f"Padding was {result.padded_share:.1%} of the mel frames in a batch.")
     if result.best_metric is not None:
-        lines.append(f"Best checkpoint: {folder}/best (validation mel L1 {result.best_metric:.4f}).")
+        lines.append(f"Best checkpoint: {folder}/best ({_best(trainer, result.best_metric)}).")
     if quality is not None:
         lines.append(
             f"Character error rate of {quality['sentences']} held-out English sentences, spoken freely and "
@@ -66,3 +66,10 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         lines.append(unheard)
     lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')
     return redact("\n".join(lines))
+
+
+def _best(trainer: Trainer, value: float) -> str:
+    step = f"step {trainer.state.best_global_step}"
+    if trainer.arguments.metric_for_best_model == "eval_mel":
+        return f"{step}, validation mel L1 {value:.4f}"
+    return f"{step}, character error rate while training {value:.1%}"

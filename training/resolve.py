@@ -13,6 +13,7 @@ from pathlib import PurePath
 
 from data_pipeline import phonemes
 from data_pipeline.errors import UserError, redact
+from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
 from training.hardware import Hardware, check_precision, defaults_for, detect
 from training.levels import fast_convergence_layer, is_by_hand, level_layer, run_length_layer, width_of
@@ -51,6 +52,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
         state = _lay(state, run_length_layer(*state, state[0].train.max_steps))
     if state[0].train.max_minutes is not None:
         state = _lay(state, _to_be_fitted(*state))
+    state = _lay(state, best_metric_layer(state[0]))
     state = _lay(state, _folder_layer(state[0]))
     check(*state, hardware)
     return state
@@ -76,6 +78,7 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
         layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra phonemes is installed")
     if config.train.debug:
         return layer
+    layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
     if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
         layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
     if not is_by_hand(provenance, "optim.lr"):
@@ -98,6 +101,7 @@ def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
         "data.pool_batches": 4,
         "log.every_steps": 1,
         "log.samples": 1,
+        "log.quality_sentences": 0,  # it does not speak
     }
     if not is_by_hand(provenance, "checkpoint.resume"):
         values["checkpoint.reset"] = True  # a finished debug run would leave nothing to do
@@ -131,6 +135,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"data.max_duration_s is {data.max_duration_s:g} ({why['data.max_duration_s']}), which leaves no "
             "utterance; expected the first to be below the second."
         )
+    check_best_metric(config, why["train.best_metric"])
     if data.text_units == "phonemes":
         phonemes.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
@@ -169,6 +174,7 @@ TABLE = {
     "warm-up steps": "optim.warmup_steps",
     "schedule": "optim.schedule",
     "first period, steps": "optim.first_period_steps",
+    "best checkpoint by": "train.best_metric",
     "run folder": "checkpoint.dir",
     "tracker": "log.tracker",
 }

@@ -23,6 +23,7 @@ def to_json(trainer: "Trainer") -> dict:
         "evaluations_due": trainer.evaluations_due,
         "padding": trainer.padding,
         "step": trainer.take_step.to_json(),
+        "best_by": trainer.arguments.metric_for_best_model,
         "trainer": asdict(trainer.state),
         "callbacks": callback_states(trainer),
         "voices": trainer.raw_model.config.voices,
@@ -47,6 +48,9 @@ def restore(trainer: "Trainer", saved: dict) -> None:
     for field in fields(trainer.state):
         if field.name in saved["trainer"] and field.name not in OWN:
             setattr(trainer.state, field.name, saved["trainer"][field.name])
+    if saved.get("best_by", "eval_mel") != trainer.arguments.metric_for_best_model:
+        # Values of two metrics do not compare; the next evaluation begins anew.
+        trainer.state.best_metric = trainer.state.best_global_step = None
     for callback in _exportable(trainer.callbacks):
         kept = saved["callbacks"].get(type(callback).__name__, {})
         # Only what the callback itself would save: a stranger's checkpoint must not set anything else.

@@ -14,7 +14,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 import callbacks
 from callbacks.default import SCHEDULES, default_callbacks
 from data_pipeline.audio import AudioConfig
-from data_pipeline.utterance import Utterance
+from data_pipeline.utterance import Samples, Utterance
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -46,7 +46,8 @@ def debug_model() -> GoyaForTextToSpeech:
 
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:
     accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True)
-    validation = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", b"", None, "en")])
+    noise = Samples(torch.rand(22_050, generator=torch.Generator().manual_seed(0)).numpy() - 0.5, 22_050)
+    validation = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", noise, None, "en")])
     trainer = SimpleNamespace(
         config=config,
         weights=LossWeights(dict(WEIGHTS)),
@@ -56,6 +57,7 @@ def chosen_for(config: RunConfig) -> list[TrainerCallback]:
         trackers=Trackers(accelerator),
         shipped=ShippedModel(accelerator, debug_model(), None),
         inputs=SimpleNamespace(validation=validation),
+        arguments=CallbackArguments(config),
     )
     return default_callbacks(trainer, accelerator, load_vocoder("griffin_lim", AudioConfig()))
 

@@ -1,11 +1,15 @@
 """The recogniser hears the committed recordings, and says plainly what it cannot do."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+import soxr
 import torch
+import transformers.pipelines
 
 from data_pipeline.audio import decode_audio
 from data_pipeline.errors import UserError
@@ -48,3 +52,64 @@ def test_missing_extra_names_the_command(monkeypatch):
     monkeypatch.setattr(asr.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r'pip install -e "\.\[eval\]"'):
         load_recogniser()
+
+
+# Any model of transformers
+
+
+@pytest.fixture(scope="module")
+def tiny_ctc(tmp_path_factory) -> str:
+    """A folder with a wav2vec 2.0 of random weights that hears letters, one for each 20 ms or so."""
+    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+    folder = tmp_path_factory.mktemp("asr")
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdef"]
+    (folder / "vocab.json").write_text(json.dumps({letter: place for place, letter in enumerate(letters)}))
+    Wav2Vec2CTCTokenizer(str(folder / "vocab.json")).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=8_000).save_pretrained(folder)
+    torch.manual_seed(1)
+    config = Wav2Vec2Config(
+        vocab_size=len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        conv_dim=(8, 8), conv_kernel=(16, 8), conv_stride=(16, 10), num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, feat_extract_norm="layer",
+    )  # fmt: skip
+    Wav2Vec2ForCTC(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_of_transformers_hears_at_its_own_rate(tiny_ctc):
+    from transformers import Wav2Vec2ForCTC, Wav2Vec2Processor
+
+    wave = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) / 9
+    heard = load_recogniser(tiny_ctc, language="fr")(torch.from_numpy(wave), 24_000)
+    model, processor = Wav2Vec2ForCTC.from_pretrained(tiny_ctc), Wav2Vec2Processor.from_pretrained(tiny_ctc)
+    inputs = processor(soxr.resample(wave, 24_000, 8_000), sampling_rate=8_000, return_tensors="pt")
+    with torch.no_grad():
+        expected = processor.batch_decode(model.eval()(**inputs).logits.argmax(-1))[0]
+    assert heard == expected.strip() and len(set(heard)) > 1
+
+
+def test_a_folder_that_is_no_recogniser_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded as a recogniser.*automatic speech recognition"):
+        load_recogniser(str(tmp_path))
+    with pytest.raises(UserError, match="nobody/nothing cannot be loaded as a recogniser"):
+        load_recogniser("nobody/nothing")
+
+
+def test_a_model_of_many_languages_is_told_which(monkeypatch):
+    """Whisper's way: with generation options, and with a list of the languages that it knows."""
+    told = []
+
+    class Listener:
+        feature_extractor = SimpleNamespace(sampling_rate=16_000)
+        model = SimpleNamespace(generation_config=SimpleNamespace(lang_to_id={"<|en|>": 1, "<|fa|>": 2}))
+
+        def __call__(self, wave, generate_kwargs):
+            told.append(generate_kwargs)
+            return {"text": " heard "}
+
+    monkeypatch.setattr(transformers.pipelines, "pipeline", lambda task, model, device: Listener())
+    assert load_recogniser("owner/model", "Persian")(np.ones(160, dtype=np.float32), 16_000) == "heard"
+    assert told == [{"language": "fa", "task": "transcribe"}]
+    with pytest.raises(UserError, match="does not know the language 'fr'"):
+        load_recogniser("owner/model", "fr")

@@ -1,5 +1,6 @@
 """The error rate of held-out sentences: which are spoken, in which voice, and how the result is told."""
 
+import importlib.util
 from types import SimpleNamespace
 
 import pytest
@@ -47,5 +48,5 @@ def test_nothing_to_judge_is_none(heard):
 
 
 def test_without_the_extra_there_is_no_judgement(monkeypatch):
-    monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
     assert not quality.can_recognise()

@@ -94,10 +94,3 @@ def test_other_languages_keep_their_letters(language, text, expected):
 def test_lists_of_different_lengths_are_refused():
     with pytest.raises(UserError, match="1 texts heard against 2"):
         character_error_rate(["a"], ["a", "b"])
-
-
-def test_missing_extra_names_the_command(monkeypatch):
-    monkeypatch.setattr(text_metrics.importlib.util, "find_spec", lambda _: None)
-    text_metrics.load_metric.cache_clear()
-    with pytest.raises(UserError, match=r'pip install -e "\.\[eval\]"'):
-        character_error_rate(["a"], ["a"])

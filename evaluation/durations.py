@@ -1,0 +1,51 @@
+"""How long a text should take to say, and how long a model took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_pipeline.audio import decode_audio, trim_silence
+from data_pipeline.text import normalise_text
+from data_pipeline.utterance import Utterance
+from evaluation.metrics import load_metric
+from evaluation.speaking import Spoken
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a voice's recordings let expect of a text without one: seconds of each utterance, and of each character.
+
+    Characters over a rate alone do not do: it makes one word too short to be true, and half of the demo corpus late.
+    """
+
+    fixed_s: float
+    character_s: float
+
+    @classmethod
+    def of(cls, texts: Sequence[str], seconds: Sequence[float], language: str | None = None) -> "Pace":
+        """The line through recordings (silent ends trimmed) with the least squares of relative errors."""
+        lengths = np.array([len(normalise_text(text, language)) for text in texts], dtype=float)
+        seconds = np.asarray(seconds, dtype=float)
+        rows = np.stack([np.ones_like(lengths), lengths], axis=1) / seconds[:, None]
+        fixed_s, character_s = np.linalg.lstsq(rows, np.ones_like(seconds), rcond=None)[0]
+        return cls(float(fixed_s), float(character_s))
+
+    def seconds(self, text: str, language: str | None = None) -> float:
+        return self.fixed_s + self.character_s * len(normalise_text(text, language))
+
+
+def recorded_seconds(utterance: Utterance, sample_rate_hz: int) -> float:
+    """Of its recording, the silent ends trimmed as in training. Raises BrokenAudio."""
+    wave = decode_audio(utterance.audio, sample_rate_hz, name=utterance.id)
+    return len(trim_silence(wave, sample_rate_hz)) / sample_rate_hz
+
+
+def duration_figures(spoken: Sequence[Spoken], expected_s: Sequence[float], model_config, frames_per_s: float) -> dict:
+    """duration_ratio, and the shares that ended_early, ended_late and never, of what a model spoke."""
+    seconds = [len(one.speech.mel_TC) / frames_per_s for one in spoken]
+    limit = model_config.max_token_steps
+    limited = [bool((one.speech.durations_S >= limit).any()) for one in spoken]
+    ratio = load_metric("duration_ratio").compute(predictions=seconds, references=expected_s)
+    endings = load_metric("endings").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
+    return ratio | endings

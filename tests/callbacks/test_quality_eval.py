@@ -1,0 +1,203 @@
+"""When speech is judged, what that may cost, and where the figures go; and whole runs whose best it decides."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+import evaluation.quality
+import training.best_metric
+from callbacks.quality_eval import QualityEval
+from modeling.vocoder import GriffinLim
+from tests import small_runs, wrapped_train
+from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
+from training.shipped import ShippedModel
+
+
+class Judge:
+    """A judge whose every answer is a second of a clock that only it moves, and an error rate given to it."""
+
+    def __init__(self, clock, cer: float | None = 0.5, takes_s: float = 1.0):
+        self.clock, self.cer, self.takes_s = clock, cer, takes_s
+        self.sentences, self.listens, self.recognised = [None] * 10, cer is not None, 10
+
+    def __call__(self, model, processor) -> dict[str, float]:
+        self.clock.now += self.takes_s
+        return {"never": 0.0} | ({"cer": self.cer} if self.listens else {})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    return clock
+
+
+def evaluations(clock, judge: Judge, steps: range, step_s: float = 1.0, **more) -> tuple[dict, dict]:
+    """(what was logged, what each evaluation's metrics hold) of a run evaluated at each of `steps`."""
+    logged, metrics = {}, {}
+    trackers = SimpleNamespace(log=lambda logs, step: logged.update({step: logs}))
+    accelerator = SimpleNamespace(num_processes=1, is_main_process=True)
+    options = {"every_steps": 10, "decides": True, "stretches": False} | more
+    callback = QualityEval(
+        accelerator, ShippedModel(accelerator, torch.nn.Linear(1, 1), None), trackers, judge, **options
+    )
+    state = TrainerState(max_steps=steps[-1], is_world_process_zero=True)
+    callback.on_train_begin(None, state, None)
+    for step in steps:
+        clock.now += step_s * steps.step
+        state.global_step, metrics[step] = step, {}
+        callback.on_evaluate(None, state, TrainerControl(), metrics=metrics[step])
+    return logged, metrics
+
+
+def test_speech_is_judged_at_the_first_evaluation_of_every_interval_and_at_the_end(clock):
+    logged, metrics = evaluations(clock, Judge(clock), range(4, 36, 4), step_s=100)
+    assert list(logged) == [4, 12, 20, 32]  # 24 and 28 lie between 20 and 30
+    assert logged[12] == {"quality/never": 0.0, "quality/cer": 0.5, "quality/seconds": 1.0}
+    assert metrics[12] == {"eval_quality_cer": 0.5} and metrics[8] == {}
+
+
+def test_an_error_rate_above_one_counts_as_one_and_none_is_left_out(clock):
+    assert evaluations(clock, Judge(clock, cer=1.7), range(5, 6))[1] == {5: {"eval_quality_cer": 1.0}}
+    assert evaluations(clock, Judge(clock, cer=None), range(5, 6))[1] == {5: {}}
+
+
+def test_a_run_bound_by_the_clock_gives_it_a_twentieth_of_its_time(clock):
+    begun_at = clock.now
+    logged, _ = evaluations(clock, Judge(clock, takes_s=4.0), range(10, 1000, 10), stretches=True)
+    assert sum(one["quality/seconds"] for one in logged.values()) <= 0.05 * (clock.now - begun_at)
+    assert 10 < len(logged) < 14 and list(logged)[-1] == 990
+
+
+def test_a_run_of_steps_goes_by_steps_and_says_what_it_costs(clock, capsys):
+    logged, _ = evaluations(clock, Judge(clock, takes_s=4.0), range(10, 1000, 10))
+    assert list(logged) == list(range(10, 1000, 10))
+    assert capsys.readouterr().out.count("Judging speech takes 29% of the time; --set log.quality_every=40") == 1
+
+
+# Whole runs
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """The small corpus with ten English sentences held out."""
+    path = tmp_path_factory.mktemp("english")
+    (path / "train.parquet").write_bytes((small_runs.corpus() / "train.parquet").read_bytes())
+    table = pyarrow.parquet.read_table(small_runs.DEMO / "heldout.parquet")
+    rows = [row for row in table.to_pylist() if row["language"] == "en" and len(row["text"].split()) >= 3]
+    shortest = sorted(rows, key=lambda row: row["duration_s"])[:10]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(shortest, schema=table.schema), path / "validation.parquet")
+    return path
+
+
+@pytest.fixture
+def listen(monkeypatch):
+    """Has a run's speech heard by a function of ours: (wave, rate) -> text."""
+    pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
+
+    def by(recognise) -> None:
+        monkeypatch.setattr(evaluation.quality, "load_recogniser", lambda language="en": recognise)
+
+    monkeypatch.setattr(GriffinLim, "iterations", 1)  # nobody listens
+    for module in (evaluation.quality, training.best_metric):
+        monkeypatch.setattr(module, "can_recognise", lambda: True)
+    return by
+
+
+def sets(*assignments: str) -> list[str]:
+    return [word for assignment in assignments for word in ("--set", assignment)]
+
+
+JUDGED = sets("train.eval_every=1", "log.quality_every=1", "log.quality_sentences=10")
+
+
+def test_the_best_checkpoint_and_the_end_follow_the_speech_and_not_the_mel(corpus, tmp_path, listen, capsys):
+    texts = [row["text"] for row in pyarrow.parquet.read_table(corpus / "validation.parquet").to_pylist()]
+    heard = iter([""] * 10 + texts + [""] * 60)  # of the second evaluation all is understood
+    listen(lambda wave, rate: next(heard))
+    run, kept = tmp_path / "run", sets("checkpoint.every_steps=1", "checkpoint.keep=9")
+    stop = sets("train.early_stopping=true", "train.patience_evaluations=2")
+    arguments = ["--train-data", str(corpus), "--max-steps", "9", *JUDGED, *kept, *stop]
+    assert train(run, *arguments) == 0
+    curves = scalars(run)
+    assert curves["quality/cer"] == {1: 1.0, 2: 0.0, 3: 1.0, 4: 1.0}
+    assert min(curves["eval_mel"], key=curves["eval_mel"].get) != 2
+    assert {"quality/duration_ratio", "quality/ended_early", "quality/never", "quality/seconds"} < curves.keys()
+    best, second = (load_file(path / "model.safetensors") for path in (run / "best", run / "checkpoints/step-00000002"))
+    assert all(torch.equal(best[name], second[name]) for name in second)
+    out = capsys.readouterr().out
+    assert "chosen by the character error rate of speech (quality_cer): 10 held-out sentences" in out
+    assert "Stopping early at step 4: 2 evaluations without eval_quality_cer falling" in out
+    assert "best (step 2, character error rate while training 0.0%)" in out
+
+
+class SignalAt(TrainerCallback):
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_run_that_is_cut_short_goes_on_to_the_same_best(corpus, tmp_path, listen):
+    letters = "thank you for calling please hold"
+    listen(lambda wave, rate: letters[: int(1e4 * wave.abs().mean()) % len(letters)])  # chance, but of the weights
+    one, other = tmp_path / "one", tmp_path / "other"
+    arguments = ["--train-data", str(corpus), "--max-steps", "6", *JUDGED, *sets("log.quality_every=2")]
+    assert train(one, *arguments) == 0
+    for step in (2, 5):
+        with wrapped_train.with_callbacks(SignalAt(step)):
+            assert train(other, *arguments) == 128 + signal.SIGTERM
+    assert train(other, *arguments) == 0
+    assert scalars(one)["quality/cer"] == scalars(other)["quality/cer"]
+    assert sorted(scalars(one)["quality/cer"]) == [1, 2, 4, 6]
+    assert_equal_ends(one, other)
+    ends = [json.loads((newest(run) / "training_state.json").read_text())["trainer"] for run in (one, other)]
+    assert (
+        ends[0]["best_global_step"] == ends[1]["best_global_step"] and ends[0]["best_metric"] == ends[1]["best_metric"]
+    )
+    best = [load_file(run / "best" / "model.safetensors") for run in (one, other)]
+    assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
+
+
+def test_a_run_that_changes_its_metric_chooses_anew(corpus, tmp_path, listen):
+    listen(lambda wave, rate: "")
+    arguments = ["--train-data", str(corpus), *JUDGED]
+    assert train(tmp_path / "run", *arguments, "--max-steps", "1", *sets("train.best_metric=eval_mel")) == 0
+    assert train(tmp_path / "run", *arguments, "--max-steps", "2") == 0
+    saved = json.loads((newest(tmp_path / "run") / "training_state.json").read_text())
+    assert saved["best_by"] == "eval_quality_cer"
+    assert saved["trainer"]["best_metric"] == 1.0 and saved["trainer"]["best_global_step"] == 2
+
+
+def test_too_few_english_sentences_leave_the_mel_to_decide(tmp_path, listen, capsys):
+    arguments = ["--max-steps", "1", *sets("log.quality_sentences=10")]
+    assert train(tmp_path / "run", *arguments) == 0  # the small corpus holds Spanish and French ones out
+    assert "quality/duration_ratio" in scalars(tmp_path / "run") and "quality/cer" not in scalars(tmp_path / "run")
+    assert "by the validation mel loss (eval_mel)" in capsys.readouterr().out
+    assert train(tmp_path / "other", *arguments, *sets("train.best_metric=quality_cer")) == 2
+    assert "0 English sentences of three words or more can be judged; expected 10" in capsys.readouterr().err
+
+
+def test_two_ranks_take_what_the_main_one_heard(corpus, tmp_path):
+    pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
+    stop = sets("train.early_stopping=true", "train.patience_evaluations=1", "train.min_delta=0")
+    arguments = ["--train-data", corpus, "--checkpoint-dir", tmp_path / "run", *small_runs.SMALL, *JUDGED, *stop]
+    script = ROOT / "tests" / "distributed" / "quality_ranks.py"
+    done = launch(script, *arguments, "--max-steps", "9", "--grad-accum", "1", processes=2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = sorted(line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rank "))
+    curve = scalars(tmp_path / "run")["quality/cer"]
+    best = min(curve, key=curve.get)
+    assert max(curve) == best + 1 < 9
+    assert len(told) == 2 and told[0] == told[1] == f"best {told[0].split()[1]} at {best}, ended at {best + 1}"
