@@ -1,0 +1,125 @@
+"""How fast size tiny speaks on a CPU: python benchmarks/synthesis_speed.py
+
+Weights at random: the time of a step does not depend on them. Every token is given 4 steps, about what a character
+takes in the demo corpus, so that each repeat makes the same 9.3 s of speech. Without a vocoder: text to log-mel.
+First chunk: from token ids to the first log-mel chunk of a streamed utterance, after a warm-up; beside it, to the first
+samples of HiFi-GAN, where the extra `vocoder` is installed. Each number of threads gets a process of its own.
+Prints one table and writes benchmarks/results/synthesis_speed.json. Wants an idle machine.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+import torch  # noqa: E402
+from main_job import commit, machine, now  # noqa: E402
+
+from data_pipeline.audio import AudioConfig  # noqa: E402
+from data_pipeline.errors import UserError  # noqa: E402
+from data_pipeline.text import Vocabulary  # noqa: E402
+from modeling.configuration import GoyaConfig  # noqa: E402
+from modeling.model import GoyaForTextToSpeech  # noqa: E402
+from modeling.streaming import stream_mel, stream_wave  # noqa: E402
+from modeling.synthesis import synthesise  # noqa: E402
+from modeling.vocoder import load_vocoder  # noqa: E402
+
+REPEATS, THREADS, BATCHES = 5, (1, 2), (1, 8)
+TOKENS, STEPS_A_TOKEN = 100, 4
+AUDIO = AudioConfig()
+RESULTS = ROOT / "benchmarks" / "results" / "synthesis_speed.json"
+HIFIGAN = "first_samples_ms, HiFi-GAN"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/synthesis_speed.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="only measure with so many threads, and print json")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+        print(json.dumps(measure()))
+        return 0
+    repeats = {f"{name}, {threads} threads": each for threads in THREADS for name, each in measured(threads).items()}
+    report(repeats, Path(arguments.out))
+    return 0
+
+
+def measured(threads: int) -> dict[str, list[float]]:
+    """`measure` in a process of its own, as OpenMP reads its number of threads once."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, __file__, "--threads", str(threads)]
+    return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def measure() -> dict[str, list[float]]:
+    """Figure -> its repeats."""
+    torch.manual_seed(0)
+    config = GoyaConfig.of_size("tiny", vocab_size=len(Vocabulary()), max_token_steps=STEPS_A_TOKEN)
+    model = GoyaForTextToSpeech(config).eval()
+    with torch.no_grad():
+        model.decoder.end.weight.zero_()
+        model.decoder.end.bias.fill_(-20.0)  # so that only max_token_steps ends a token
+    ids_BS = torch.randint(4, config.vocab_size, (max(BATCHES), TOKENS))
+    voice_BV = torch.zeros(max(BATCHES), config.voice_dim)
+    speech_s = TOKENS * STEPS_A_TOKEN * config.frames_per_step / AUDIO.frames_per_s
+    figures: dict[str, list[float]] = {}
+    for batch in BATCHES:
+        lengths_B = torch.full((batch,), TOKENS)
+        each_s = seconds(lambda b=batch, n=lengths_B: synthesise(model, ids_BS[:b], n, voice_BV[:b]))
+        figures[f"real_time_factor, batch {batch}"] = [one_s / (batch * speech_s) for one_s in each_s]
+    first_s = seconds(lambda: next(stream_mel(model, ids_BS[0], voice_BV[0])))
+    figures["first_chunk_ms"] = [1000 * one_s for one_s in first_s]
+    try:
+        vocoder = load_vocoder("hifigan", AUDIO)
+    except UserError as error:  # its package is not installed
+        print(error, file=sys.stderr)
+        return figures
+
+    def first_samples():
+        mels = stream_mel(model, ids_BS[0], voice_BV[0], ahead_frames=vocoder.context_frames)
+        return next(stream_wave(vocoder, mels))
+
+    figures[HIFIGAN] = [1000 * one_s for one_s in seconds(first_samples)]
+    return figures
+
+
+def seconds(work) -> list[float]:
+    """Of REPEATS calls, after one that warms up."""
+    times = []
+    for _ in range(REPEATS + 1):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return times[1:]
+
+
+def report(repeats: dict[str, list[float]], path: Path) -> None:
+    figures = {name: statistics.median(each) for name, each in repeats.items()}
+    figures |= {f"{name}, range": [min(each), max(each)] for name, each in repeats.items()}
+    result = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
+    result |= {"figures": figures, "repeats": repeats}
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"{'tiny, ' + str(REPEATS) + ' repeats':<44}{'median':>9}{'least':>9}{'most':>9}")
+    for name, each in repeats.items():
+        shown = (f"{value:>9.3f}" if "factor" in name else f"{value:>9.0f}" for value in statistics_of(each))
+        print(f"{name:<44}{''.join(shown)}")
+
+
+def statistics_of(each: list[float]) -> tuple[float, float, float]:
+    return statistics.median(each), min(each), max(each)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
