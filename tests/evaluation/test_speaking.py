@@ -89,3 +89,14 @@ def test_a_vocoder_makes_waves_and_batches_do_not_mix(model):
     )
     assert [len(one.wave) for one in spoken] == [256 * len(one.speech.mel_TC) for one in spoken]
     assert [one.text for one in spoken] == ["one", "two", "three"]
+
+
+def test_speech_is_the_same_in_batches_of_any_size(model):
+    texts, voices = ["one", "one", "and three"], [torch.zeros(64)] * 3
+    first, *others = (
+        speak(model, GoyaProcessor(), texts, ["en"] * 3, voices, seed=4, batch_size=size) for size in (1, 2, 3)
+    )
+    assert not torch.equal(first[0].speech.mel_TC, first[1].speech.mel_TC), "two sentences share their noise"
+    for other in others:
+        for one, same in zip(first, other, strict=True):
+            torch.testing.assert_close(one.speech.mel_TC, same.speech.mel_TC, rtol=1e-3, atol=1e-3)
