@@ -1,11 +1,19 @@
 """Make a trained voice speak:  python synthesize.py runs/my_run --text "Hello." --out hello.wav"""
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 from data_pipeline.errors import UserError, redact
+from data_pipeline.sentences import Sentence, split_sentences
+
+STDOUT = "-"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -13,13 +21,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", help="a run folder, a checkpoint's or model's folder, or a Hub id")
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--text", help="what to say")
-    text.add_argument("--text-file", help="a UTF-8 file of what to say; - is standard input (the default)")
-    parser.add_argument("--out", default="speech.wav", help="the wav to write (default: %(default)s)")
+    text.add_argument(
+        "--text-file",
+        help="a UTF-8 file of what to say, paragraphs between empty lines; - is standard input (the default)",
+    )
+    parser.add_argument(
+        "--out",
+        default="speech.wav",
+        help="the wav to write; - is standard output, as raw 16-bit mono samples (default: %(default)s)",
+    )
+    parser.add_argument("--stream", action="store_true", help="write as it is spoken: hear the first word at once")
     parser.add_argument("--language", default="en", help="language of the text, such as en (default: %(default)s)")
-    parser.add_argument("--reference", help="an audio clip whose voice to clone")
+    parser.add_argument("--reference", action="append", help="an audio clip whose voice to clone; again for more of it")
     parser.add_argument("--voice", help="a speaker of the training data, instead of a clip")
-    parser.add_argument("--vocoder", default="griffin_lim", help="griffin_lim or hifigan (default: %(default)s)")
-    parser.add_argument("--picture", help="also write mel and alignment as a PNG")
+    parser.add_argument(
+        "--vocoder",
+        default="griffin_lim",
+        help="griffin_lim, hifigan, or a folder or Hub id of a transformers vocoder (default: %(default)s)",
+    )
+    parser.add_argument("--picture", help="also write mel and alignment of the first sentence as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is about twice as fast (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: %(default)s)")
@@ -27,71 +47,159 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0, or 2 after a user's mistake."""
+    """The exit code: 0; 1 where who was listening to standard output left; 2 after a user's mistake."""
     arguments = build_parser().parse_args(argv)
     try:
         return run(arguments)
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # What python would write when it ends has nobody to read it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def run(arguments) -> int:
-    if arguments.reference and arguments.voice:
-        raise UserError("Both --reference and --voice were given; expected one of them.")
-    if not 0.25 <= arguments.speed <= 4:
-        raise UserError(f"--speed is {arguments.speed:g}; expected 0.25 to 4.")
-    if not Path(arguments.out).absolute().parent.is_dir():
-        raise UserError(f"--out is {arguments.out}, whose folder does not exist; make it first, or give another place.")
-    text = read_text(arguments)
+    check(arguments)
+    sentences = split_sentences(read_text(arguments), arguments.language)
 
-    import soundfile
     import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    from evaluation.pictures import mel_and_alignment_png
-    from evaluation.speaking import speak, voice_for
-    from modeling.synthesis import encode_voice
     from modeling.vocoder import load_vocoder
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
-    where = model_folder(arguments.model)
-    model, processor = load(where, arguments.device)
+    model, processor = load(model_folder(arguments.model), arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
-    if arguments.reference:
-        voice = encode_voice(model, processor.feature_extractor(arguments.reference)["reference_mel"][0])
-    else:
-        voice = voice_for(model, arguments.voice, arguments.language)
-
-    started = time.perf_counter()
-    [mel_only] = speak(
-        model, processor, [text], [arguments.language], [voice], seed=arguments.seed, speed=arguments.speed
-    )
-    model_s = time.perf_counter() - started
-    wave = vocoder(mel_only.speech.mel_TC)
-    total_s = time.perf_counter() - started
-    soundfile.write(arguments.out, wave.cpu().numpy(), vocoder.sample_rate_hz)
-    if arguments.picture:
-        mel_and_alignment_png(
-            arguments.picture,
-            mel_only.speech.mel_TC.cpu(),
-            text=mel_only.tokens,
-            frames_per_s=vocoder.audio_config.frames_per_s,
-            durations_S=mel_only.speech.durations_S.cpu(),
-            title=text,
-        )
-    seconds = len(wave) / vocoder.sample_rate_hz
-    print(
-        f"{arguments.out}: {seconds:.2f} s of speech in {total_s:.2f} s; real-time factor {total_s / seconds:.3f} "
-        f"(model {model_s / seconds:.3f}, {vocoder.name} {(total_s - model_s) / seconds:.3f})"
-    )
+    voice = choose_voice(arguments, model, processor)
+    say = stream if arguments.stream else speak_whole
+    waves = say(arguments, model, processor, vocoder, sentences, voice)
+    clock = Clock()
+    with Output(arguments.out, vocoder.sample_rate_hz) as output:
+        for wave, model_s in waves:
+            output.write(wave.cpu().numpy())
+            clock.heard(len(wave) / vocoder.sample_rate_hz, model_s)
+    # Standard output may hold the samples.
+    print(f"{arguments.out}: {clock.told(vocoder.name)}", file=sys.stderr if arguments.out == STDOUT else sys.stdout)
     return 0
 
 
+def check(arguments) -> None:
+    """Raises UserError for what can be told before anything is loaded."""
+    if arguments.reference and arguments.voice:
+        raise UserError("Both --reference and --voice were given; expected one of them.")
+    if not 0.25 <= arguments.speed <= 4:
+        raise UserError(f"--speed is {arguments.speed:g}; expected 0.25 to 4.")
+    if arguments.seed < 0:
+        raise UserError(f"--seed is {arguments.seed}; expected 0 or more.")
+    if arguments.stream and arguments.picture:
+        raise UserError("Both --stream and --picture were given; a picture needs the speech as a whole.")
+    out = Path(arguments.out)
+    if arguments.out != STDOUT and not out.absolute().parent.is_dir():
+        raise UserError(f"--out is {out}, whose folder does not exist; make it first, or give another place.")
+    if arguments.out != STDOUT and out.suffix[1:].upper() not in soundfile.available_formats():
+        raise UserError(f"--out is {out}; expected a file that ends in .wav (or .flac, .ogg, .mp3), or -.")
+
+
+def choose_voice(arguments, model, processor):
+    """The voice [V] of the clips, of the named speaker, or of one who speaks the language."""
+    from evaluation.speaking import voice_for
+    from modeling.synthesis import encode_voice
+
+    if arguments.reference:
+        clips = [processor.feature_extractor(clip)["reference_mel"][0] for clip in arguments.reference]
+        return encode_voice(model, *clips)
+    return voice_for(model, arguments.voice, arguments.language)
+
+
+def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence], voice) -> Iterator[tuple]:
+    """Yield (wave [N] of a sentence with its pause, seconds the model took for it), batch by batch."""
+    import torch
+
+    from evaluation.pictures import mel_and_alignment_png
+    from evaluation.speaking import silence, speak_in_turn
+
+    texts, number = [one.text for one in sentences], len(sentences)
+    languages, voices = [arguments.language] * number, [voice] * number
+    settings = {"seed": arguments.seed, "speed": arguments.speed}
+    every = speak_in_turn(model, processor, texts, languages, voices, **settings)
+    started = time.perf_counter()
+    for index, (sentence, spoken) in enumerate(zip(sentences, every, strict=True)):
+        model_s = time.perf_counter() - started
+        if arguments.picture and index == 0:
+            mel_and_alignment_png(
+                arguments.picture,
+                spoken.speech.mel_TC.cpu(),
+                text=spoken.tokens,
+                frames_per_s=vocoder.audio_config.frames_per_s,
+                durations_S=spoken.speech.durations_S.cpu(),
+                title=sentence.text,
+            )
+        yield torch.cat((vocoder(spoken.speech.mel_TC), silence(sentence, vocoder, arguments.speed))), model_s
+        started = time.perf_counter()
+
+
+def stream(arguments, model, processor, vocoder, sentences: list[Sentence], voice) -> Iterator[tuple]:
+    """Yield (wave [N] of a part of a sentence, None: the model's share is not known)."""
+    from evaluation.speaking import stream_sentences
+
+    settings = {"seed": arguments.seed, "speed": arguments.speed}
+    for wave in stream_sentences(model, processor, sentences, arguments.language, voice, vocoder, **settings):
+        yield wave, None
+
+
+class Clock:
+    """Seconds of speech, and of the work for it; starts when it is made."""
+
+    def __init__(self):
+        self.started, self.first_s = time.perf_counter(), None
+        self.speech_s = self.model_s = 0.0
+
+    def heard(self, speech_s: float, model_s: float | None) -> None:
+        """A wave was written."""
+        if self.first_s is None:
+            self.first_s = time.perf_counter() - self.started
+        self.speech_s += speech_s
+        self.model_s = None if model_s is None else self.model_s + model_s
+
+    def told(self, vocoder: str) -> str:
+        total_s = time.perf_counter() - self.started
+        if self.model_s is None:
+            more = f"first chunk after {1000 * self.first_s:.0f} ms"
+        else:
+            rest_s = total_s - self.model_s
+            more = f"model {self.model_s / self.speech_s:.3f}, {vocoder} {rest_s / self.speech_s:.3f}"
+        factor = total_s / self.speech_s
+        return f"{self.speech_s:.2f} s of speech in {total_s:.2f} s; real-time factor {factor:.3f} ({more})"
+
+
+class Output:
+    """Where waves [N] go as they come: a file, or standard output as raw 16-bit little-endian mono samples."""
+
+    def __init__(self, path: str, sample_rate_hz: int):
+        self.file = None if path == STDOUT else soundfile.SoundFile(path, "w", sample_rate_hz, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.file is not None:
+            self.file.close()
+
+    def write(self, wave: np.ndarray) -> None:
+        if self.file is None:
+            sys.stdout.buffer.write((wave * 32767).round().astype("<i2").tobytes())
+            sys.stdout.buffer.flush()
+        else:
+            self.file.write(wave)
+            self.file.flush()  # so that what is there can be heard, also where the rest never comes
+
+
 def read_text(arguments) -> str:
-    """The text of --text, --text-file or standard input. Raises UserError where there is none."""
+    """The text of --text, --text-file or standard input, as it is. Raises UserError where there is none."""
     if arguments.text is not None:
         text = arguments.text
     elif arguments.text_file in (None, "-"):
@@ -102,7 +210,7 @@ def read_text(arguments) -> str:
         raise UserError(f"--text-file {arguments.text_file} does not exist.")
     if not any(character.isalnum() for character in text):
         raise UserError(f"The text {text!r} holds nothing to speak; expected words (--text, --text-file, or stdin).")
-    return " ".join(text.split())
+    return text
 
 
 def load(where: str, device: str):

@@ -34,6 +34,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "spanish": f'{SPEAK} --text "Gracias por llamar." --language es --voice allison --out gracias.wav',
         "clone": f'{SPEAK} --text "This voice is cloned." --reference my_data/clip.opus --out clone.wav',
         "hifigan": f'{SPEAK} --text "Please hold." --vocoder hifigan --out hold.wav',
+        "clone_of_several": f'{SPEAK} --text "Two clips of one voice." --reference my_data/clip.opus '
+        "--reference my_data/clip2.opus --out clone2.wav",
+        "long_text": f"{SPEAK} --text-file my_data/long.txt --out long.wav",
+        "stream": f'{SPEAK} --text "I can hear you at once." --vocoder hifigan --stream --out - '
+        "| ffplay -f s16le -ar 22050 -nodisp -autoexit -",
         "standard_input": f'echo "One moment please." | {SPEAK} --picture moment.png --out moment.wav',
         "curves": "tensorboard --logdir runs",
     },
@@ -119,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_data(folder: Path) -> None:
-    """One corpus for each of WRITERS in `folder`, and clip.opus to clone. Existing files are written over."""
+    """One corpus for each of WRITERS in `folder`, two clips to clone and a text to read. What is there is replaced."""
     import pyarrow.parquet
 
     rows = pyarrow.parquet.read_table(ROOT / "assets" / "demo_corpus" / "train-en.parquet").to_pylist()
@@ -128,9 +133,12 @@ def make_data(folder: Path) -> None:
     for kind, write in WRITERS.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
         write(folder / kind, rows)
-    clip = next(row for row in rows if row["duration_s"] >= 4)
-    (folder / "clip.opus").write_bytes(clip["audio"]["bytes"])
-    print(f"Wrote {folder}/clip.opus and {len(rows)} recordings as each of: {', '.join(WRITERS)}.")
+    clips = [row for row in rows if row["duration_s"] >= 4]
+    for name, clip in zip(("clip", "clip2"), clips, strict=False):
+        (folder / f"{name}.opus").write_bytes(clip["audio"]["bytes"])
+    paragraphs = (" ".join(row["text"] for row in part) for part in (rows[:9], rows[9:18]))
+    write_lines(folder / "long.txt", ["\n\n".join(paragraphs)])
+    print(f"Wrote 2 clips, long.txt and {len(rows)} recordings as each of: {', '.join(WRITERS)} in {folder}.")
 
 
 def write_audio(folder: Path, rows: list[dict]) -> None:

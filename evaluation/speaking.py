@@ -1,6 +1,7 @@
-"""Held-out sentences, spoken by the model freely: what samples, metrics and pictures are made from."""
+"""Sentences spoken by the model freely: held-out ones, for samples, metrics and pictures, and those of any text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -8,10 +9,13 @@ import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
+from data_pipeline.sentences import Sentence
 from data_pipeline.utterance import Utterance
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
+from modeling.streaming import stream_mel, stream_wave
 from modeling.synthesis import Speech, synthesise
+from modeling.vocoder import Vocoder
 
 LOOKED_AT = 1000  # held-out utterances, to choose from
 
@@ -86,23 +90,77 @@ def speak(
     batch_size: int = 20,
 ) -> list[Spoken]:
     """Speak texts, each in its language and voice [V]. The same seed gives the same speech; training is undisturbed."""
-    spoken = []
+    return list(
+        speak_in_turn(
+            model, processor, texts, languages, voices, vocoder, seed=seed, speed=speed, batch_size=batch_size
+        )
+    )
+
+
+def speak_in_turn(
+    model: GoyaForTextToSpeech,
+    processor: GoyaProcessor,
+    texts: list[str],
+    languages: list[str | None],
+    voices: list[Tensor],
+    vocoder=None,
+    *,
+    seed: int = 0,
+    speed: float = 1.0,
+    batch_size: int = 8,
+) -> Iterator[Spoken]:
+    """As `speak`, yielding while no more than a batch is held: for texts of any number."""
+    for start in range(0, len(texts), batch_size):
+        part = slice(start, start + batch_size)
+        inputs = processor(text=texts[part], language=languages[part]).to(model.device)
+        ids_BS, lengths_B = inputs["input_ids"], inputs["token_lengths"]
+        with evaluating(model):
+            voice_BV = torch.stack(voices[part])
+            speeches = synthesise(model, ids_BS, lengths_B, voice_BV, speed, seed=seed, first_number=start)
+        for text, ids_S, length, speech in zip(texts[part], ids_BS, lengths_B, speeches, strict=True):
+            tokens = processor.tokenizer.convert_ids_to_tokens(ids_S[:length].tolist())
+            yield Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None)
+
+
+@contextmanager
+def evaluating(model: GoyaForTextToSpeech) -> Iterator[None]:
+    """Eval mode within, and the mode of before after it."""
     was_training = model.training
     model.eval()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for start in range(0, len(texts), batch_size):
-            part = slice(start, start + batch_size)
-            inputs = processor(text=texts[part], language=languages[part]).to(model.device)
-            voice_BV = torch.stack(voices[part])
-            speeches = synthesise(model, inputs["input_ids"], inputs["token_lengths"], voice_BV, speed)
-            for text, ids, length, speech in zip(
-                texts[part], inputs["input_ids"], inputs["token_lengths"], speeches, strict=True
-            ):
-                tokens = processor.tokenizer.convert_ids_to_tokens(ids[:length].tolist())
-                spoken.append(Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None))
-    model.train(was_training)
-    return spoken
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def stream_sentences(
+    model: GoyaForTextToSpeech,
+    processor: GoyaProcessor,
+    sentences: list[Sentence],
+    language: str | None,
+    voice_V: Tensor,
+    vocoder: Vocoder,
+    *,
+    seed: int = 0,
+    speed: float = 1.0,
+) -> Iterator[Tensor]:
+    """Yield the wave [N] of a text as it is made, pauses among it; the model has to be in eval mode.
+
+    The chunks are of a fraction of a second, or with a vocoder that needs the whole mel of whole sentences. The
+    samples are those of `speak_in_turn` on the same sentences.
+    """
+    for number, sentence in enumerate(sentences):
+        ids_S = processor(text=sentence.text, language=language).to(model.device)["input_ids"][0]
+        ahead_frames = vocoder.context_frames or 0
+        mels = stream_mel(model, ids_S, voice_V, speed, seed=seed, number=number, ahead_frames=ahead_frames)
+        yield from stream_wave(vocoder, mels)
+        if sentence.pause_s:
+            yield silence(sentence, vocoder, speed)
+
+
+def silence(sentence: Sentence, vocoder: Vocoder, speed: float = 1.0) -> Tensor:
+    """The pause after a sentence, as a wave [N]."""
+    return torch.zeros(round(sentence.pause_s / speed * vocoder.sample_rate_hz), device=vocoder.device)
 
 
 def speak_utterances(

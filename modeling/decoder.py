@@ -24,10 +24,15 @@ class PreNet(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(config.n_mels, width), nn.Linear(width, width)])
         self.probability = config.prenet_dropout
 
-    def forward(self, frame_BNC: Tensor) -> Tensor:
+    def forward(self, frame_BNC: Tensor, noise_BNLD: Tensor | None = None) -> Tensor:
+        """`noise_BNLD`: dropout's factors for each of the two layers; drawn here where there are none."""
         x = frame_BNC
-        for layer in self.layers:
-            x = F.dropout(F.relu(layer(x)), self.probability, training=True)
+        for index, layer in enumerate(self.layers):
+            x = F.relu(layer(x))
+            if noise_BNLD is None:
+                x = F.dropout(x, self.probability, training=True)
+            else:
+                x = x * noise_BNLD[:, :, index]
         return x
 
 
@@ -40,6 +45,11 @@ class PostNet(nn.Module):
         self.first = Conv(config.n_mels, width, 5)
         self.middle = Conv(width, width, 5)
         self.last = Conv(width, config.n_mels, 5)
+
+    @property
+    def context_frames(self) -> int:
+        """How far it sees to each side."""
+        return sum(conv.padding[0] for conv in (self.first, self.middle, self.last))
 
     def forward(self, mel_BTC: Tensor, real_BT1: Tensor) -> Tensor:
         """`real_BT1` is true where a frame is real: nothing may leak in from an utterance's padding."""
@@ -68,13 +78,16 @@ class Decoder(nn.Module):
         self.end = nn.Linear(width, 1)
         self.postnet = PostNet(config)
 
-    def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, cache=None):
+    def forward(
+        self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, cache=None, noise=None
+    ):
         """Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
 
         With a `cache` (modeling.cache) the N steps follow those it holds; unless it is empty, N is 1.
+        `noise` [B, N, 2, D]: see PreNet.
         """
         batch, steps, _ = previous_BNC.shape
-        x = self.input(torch.cat((self.prenet(previous_BNC).to(token_BND.dtype), token_BND), dim=-1))
+        x = self.input(torch.cat((self.prenet(previous_BNC, noise).to(token_BND.dtype), token_BND), dim=-1))
         x = x + self.age(age_BN.clamp(max=LONGEST_AGE)) + self.voice(voice_BV)[:, None]
         done = cache.get_seq_length() if cache is not None else 0
         assert done == 0 or steps == 1, "several steps after a cache would see each other's future"

@@ -7,6 +7,9 @@ so it is folded into plain convolution weights when a published state dict is lo
 Shapes: B = utterances, C = channels, T = mel frames, N = samples = 256 T.
 """
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +21,27 @@ RESIDUAL_KERNELS = (3, 7, 11)
 DILATIONS = (1, 3, 5)
 SLOPE = 0.1
 LAST_SLOPE = 0.01  # the published code leaves the last one at torch's default, and the weights expect it
+
+
+def context_frames(
+    upsampling: Sequence[tuple[int, int]], kernels: Sequence[int], dilations: Sequence[Sequence[int]]
+) -> int:
+    """How many mel frames a sample depends on to each side, at most, in a generator of this shape.
+
+    Args:
+        upsampling: (rate, kernel) of each stage.
+        kernels, dilations: of each residual block, and of its dilated convolutions.
+    """
+    reach, scale = 3.0, 1  # conv_pre; samples a frame
+    fields = [
+        sum((kernel - 1) // 2 * (dilation + 1) for dilation in each)
+        for kernel, each in zip(kernels, dilations, strict=True)
+    ]
+    for rate, kernel in upsampling:
+        reach += kernel / rate / scale
+        scale *= rate
+        reach += max(fields) / scale
+    return math.ceil(reach + 3 / scale)  # conv_post
 
 
 def same_length_conv(channels: int, kernel: int, dilation: int) -> nn.Conv1d:

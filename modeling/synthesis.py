@@ -3,15 +3,19 @@
 Shapes: B utterances, S text tokens, r frames a step, C mel channels, V voice dimensions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from modeling.cache import KeyValueCache
+from modeling.decoder import PreNet
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
+
+NOISE_STEPS = 64  # drawn at once
 
 
 @dataclass
@@ -23,16 +27,28 @@ class Speech:
 
 
 @torch.inference_mode()
-def encode_voice(model: GoyaForTextToSpeech, reference_mel_TC: Tensor) -> Tensor:
-    """The voice [V] of a clip given as log-mel: the posterior's mean."""
-    mel = reference_mel_TC[None].to(model.device)
-    mean, _ = model.voice_encoder(model.normalise(mel), torch.tensor([mel.shape[1]], device=mel.device))
-    return mean[0]
+def encode_voice(model: GoyaForTextToSpeech, *reference_mels_TC: Tensor) -> Tensor:
+    """The voice [V] of one clip or several, given as log-mel: the mean of their posteriors, weighted by duration.
+
+    The encoder pools over frames, so that a longer clip's posterior rests on more evidence; weighted by duration the
+    clips together count as they would in one, whichever way the recording was cut.
+    """
+    lengths_B = torch.tensor([len(mel) for mel in reference_mels_TC], device=model.device)
+    mels = [model.normalise(mel.to(model.device)) for mel in reference_mels_TC]
+    mean_BV, _ = model.voice_encoder(torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), lengths_B)
+    return (mean_BV * (lengths_B / lengths_B.sum())[:, None]).sum(0)
 
 
 @torch.inference_mode()
 def synthesise(
-    model: GoyaForTextToSpeech, ids_BS: Tensor, token_lengths: Tensor, voice_BV: Tensor, speed: float = 1.0
+    model: GoyaForTextToSpeech,
+    ids_BS: Tensor,
+    token_lengths: Tensor,
+    voice_BV: Tensor,
+    speed: float = 1.0,
+    *,
+    seed: int = 0,
+    first_number: int = 0,
 ) -> list[Speech]:
     """Speak a batch of token sequences, each in its own voice.
 
@@ -40,12 +56,13 @@ def synthesise(
         ids_BS: padded token ids; token_lengths: [B].
         voice_BV: one voice an utterance.
         speed: 2.0 leaves each token in half the time.
+        seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
 
     A token is left when the probability that it has ended by now, from the product of the token-end
     probabilities, passes one half: the median of the duration that the model predicts.
-    Dropout of the pre-net stays on; seed torch for a repeatable result.
     """
-    steps, tokens = zip(*decode_steps(model, ids_BS, token_lengths, voice_BV, speed), strict=True)
+    every_step = decode_steps(model, ids_BS, token_lengths, voice_BV, speed, seed=seed, first_number=first_number)
+    steps, tokens = zip(*every_step, strict=True)
     mel_BTC, token_BN = torch.cat(steps, dim=1), torch.stack(tokens, dim=1)
     durations_BS = torch.zeros(ids_BS.shape[0], ids_BS.shape[1] + 1, dtype=torch.long, device=mel_BTC.device)
     durations_BS.scatter_add_(1, token_BN, torch.ones_like(token_BN))
@@ -60,7 +77,14 @@ def synthesise(
 
 
 def decode_steps(
-    model: GoyaForTextToSpeech, ids_BS: Tensor, token_lengths: Tensor, voice_BV: Tensor, speed: float = 1.0
+    model: GoyaForTextToSpeech,
+    ids_BS: Tensor,
+    token_lengths: Tensor,
+    voice_BV: Tensor,
+    speed: float = 1.0,
+    *,
+    seed: int = 0,
+    first_number: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done)."""
     config, device = model.config, ids_BS.device
@@ -71,9 +95,11 @@ def decode_steps(
     staying = torch.ones(batch, device=device)
     previous = torch.zeros(batch, 1, config.n_mels, device=device)
     cache = KeyValueCache()
+    noise = prenet_noise(model.decoder.prenet, seed, range(first_number, first_number + batch))
     while (token < token_lengths).any():
         current = token.clamp(max=longest - 1)
-        frames, logit = model.decoder(previous, context_BSD[rows, current][:, None], age[:, None], voice_BV, cache)
+        token_B1D = context_BSD[rows, current][:, None]
+        frames, logit = model.decoder(previous, token_B1D, age[:, None], voice_BV, cache, next(noise))
         done = token >= token_lengths
         yield frames, torch.where(done, longest, token)
         staying = staying * (1 - end_probability(logit[:, 0], config.stop_smoothing)).pow(speed)
@@ -82,6 +108,20 @@ def decode_steps(
         age = torch.where(leave, 0, age + 1)
         staying = torch.where(leave, 1.0, staying)
         previous = frames[:, -1:]
+
+
+def prenet_noise(prenet: PreNet, seed: int, numbers: Iterable[int]) -> Iterator[Tensor]:
+    """Yield the dropout factors [B, 1, 2, D] of each step: 0, or what keeps the mean.
+
+    Every utterance has a stream of its own, of (seed, its number), so that it sounds the same in any batch, on any
+    device. Drawn for many steps at once: a call for each utterance and step would take as long as the pre-net.
+    """
+    weight, keep = prenet.layers[0].weight, 1 - prenet.probability
+    streams = [np.random.default_rng([seed, number]) for number in numbers]
+    while True:
+        shape = (NOISE_STEPS, 1, len(prenet.layers), weight.shape[0])
+        drawn = np.stack([stream.random(shape, dtype=np.float32) < keep for stream in streams], axis=1)
+        yield from torch.from_numpy(drawn).to(weight.device, weight.dtype) / keep
 
 
 def end_probability(logits: Tensor, smoothing: float) -> Tensor:

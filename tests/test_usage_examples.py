@@ -101,8 +101,10 @@ def test_example_corpora_can_be_trained_on(kind, my_data):
         assert len(utterances) + len(list(validation.rows())) == EXAMPLE_ROWS
 
 
-def test_a_clip_to_clone_is_made(my_data):
-    assert (my_data / "clip.opus").stat().st_size > 10_000
+def test_clips_to_clone_and_a_text_to_read_are_made(my_data):
+    clips = [(my_data / name).read_bytes() for name in ("clip.opus", "clip2.opus")]
+    assert clips[0] != clips[1] and min(map(len, clips)) > 10_000
+    assert len((my_data / "long.txt").read_text(encoding="utf-8").split("\n\n")) == 2
 
 
 def test_run_adds_what_follows(monkeypatch, capsys):

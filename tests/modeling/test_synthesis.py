@@ -1,12 +1,13 @@
 """Free-running speech: neither the cache nor neighbours change it, and it always arrives at the end."""
 
+import itertools
 import math
 
 import pytest
 import torch
 
 from modeling.cache import KeyValueCache
-from modeling.synthesis import decode_steps, encode_voice, synthesise
+from modeling.synthesis import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 
 
 @pytest.fixture
@@ -68,12 +69,16 @@ def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices)
     torch.testing.assert_close(frames_BTC, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_batched_speech_equals_one_by_one(talker, batch, voices):
-    together = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_batched_speech_equals_one_by_one(talker, batch, voices, dropout):
+    talker.decoder.prenet.probability = dropout
+    together = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices, seed=3, first_number=40)
     assert len({len(speech.mel_TC) for speech in together}) > 1, "the utterances are of one length by chance"
     for row, speech in enumerate(together):
         one, length = slice(row, row + 1), batch["token_lengths"][row]
-        (single,) = synthesise(talker, batch["input_ids"][one, :length], length[None], voices[one])
+        (single,) = synthesise(
+            talker, batch["input_ids"][one, :length], length[None], voices[one], seed=3, first_number=40 + row
+        )
         assert speech.durations_S.tolist() == single.durations_S.tolist()
         # To the last frame: the post-net sees none of what the decoder writes after it beside a longer one.
         torch.testing.assert_close(speech.mel_TC, single.mel_TC, rtol=1e-3, atol=1e-3)
@@ -128,12 +133,30 @@ def test_the_voice_is_heard(talker, batch, voices):
     assert (first.mel_TC - second.mel_TC).abs().max() > 0.01
 
 
+def test_several_clips_of_a_voice_count_by_their_length(model, batch, alone):
+    clips = [alone(row)["reference_mel"][0] for row in range(3)]
+    apart = torch.stack([encode_voice(model, clip) for clip in clips])
+    weights = torch.tensor([len(clip) for clip in clips]) / sum(map(len, clips))
+    torch.testing.assert_close(encode_voice(model, *clips), weights @ apart, rtol=1e-4, atol=1e-5)
+
+
 def test_a_seed_repeats_speech_and_the_prenet_dropout_stays_on(talker, batch, voices):
     talker.decoder.prenet.probability = 0.5
     constant_end(talker, 0.2)
 
     def speak(seed: int) -> torch.Tensor:
-        torch.manual_seed(seed)
-        return synthesise(talker, batch["input_ids"], batch["token_lengths"], voices)[0].mel_TC
+        return synthesise(talker, batch["input_ids"], batch["token_lengths"], voices, seed=seed)[0].mel_TC
 
     assert torch.equal(speak(0), speak(0)) and not torch.equal(speak(0), speak(1))
+
+
+def test_noise_keeps_the_mean_and_is_each_utterances_own(talker):
+    talker.decoder.prenet.probability = 0.25
+    steps = list(itertools.islice(prenet_noise(talker.decoder.prenet, 7, [0, 1]), 3 * NOISE_STEPS))
+    noise = torch.stack(steps)  # [N, B, 1, layers, D]
+    assert noise.shape[1:] == (2, 1, 2, talker.config.hidden_size)
+    assert noise.unique().tolist() == [0.0, pytest.approx(1 / 0.75)]
+    # Standard error of a mean of 3 * 64 * 64 draws: 0.005.
+    assert noise.mean((0, 4)) == pytest.approx(torch.ones(2, 1, 2), abs=0.03)
+    agreement = [(a == b).float().mean() for a, b in ((noise[:, 0], noise[:, 1]), (noise[1:], noise[:-1]))]
+    assert agreement == pytest.approx([0.625, 0.625], abs=0.03)  # 0.75 squared and 0.25 squared: by chance

