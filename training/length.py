@@ -2,9 +2,9 @@
 
 import time
 
-import torch
 from accelerate import Accelerator
 
+from training.agreement import as_main_says
 from training.config import Provenance, RunConfig, apply_layer
 from training.levels import run_length_layer
 
@@ -52,12 +52,10 @@ class RunLength:
             limits.append(step)
         if train.max_minutes is not None:
             limits.append(self.steps_in(60 * train.max_minutes, step))
-        total = torch.tensor([min(limits)], device=self.accelerator.device)
-        if self.accelerator.num_processes > 1:
-            torch.distributed.broadcast(total, src=0)
-        layer = run_length_layer(self.config, self.provenance, int(total))
+        total = as_main_says(self.accelerator, min(limits))
+        layer = run_length_layer(self.config, self.provenance, total)
         self.optim = apply_layer(self.config, self.provenance, layer)[0].optim
-        return int(total)
+        return total
 
     def steps_in(self, budget_s: float, step: int) -> int:
         """Steps that a time budget makes, by the pace since the first step, which includes evaluations."""
