@@ -17,7 +17,9 @@ MOST_SHARE = 0.05  # of the run's time
 
 
 class QualityEval(TrainerCallback, ExportableState):
-    """Judges the speech of the weights that would ship at the first evaluation of every `every_steps`, and the last.
+    """Judges the speech of the weights that would ship once every `every_steps`, at an evaluation, and at the last.
+
+    Not before: a model that has learned little speaks for as long as it is let, which takes minutes and tells nothing.
 
     The main process speaks and listens, and tells the others the figures. They go to the tracker as quality/..., and
     the error rate, 1 at most (above, nothing is understood and the rest is chance), into the metrics of the evaluation,
@@ -44,7 +46,7 @@ class QualityEval(TrainerCallback, ExportableState):
     ):
         self.accelerator, self.shipped, self.trackers, self.judge = accelerator, shipped, trackers, judge
         self.every_steps, self.decides, self.stretches = every_steps, decides, stretches
-        self.judged_at = -1  # step; the clock's numbers are this process' own and not in the checkpoint
+        self.judged_at = 0  # step; the clock's numbers are this process' own and not in the checkpoint
         self.spent_s = self.last_s = 0.0
         self.times = 0
         self.begun_at = time.monotonic()
@@ -75,7 +77,7 @@ class QualityEval(TrainerCallback, ExportableState):
             self._say_cost(state)
 
     def _is_due(self, step: int) -> bool:
-        if self.judged_at >= 0 and step // self.every_steps == self.judged_at // self.every_steps:
+        if step // self.every_steps == self.judged_at // self.every_steps:
             return False
         return not self.stretches or bool(as_main_says(self.accelerator, self._fits()))
 
