@@ -1,0 +1,217 @@
+"""How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,vocoder,phonemes]")
+
+Takes finished runs of the README's first command, of several training seeds, each made with
+`python benchmarks/main_job.py -- --seed N --checkpoint-dir RUN_FOLDER`. For each: error rates of the demo corpus' 40
+held-out English sentences as moonshine-voice hears them, beside the recordings and their copies through mel and
+vocoder; and how the 200 lines of hard_sentences.txt end, spoken as synthesize.py does: letters, numbers, repeated
+words, up to 400 characters. Takes the figures of synthesis_speed.json and, where it is, cloning.json, with their dates.
+Prints one table and writes benchmarks/results/voice.json; --readme puts its figures into README.md.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+import heldout_speech as speech  # noqa: E402
+import torch  # noqa: E402
+from main_job import check_extras, commit, machine, now, read_json  # noqa: E402
+
+from benchmarks import readme_block  # noqa: E402
+from data_pipeline.audio import decode_audio  # noqa: E402
+from data_pipeline.errors import UserError  # noqa: E402
+from data_pipeline.sentences import split_sentences  # noqa: E402
+from evaluation.durations import Pace, recorded_seconds  # noqa: E402
+from evaluation.metrics import load_metric  # noqa: E402
+from evaluation.speaking import speak, voice_for  # noqa: E402
+from evaluation.text_metrics import character_error_rate, word_error_rate  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+LINES = ROOT / "benchmarks" / "hard_sentences.txt"
+LANGUAGE = speech.ASR_LANGUAGE
+
+SHOWN = {
+    "cer_model": ("CER, model, Griffin-Lim", "{:.1%}"),
+    "cer_model_hifigan": ("CER, model, HiFi-GAN", "{:.1%}"),
+    "cer_vocoded": ("CER, recordings through mel and Griffin-Lim", "{:.1%}"),
+    "cer_real": ("CER, recordings", "{:.1%}"),
+    "wer_model": ("WER, model, Griffin-Lim", "{:.1%}"),
+    "wer_vocoded": ("WER, recordings through mel and Griffin-Lim", "{:.1%}"),
+    "wer_real": ("WER, recordings", "{:.1%}"),
+    "cer_hard": ("CER, 200 hard lines", "{:.1%}"),
+    "ended_early": ("200 hard lines: ended early", "{:.1%}"),
+    "ended_late": ("200 hard lines: ended late", "{:.1%}"),
+    "never": ("200 hard lines: ended by the limit only", "{:.1%}"),
+    "mcd": ("mel cepstral distortion to the recordings, dB", "{:.2f}"),
+    "similarity_model": ("cosine of voices, model and recording, HiFi-GAN", "{:.2f}"),
+    "dnsmos_model": ("DNSMOS (1 to 5), model, HiFi-GAN", "{:.2f}"),
+    "dnsmos_real": ("DNSMOS, recordings", "{:.2f}"),
+    "similarity_seen": ("cosine, cloned and its 5 s clip, voices of the training", "{:.2f}"),
+    "similarity_unseen": ("cosine, cloned and its 5 s clip, other voices", "{:.2f}"),
+    "real_time_factor": ("real-time factor, text to mel, 2 threads", "{:.3f}"),
+    "first_chunk_ms": ("first chunk of mel, ms", "{:.0f}"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/voice.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("runs", nargs="*", help="folders of finished runs")
+    parser.add_argument("--out", default=str(RESULTS / "voice.json"), help="the json to write (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of synthesis (default: 0 1 2)")
+    parser.add_argument("--sentences", type=int, help="at most so many, to try this out")
+    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    try:
+        if arguments.readme:
+            readme_block.put("voice", block(read_json(Path(arguments.out))))
+            return 0
+        if not arguments.runs:
+            raise UserError("No run folder was given; make one with: python benchmarks/main_job.py")
+        check_extras()
+        measure(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(arguments) -> None:
+    out = Path(arguments.out)
+    sentences = speech.heldout(arguments.sentences)
+    lines = LINES.read_text(encoding="utf-8").splitlines()[: arguments.sentences]
+    reports = [read_json(Path(run) / "report.json") for run in arguments.runs]
+    judged = [judge(speech.Speaker(Path(run)), sentences, lines, arguments.seeds) for run in arguments.runs]
+    each = [figures for figures, _ in judged]
+    figures = {name: statistics.mean(one[name] for one in each) for name in each[0]}
+    figures |= recorded(sentences, speech.Speaker(Path(arguments.runs[0])).audio) | elsewhere()
+    results = {
+        "machine": machine(),
+        "date": now(),
+        "commit": commit(),
+        "command": "accelerate launch train_main.py --optimization-level enhanced",
+        "seeds": {
+            "training": [report["config"]["train"]["seed"] for report in reports],
+            "synthesis": arguments.seeds,
+        },
+        "training": [report["result"] for report in reports],
+        "figures": {name: figures[name] for name in SHOWN if name in figures},
+        "each_training_seed": each,
+        "heard": [heard for _, heard in judged],
+    }
+    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{table(results)}\n\nWritten to {out}.")
+
+
+def judge(speaker: speech.Speaker, sentences: speech.Sentences, lines: list[str], seeds: list[int]):
+    """(figures, what was heard of each held-out sentence and each hard line with the first seed) of one model."""
+    english, rate_hz = sentences[LANGUAGE], speaker.audio.sample_rate_hz
+    texts = [one.text for one in english]
+    griffin_lim, hifigan = (speech.vocoder_for(name, speaker.audio) for name in speech.VOCODERS)
+    rates: dict[str, list[float]] = {"cer_model": [], "cer_model_hifigan": [], "wer_model": []}
+    for seed in seeds:
+        mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
+        waves = [hifigan(mel) for mel in mels]
+        cer, heard = speech.score([griffin_lim(mel) for mel in mels], english, rate_hz)
+        rates["cer_model"].append(cer)
+        rates["wer_model"].append(word_error_rate(heard, texts, LANGUAGE))
+        rates["cer_model_hifigan"].append(speech.score(waves, english, rate_hz)[0])
+        if seed == seeds[0]:
+            figures, said = beside_recordings(waves, english, rate_hz), heard
+    figures |= {name: statistics.mean(each) for name, each in rates.items()} | {"each_synthesis_seed": rates}
+    hard, hard_heard = endings(speaker, english, lines)
+    heard = dict(zip([one.id for one in english], said, strict=True)) | dict(zip(lines, hard_heard, strict=True))
+    rates = figures.pop("each_synthesis_seed")
+    return figures | hard, {"each_synthesis_seed": rates, "heard": heard}
+
+
+def beside_recordings(waves: list[torch.Tensor], english: list, rate_hz: int) -> dict[str, float]:
+    """Of speech [N] against the recordings of the same sentences: their distance, and the likeness of the voice."""
+    spoken = [wave.numpy() for wave in waves]
+    real = [decode_audio(one.audio, rate_hz) for one in english]
+    similarity = load_metric("speaker_similarity")
+    return {
+        "mcd": load_metric("mcd").compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)["mcd"],
+        "similarity_model": similarity.compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)[
+            "speaker_similarity"
+        ],
+        "dnsmos_model": load_metric("dnsmos").compute(predictions=spoken, sample_rate_hz=rate_hz)["overall"],
+        "dnsmos_real": load_metric("dnsmos").compute(predictions=real, sample_rate_hz=rate_hz)["overall"],
+    }
+
+
+def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
+    """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
+    config, audio = speaker.model.config, speaker.audio
+    vocoder = speech.vocoder_for(speech.VOCODERS[0], audio)
+    pace = Pace.of(
+        [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english], LANGUAGE
+    )
+    voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
+    seconds, expected, limited, heard = [], [], [], []
+    for line in lines:
+        parts = [one.text for one in split_sentences(line, LANGUAGE)]
+        number = len(parts)
+        spoken = speak(speaker.model, speaker.processor, parts, [LANGUAGE] * number, [voice_V] * number, vocoder)
+        seconds.append(speaker.seconds(spoken))
+        expected.append(sum(pace.seconds(part, LANGUAGE) for part in parts))
+        limited.append(any(bool((one.speech.durations_S >= config.max_token_steps).any()) for one in spoken))
+        wave = torch.cat([one.wave for one in spoken])
+        heard.append(speech.recogniser()(wave, audio.sample_rate_hz))
+    figures = load_metric("endings").compute(predictions=seconds, references=expected, ran_into_limit=limited)
+    return figures | {"cer_hard": character_error_rate(heard, lines, LANGUAGE)}, heard
+
+
+def recorded(sentences: speech.Sentences, audio) -> dict[str, float]:
+    """Error rates of the recordings, and of their copies through mel and Griffin-Lim."""
+    english, rate_hz = sentences[LANGUAGE], audio.sample_rate_hz
+    texts = [one.text for one in english]
+    waves = [torch.from_numpy(decode_audio(one.audio, rate_hz)) for one in english]
+    copies = [speech.vocoder_for(speech.VOCODERS[0], audio)(speech.log_mel(wave, audio)) for wave in waves]
+    figures = {}
+    for name, each in (("real", waves), ("vocoded", copies)):
+        figures[f"cer_{name}"], heard = speech.score(each, english, rate_hz)
+        figures[f"wer_{name}"] = word_error_rate(heard, texts, LANGUAGE)
+    return figures
+
+
+def elsewhere() -> dict[str, float]:
+    """What benchmarks of their own measure: the speed of synthesis, and cloning."""
+    speed, cloning = (read_json(RESULTS / f"{name}.json", {}) for name in ("synthesis_speed", "cloning"))
+    found = {name: value for name, value in cloning.get("figures", {}).items() if name.startswith("similarity")}
+    for name in ("real_time_factor", "first_chunk_ms"):
+        if name in speed.get("figures", {}):
+            found[name] = speed["figures"][name]
+    return found
+
+
+def rows(results: dict) -> list[tuple[str, str]]:
+    figures = results["figures"]
+    return [(label, form.format(figures[name])) for name, (label, form) in SHOWN.items() if name in figures]
+
+
+def table(results: dict) -> str:
+    width = max(len(label) for label, _ in rows(results))
+    heading = f"{results['machine']}; {results['date']}; training seeds {results['seeds']['training']}"
+    return "\n".join([heading, *(f"{label:<{width}}  {value:>8}" for label, value in rows(results))])
+
+
+def block(results: dict) -> str:
+    """The figures as a markdown table, with the range over training seeds of the first."""
+    rates, seeds = [one["cer_model"] for one in results["each_training_seed"]], results["seeds"]
+    said = (
+        f"`{results['command']}`, {len(rates)} training seeds, {len(seeds['synthesis'])} synthesis seeds each; CER of "
+        f"the model {min(rates):.1%} to {max(rates):.1%} over training seeds. `python benchmarks/voice.py`. "
+    )
+    return f"{said}{readme_block.source(results, 'voice')}\n\n{readme_block.rows(rows(results))}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
