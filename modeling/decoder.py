@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modeling.configuration import GoyaConfig
-from modeling.layers import Conv, RMSNorm, TransformerLayer, rope_table
+from modeling.layers import Conv, LayerNorm, TransformerLayer, rope_table
 
 LONGEST_AGE = 31  # older tokens (pauses) share one embedding
 
@@ -73,7 +73,7 @@ class Decoder(nn.Module):
             TransformerLayer(width, config.head_dim, config.ff_size, config.dropout)
             for _ in range(config.decoder_layers)
         )
-        self.norm = RMSNorm(width)
+        self.norm = LayerNorm(width)
         self.frames = nn.Linear(width, config.frames_per_step * config.n_mels)
         self.end = nn.Linear(width, 1)
         self.postnet = PostNet(config)

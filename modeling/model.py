@@ -13,7 +13,7 @@ from transformers.utils import ModelOutput
 from modeling.aligner import Aligner, monotonic_search, token_of_step
 from modeling.configuration import GoyaConfig
 from modeling.decoder import Decoder
-from modeling.layers import Attention, Conv, RMSNorm, SwiGLU, length_mask
+from modeling.layers import Attention, Conv, LayerNorm, SwiGLU, length_mask
 from modeling.text_encoder import TextEncoder
 from modeling.voice_encoder import VoiceEncoder, sample_voice
 
@@ -73,7 +73,7 @@ class GoyaForTextToSpeech(PreTrainedModel):
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=1.0)
-        elif isinstance(module, RMSNorm):
+        elif isinstance(module, LayerNorm):
             nn.init.ones_(module.weight)
 
     def get_input_embeddings(self) -> nn.Embedding:

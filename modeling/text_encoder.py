@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modeling.configuration import GoyaConfig
-from modeling.layers import Conv, RMSNorm, TransformerLayer, length_mask, rope_table
+from modeling.layers import Conv, LayerNorm, TransformerLayer, length_mask, rope_table
 
 
 class TextEncoder(nn.Module):
@@ -20,7 +20,7 @@ class TextEncoder(nn.Module):
             TransformerLayer(width, config.head_dim, config.ff_size, config.dropout)
             for _ in range(config.encoder_layers)
         )
-        self.norm = RMSNorm(width)
+        self.norm = LayerNorm(width)
 
     def forward(self, ids_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Returns (context [B, S, D], embeddings [B, S, D]): the aligner compares mels with the latter."""

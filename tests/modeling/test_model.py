@@ -9,7 +9,7 @@ from torch import nn
 
 from modeling import aligner
 from modeling.configuration import SIZES, GoyaConfig
-from modeling.layers import Attention, RMSNorm, SwiGLU, length_mask
+from modeling.layers import Attention, LayerNorm, SwiGLU, length_mask
 from modeling.losses import SUMS, LossShape, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from modeling.voice_encoder import sample_voice
@@ -93,7 +93,7 @@ def test_starting_weights_have_their_scale():
     assert_scale(model.decoder.frames.weight, 0.1 * model.decoder.frames.in_features**-0.5)
     assert not model.decoder.postnet.last.weight.any()
     for module in model.modules():
-        if isinstance(module, RMSNorm):
+        if isinstance(module, LayerNorm):
             assert (module.weight == 1).all()
         elif isinstance(module, nn.Embedding):
             assert_scale(module.weight, 1.0)
@@ -178,7 +178,7 @@ def test_the_decoder_does_not_see_the_frames_it_has_to_write(model, batch):
 
 
 def test_bf16_autocast_keeps_the_sensitive_parts_in_float32(model, batch):
-    seen = {RMSNorm: set(), nn.Linear: set()}
+    seen = {LayerNorm: set(), nn.Linear: set()}
 
     def note(module, _, output):
         seen[type(module)].add(output.dtype)
@@ -192,7 +192,7 @@ def test_bf16_autocast_keeps_the_sensitive_parts_in_float32(model, batch):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = model(**batch)
         losses = loss_sums(output, batch, SHAPE)
-    assert seen == {RMSNorm: {torch.float32}, nn.Linear: {torch.bfloat16}}
+    assert seen == {LayerNorm: {torch.float32}, nn.Linear: {torch.bfloat16}}
     floats = {name: tensor.dtype for name, tensor in output.items() if tensor.is_floating_point()}
     assert set(floats.values()) == {torch.float32}, floats
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
@@ -203,7 +203,7 @@ def test_bf16_autocast_keeps_the_sensitive_parts_in_float32(model, batch):
 
 def test_bf16_autocast_rounds_nothing_inside_the_sensitive_parts(model, batch):
     """Norms, alignment, the voice's Gaussian and losses, each against float64 on what it was given."""
-    norms = [module for module in model.modules() if isinstance(module, RMSNorm)]
+    norms = [module for module in model.modules() if isinstance(module, LayerNorm)]
     last_conv, posterior = model.voice_encoder.convs[-1], model.voice_encoder.posterior
     seen = {}
     for module in (*norms, last_conv, posterior, model.aligner.mel_out, model.aligner.text_out):
@@ -214,7 +214,7 @@ def test_bf16_autocast_rounds_nothing_inside_the_sensitive_parts(model, batch):
 
     for norm in norms:
         given, made = seen[norm]
-        assert_exact(made, F.rms_norm(given.double(), given.shape[-1:], norm.weight.double(), norm.eps))
+        assert_exact(made, F.layer_norm(given.double(), given.shape[-1:], norm.weight.double(), eps=norm.eps))
 
     mask = length_mask(batch["reference_lengths"], batch["reference_mel"].shape[1])[..., None]
     pooled, made = seen[posterior]
