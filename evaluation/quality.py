@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
-from data_pipeline.audio import BrokenAudio
+from torch import Tensor
+
+from data_pipeline.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
+from evaluation.metrics import load_metric
 from evaluation.speaking import Spoken, choose_sentences, in_turn, speak_utterances
 from evaluation.text_metrics import character_error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
@@ -34,7 +37,7 @@ class SpeechJudge:
         self.recognise: Recogniser | None = None
 
     def __call__(self, model, processor) -> dict[str, float]:
-        """duration_ratio, ended_early, ended_late, never, and cer where it listens."""
+        """duration_ratio, ended_early, ended_late, never; where it listens cer, and similarity to the recordings."""
         spoken = speak_utterances(model, processor, self.sentences, self.vocoder if self.listens else None)
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
@@ -42,7 +45,21 @@ class SpeechJudge:
             self.recognise = self.recognise or load_recogniser(language=RECOGNISED)
             heard = _heard(self.recognise, spoken, self.vocoder)
             figures["cer"] = character_error_rate(heard, [one.text for one in self.sentences], RECOGNISED)
+            figures |= self._similarity([one.wave for one in spoken])
         return figures
+
+    def _similarity(self, waves: list[Tensor]) -> dict[str, float]:
+        """Of the voices of waves [N] and recordings; nothing while a wave holds no speech that has a voice."""
+        rate_hz = self.vocoder.sample_rate_hz
+        pairs = {
+            "predictions": [wave.cpu().numpy() for wave in waves],
+            "references": [decode_audio(one.audio, rate_hz, name=one.id) for one in self.sentences],
+        }
+        metric = load_metric("speaker_similarity")
+        try:
+            return {"similarity": metric.compute(**pairs, sample_rate_hz=rate_hz)["speaker_similarity"]}
+        except ValueError:  # as it says of silence
+            return {}
 
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:

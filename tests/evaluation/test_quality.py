@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from data_pipeline.audio import AudioConfig, decode_audio
+from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
 from evaluation.speaking import Spoken
+from tests.small_runs import DEMO
 
 
 @pytest.fixture
@@ -50,3 +53,25 @@ def test_nothing_to_judge_is_none(heard):
 def test_without_the_extra_there_is_no_judgement(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
     assert not quality.can_recognise()
+
+
+def test_the_judge_says_how_like_the_recordings_the_voices_are(monkeypatch):
+    pytest.importorskip("resemblyzer", reason='needs the extra: pip install -e ".[eval]"')
+    monkeypatch.setattr(quality, "load_recogniser", lambda language: lambda wave, rate: "")
+    source = open_source(str(DEMO), split="validation")
+    rows = [source.to_utterance(row) for row in source.rows()]
+    english, french = ([row for row in rows if row.language == language][:10] for language in ("en", "fr"))
+    vocoder = SimpleNamespace(sample_rate_hz=22_050, audio_config=AudioConfig())
+    judge = quality.SpeechJudge({"en": english}, 10, vocoder)
+    model = SimpleNamespace(config=SimpleNamespace(max_token_steps=9))
+
+    def spoken_by(waves) -> dict[str, float]:
+        speech = SimpleNamespace(mel_TC=torch.zeros(80, 80), durations_S=torch.ones(3))
+        every = [Spoken("", [], speech, torch.as_tensor(wave)) for wave in waves]
+        monkeypatch.setattr(quality, "speak_utterances", lambda *_: every)
+        return judge(model, None)
+
+    own, other = ([decode_audio(row.audio, 22_050) for row in group] for group in (english, french))
+    assert spoken_by(own)["similarity"] == pytest.approx(1.0, abs=1e-3)
+    assert 0.4 < spoken_by(other)["similarity"] < 0.8
+    assert "similarity" not in spoken_by([*own[:9], torch.zeros(22_050)])  # silence has no voice
