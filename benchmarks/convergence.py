@@ -1,0 +1,164 @@
+"""How soon each level is as good as basic ends up: python benchmarks/convergence.py     (extras: [eval,phonemes])
+
+Trains basic, enhanced and experimental on the demo corpus, with three seeds each and the same budget of minutes, as
+--optimization-level gives them: their learning rates scaled to the width, their warm-up fitted to the run, nothing
+else (no --apply-fast-convergence unless --fast). Compared by what no level's weights touch: validation mel L1
+(teacher-forced, log-mel), token ends that are wrong, and the character error rate of held-out sentences spoken freely.
+Each run is written down as it ends; the same command goes on with those that are missing. Wants an idle machine.
+Prints one table and writes benchmarks/results/convergence.json.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from level.curves import Curve, best, median_and_range, speedups, steadiness  # noqa: E402
+from main_job import commit, machine, now  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
+LEVELS = ("basic", "enhanced", "experimental")
+MEASURES = {"mel": "eval_mel", "cer": "cer", "ends": "end_errors"}
+EVALUATIONS = 20
+# The same for all, and nothing that a level decides.
+SAME = (
+    "--train-data assets/demo_corpus --model-size tiny --tracker none --set log.samples=0 "
+    f"--set log.quality_sentences=0 --set train.eval_every_share={1 / EVALUATIONS} --set data.text_units=phonemes"
+).split()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/convergence.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--minutes", type=float, default=10.0, help="budget of each run (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of training (default: 1 2 3)")
+    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="(default: all)")
+    parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
+    parser.add_argument("--fast", action="store_true", help="lay --apply-fast-convergence over each level")
+    parser.add_argument("--work", default=str(ROOT / "runs" / "convergence"), help="folder of the runs")
+    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    out = Path(arguments.out)
+    result = started(out, arguments)
+    # Seed by seed, so that what is there after any of them compares.
+    for seed, level in product(arguments.seeds, arguments.levels):
+        name = f"{level}-{seed}"
+        if name not in result["runs"]:
+            result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments)
+            result["figures"] = figures(result["runs"], arguments.seeds)
+            out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(table(result))
+    return 0
+
+
+def started(out: Path, arguments) -> dict:
+    """What an earlier start left in --out, if it was of the same setting; else a new result."""
+    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every", "fast")}
+    if out.is_file():
+        found = json.loads(out.read_text(encoding="utf-8"))
+        if found["setting"] == setting and found["commit"] == commit():
+            return found
+    return {"machine": machine(), "date": now(), "commit": commit(), "setting": setting, "figures": {}, "runs": {}}
+
+
+def run(folder: Path, level: str, seed: int, arguments) -> dict:
+    """One run of a level: its curve, with the error rate of every so many-th evaluation."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "watched").mkdir(parents=True)
+    command = [sys.executable, str(ROOT / "benchmarks" / "level" / "watched.py"), str(folder / "watched"), *SAME]
+    command += ["--optimization-level", level, "--seed", str(seed), "--max-minutes", str(arguments.minutes)]
+    command += ["--checkpoint-dir", str(folder / "run")]
+    command += ["--apply-fast-convergence"] if arguments.fast else []
+    print("$ " + " ".join(command), flush=True)
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        subprocess.run(command, cwd=ROOT, check=True, stdout=log, stderr=subprocess.STDOUT)
+    report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
+    lines = (folder / "watched" / "curve.jsonl").read_text(encoding="utf-8").splitlines()
+    train = report["config"]["train"]
+    curve = [point_of(json.loads(line), train["batch_size"] * train["grad_accum"]) for line in lines]
+    hear(folder, curve, arguments)
+    for weights in (folder / "watched").glob("*.safetensors"):
+        weights.unlink()
+    last = json.loads(lines[-1])
+    return {
+        "level": level,
+        "seed": seed,
+        "load": Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").is_file() else None,
+        "waiting_share": last["waiting_s"] / last["seconds"],
+        "skipped_updates": last["skipped"],
+        "curve": curve,
+    }
+
+
+def point_of(line: dict, utterances: int) -> dict:
+    kept = {name: value for name, value in line.items() if name in ("step", "seconds", "eval_mel")}
+    return kept | {"utterances": line["step"] * utterances, "end_errors": 1 - line["eval_end_accuracy"]}
+
+
+def hear(folder: Path, curve: Curve, arguments) -> None:
+    """Put the error rate of every so many-th evaluation, and of the last, into the curve."""
+    import heldout_speech as speech  # here, so that training is launched from a process that is still small
+    from safetensors.torch import load_model
+
+    speaker = speech.Speaker(folder / "run")
+    english = speech.heldout(arguments.sentences)[speech.ASR_LANGUAGE]
+    vocoder = speech.vocoder_for(speech.VOCODERS[0], speaker.audio)
+    for number, point in enumerate(reversed(curve)):
+        if number % arguments.every == 0:
+            load_model(speaker.model, str(folder / "watched" / f"step-{point['step']:08d}.safetensors"))
+            waves = [vocoder(one.speech.mel_TC) for one in speaker.speak(english)]
+            point["cer"] = min(1.0, speech.score(waves, english, speaker.audio.sample_rate_hz)[0])
+
+
+def figures(runs: dict[str, dict], seeds: list[int]) -> dict:
+    """Speed-ups over basic and steadiness, of the seeds that every level met so far has run."""
+    levels = [level for level in LEVELS if any(one["level"] == level for one in runs.values())]
+    seeds = [seed for seed in seeds if all(f"{level}-{seed}" in runs for level in levels)]
+    curves = {level: [runs[f"{level}-{seed}"]["curve"] for seed in seeds] for level in levels}
+    found: dict = {"seeds": seeds}
+    if not seeds:
+        return found
+    for level, (name, measure) in product(levels, MEASURES.items()):
+        ends = [best(curve, measure) for curve in curves[level]]
+        found[f"best_{level}_{name}"] = {"median": statistics.median(ends), "least": min(ends), "most": max(ends)}
+        if level != "basic" and "basic" in levels:
+            for unit in ("seconds", "step", "utterances"):
+                each = speedups(curves["basic"], curves[level], measure, unit)
+                suffix = "" if unit == "seconds" else f"_{unit}"
+                found[f"speedup_{level}_{name}{suffix}"] = median_and_range(each)
+    for level in levels:
+        steady = [steadiness(curve, "eval_mel") for curve in curves[level]]
+        found[f"worse_evaluations_{level}"] = statistics.mean(one["worse_evaluations"] for one in steady)
+        found[f"largest_swing_{level}"] = max(one["largest_swing"] for one in steady)
+        mine = [runs[f"{level}-{seed}"] for seed in seeds]
+        found[f"skipped_updates_{level}"] = sum(one["skipped_updates"] for one in mine)
+        found[f"data_wait_share_{level}"] = statistics.mean(one["waiting_share"] for one in mine)
+    return found
+
+
+def table(result: dict) -> str:
+    lines = [f"{result['machine']}; {result['date']}; seeds {result['figures'].get('seeds')}; {result['setting']}"]
+    for name, value in result["figures"].items():
+        if isinstance(value, dict) and value.get("median") is not None:
+            more = f"{value['never']} of {value['of']} never" if value.get("never") else ""
+            lines.append(f"{name:<42}{value['median']:>9.3f}  {value['least']:.3f} to {value['most']:.3f}  {more}")
+        elif isinstance(value, dict):
+            lines.append(f"{name:<42}{'never':>9}  in {value['never']} of {value['of']}")
+        elif isinstance(value, float):
+            lines.append(f"{name:<42}{value:>9.3f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Runs of the optimization levels, watched from inside, and what their curves say."""

@@ -1,0 +1,70 @@
+"""train_main.py whose evaluations leave a line and their weights:  watched.py FOLDER [train_main's arguments]
+
+FOLDER/curve.jsonl has a line for each evaluation: the step, the seconds spent on steps and on waiting for data so far
+(evaluations and checkpoints are not counted), updates that were skipped, and the metrics. The weights that would ship
+lie beside it, as step-00000123.safetensors.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+from safetensors.torch import save_model
+from transformers import TrainerCallback
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its grandparent is not
+
+import callbacks.default  # noqa: E402
+import train_main  # noqa: E402
+from training.leave import leave  # noqa: E402
+from training.shipped import ShippedModel  # noqa: E402
+
+
+class Watch(TrainerCallback):
+    """The clock runs within steps and while data is waited for; it stands still from an evaluation to the next step."""
+
+    def __init__(self, folder: Path, shipped: ShippedModel):
+        self.shipped = shipped
+        self.folder, self.seconds, self.waiting_s, self.skipped = folder, 0.0, 0.0, 0
+        self.mark: float | None = None  # the end of the step before, where only data came between
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        now = time.monotonic()
+        if self.mark is not None:
+            self.waiting_s += now - self.mark
+            self.seconds += now - self.mark
+        self.began_at = now
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.mark = time.monotonic()
+        self.seconds += self.mark - self.began_at
+        self.skipped += control.should_skip_update
+
+    def on_save(self, args, state, control, **kwargs):
+        self.mark = None
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        self.mark = None
+        line = {"step": state.global_step, "seconds": self.seconds, "waiting_s": self.waiting_s}
+        line |= {"skipped": self.skipped, **metrics}
+        with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        with self.shipped.whole() as model:
+            save_model(model, str(self.folder / f"step-{state.global_step:08d}.safetensors"))
+
+
+def main(folder: str, *argv: str) -> int:
+    default = callbacks.default.default_callbacks
+
+    def watched(trainer, *rest):
+        return [*default(trainer, *rest), Watch(Path(folder), trainer.shipped)]
+
+    with mock.patch.object(callbacks.default, "default_callbacks", watched):
+        return train_main.main(list(argv))
+
+
+if __name__ == "__main__":
+    leave(main(*sys.argv[1:]))
