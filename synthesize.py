@@ -68,13 +68,15 @@ def run(arguments) -> int:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    from evaluation.speaking import voice_of
+    from modeling.pretrained import load
     from modeling.vocoder import load_vocoder
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
-    model, processor = load(model_folder(arguments.model), arguments.device)
+    model, processor = load(arguments.model, arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
-    voice = choose_voice(arguments, model, processor)
+    voice = voice_of(model, processor, arguments.reference or [], arguments.voice, arguments.language)
     say = stream if arguments.stream else speak_whole
     waves = say(arguments, model, processor, vocoder, sentences, voice)
     clock = Clock()
@@ -104,41 +106,18 @@ def check(arguments) -> None:
         raise UserError(f"--out is {out}; expected a file that ends in .wav (or .flac, .ogg, .mp3), or -.")
 
 
-def choose_voice(arguments, model, processor):
-    """The voice [V] of the clips, of the named speaker, or of one who speaks the language."""
-    from evaluation.speaking import voice_for
-    from modeling.synthesis import encode_voice
-
-    if arguments.reference:
-        clips = [processor.feature_extractor(clip)["reference_mel"][0] for clip in arguments.reference]
-        return encode_voice(model, *clips)
-    return voice_for(model, arguments.voice, arguments.language)
-
-
 def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence], voice) -> Iterator[tuple]:
     """Yield (wave [N] of a sentence with its pause, seconds the model took for it), batch by batch."""
-    import torch
+    from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
 
-    from evaluation.pictures import mel_and_alignment_png
-    from evaluation.speaking import silence, speak_in_turn
-
-    texts, number = [one.text for one in sentences], len(sentences)
-    languages, voices = [arguments.language] * number, [voice] * number
     settings = {"seed": arguments.seed, "speed": arguments.speed}
-    every = speak_in_turn(model, processor, texts, languages, voices, **settings)
-    started = time.perf_counter()
-    for index, (sentence, spoken) in enumerate(zip(sentences, every, strict=True)):
+    started, picture = time.perf_counter(), arguments.picture
+    for sentence, spoken in speak_sentences(model, processor, sentences, arguments.language, voice, **settings):
         model_s = time.perf_counter() - started
-        if arguments.picture and index == 0:
-            mel_and_alignment_png(
-                arguments.picture,
-                spoken.speech.mel_TC.cpu(),
-                text=spoken.tokens,
-                frames_per_s=vocoder.audio_config.frames_per_s,
-                durations_S=spoken.speech.durations_S.cpu(),
-                title=sentence.text,
-            )
-        yield torch.cat((vocoder(spoken.speech.mel_TC), silence(sentence, vocoder, arguments.speed))), model_s
+        if picture:
+            write_picture(picture, spoken, vocoder.audio_config.frames_per_s)
+            picture = None
+        yield wave_with_pause(sentence, spoken, vocoder, arguments.speed), model_s
         started = time.perf_counter()
 
 
@@ -211,47 +190,6 @@ def read_text(arguments) -> str:
     if not any(character.isalnum() for character in text):
         raise UserError(f"The text {text!r} holds nothing to speak; expected words (--text, --text-file, or stdin).")
     return text
-
-
-def load(where: str, device: str):
-    """Model and processor of a folder or Hub id. Raises UserError where they cannot be had."""
-    from modeling.model import GoyaForTextToSpeech
-    from modeling.processor import GoyaProcessor
-
-    if (Path(where) / "model").is_dir() and not (Path(where) / "model.safetensors").is_file():
-        raise UserError(f"{where} holds its weights in shards. Make them whole: python -m training.export {where} OUT")
-    try:
-        # Never a pickle, which torch would find beside the safetensors, or in their place.
-        model = GoyaForTextToSpeech.from_pretrained(where, use_safetensors=True)
-        return model.to(device).eval(), GoyaProcessor.from_pretrained(where)
-    except OSError as error:  # not on the Hub, no network, or files missing
-        raise UserError(
-            f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
-            "this computer, or a Hub id that can be reached."
-        ) from error
-
-
-def model_folder(where: str) -> str:
-    """A run folder's best model, else its newest checkpoint; a model's own folder or a Hub id as it is."""
-    path = Path(where)
-    if not path.exists():
-        if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
-            return where
-        raise UserError(
-            f"{where} does not exist; expected a run folder (as train_main.py printed it), a model folder, or "
-            "a Hub id (owner/name)."
-        )
-    if (path / "config.json").is_file():
-        return str(path)
-    if (path / "best" / "config.json").is_file():
-        return str(path / "best")
-    checkpoints = sorted(path.glob("checkpoints/step-????????/config.json"))
-    if not checkpoints:
-        raise UserError(
-            f"{where} holds no model: neither config.json, nor best/, nor checkpoints/. The first checkpoint "
-            "may not be written yet."
-        )
-    return str(checkpoints[-1].parent)
 
 
 if __name__ == "__main__":

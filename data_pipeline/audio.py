@@ -103,22 +103,22 @@ def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str
         samples_NC, rate_hz = _read_file(audio, name)
     _checked_rate(rate_hz, label)
     if not samples_NC.size:
-        raise BrokenAudio(f"{label} holds no samples; expected speech. Record it again or remove its row.")
+        raise BrokenAudio(f"{label} holds no samples; expected speech. Record it again or leave it out.")
     if not np.isfinite(samples_NC).all():
         bad = int((~np.isfinite(samples_NC)).sum())
         raise BrokenAudio(
             f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
-            "Write the file again or remove its row."
+            "Write the file again or leave it out."
         )
     wave = samples_NC.mean(axis=1, dtype=np.float32)
     peak = float(np.abs(wave).max())
     if peak < SILENT_PEAK:
-        raise BrokenAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Remove its row.")
+        raise BrokenAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Leave it out.")
     if rate_hz == sample_rate_hz:
         return wave
     wave = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
     if not len(wave):
-        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Remove its row.")
+        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Leave it out.")
     return np.ascontiguousarray(wave, dtype=np.float32)
 
 
@@ -153,7 +153,7 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
     if wave.shape[-1] < max(pad + 1, config.hop):
         raise BrokenAudio(
             f"A clip of {wave.shape[-1]} samples ({wave.shape[-1] / config.sample_rate_hz:.3f} s) is too "
-            f"short for a mel frame; expected more than {pad} samples. Remove its row."
+            f"short for a mel frame; expected more than {pad} samples. Leave it out."
         )
     window, filters_FC = _mel_tensors(config, wave.device)
     padded = torch.nn.functional.pad(wave.float()[None], (pad, pad), mode="reflect")[0]
@@ -184,7 +184,7 @@ def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
         if file.frames * file.channels > MOST_SAMPLES:  # memory is taken for what the header says, true or not
             raise BrokenAudio(
                 f"{label} says it holds {file.frames} samples of {file.channels} channels; expected one utterance, "
-                f"{MOST_SAMPLES} at most. Cut it into sentences, or remove its row."
+                f"{MOST_SAMPLES} at most. Cut it into sentences, or leave it out."
             )
         try:
             samples = file.read(dtype="float32", always_2d=True)
@@ -203,7 +203,7 @@ def _check_whole(label: str, found: int, promised: int) -> None:
     if found < 0.9 * promised:
         raise BrokenAudio(
             f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
-            "Copy it again or remove its row."
+            "Copy it again or leave it out."
         )
 
 
@@ -243,7 +243,7 @@ def _handle(audio: bytes | str):
 def _unreadable(label: str, reason: str) -> BrokenAudio:
     return BrokenAudio(
         f"{label} cannot be decoded as audio ({reason.strip(' .')}); expected one of: "
-        f"{FORMATS}. Convert it (ffmpeg -i IN OUT.flac) or remove its row."
+        f"{FORMATS}. Convert it (ffmpeg -i IN OUT.flac) or leave it out."
     )
 
 

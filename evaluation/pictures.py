@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 # Perceptually uniform, and read alike with all common kinds of colour blindness.
 COLOUR_MAP = "cividis"
-MOST_LABELS = 60  # beyond it the characters overlap, so every second, third ... one is written
-DPI = 80
+MOST_LABELS = 28  # beyond it the characters overlap, so every second, third ... one is written
+DPI = 100
 
 
 def mel_and_alignment_png(path: str | Path, mel_TC: torch.Tensor, **parts) -> Path:
@@ -34,6 +34,7 @@ def mel_and_alignment_figure(
     durations_S: torch.Tensor | None = None,
     reference_mel_TC: torch.Tensor | None = None,
     title: str = "",
+    width_inches: float = 9.0,
 ) -> Figure:
     """Rows for the mel, the reference where given, and the alignment, on one time axis in seconds.
 
@@ -51,7 +52,7 @@ def mel_and_alignment_figure(
     if reference_mel_TC is not None:
         mels.append(("mel (recording)", as_array(reference_mel_TC)))
 
-    figure = Figure(figsize=(9, 2.2 * len(mels) + 3.6), layout="constrained")
+    figure = Figure(figsize=(width_inches, 2.2 * len(mels) + 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     heights = [1.0] * len(mels) + [1.6]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
@@ -93,7 +94,7 @@ def draw_alignment(axis, weights_SK: np.ndarray, text: Sequence[str], seconds: f
     shown = range(0, tokens, every)
     # A space would be an empty label; the open box is its usual sign.
     labels = [text[place].replace(" ", "\u2423") for place in shown]
-    axis.set_yticks(shown, labels, fontsize=9 if tokens <= 30 else 7, parse_math=False)
+    axis.set_yticks(shown, labels, fontsize=9 if tokens <= 20 else 7, parse_math=False)
     axis.set(title="alignment", xlabel="time (s)", ylabel="text token")
     axis.figure.colorbar(picture, ax=axis, label="weight", pad=0.01)
 

@@ -4,17 +4,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
+from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence
 from data_pipeline.utterance import Utterance
+from evaluation.pictures import mel_and_alignment_png
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.streaming import stream_mel, stream_wave
-from modeling.synthesis import Speech, synthesise
+from modeling.synthesis import Speech, encode_voice, synthesise
 from modeling.vocoder import Vocoder
 
 LOOKED_AT = 1000  # held-out utterances, to choose from
@@ -77,6 +80,29 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
     return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_dim, device=model.device)
 
 
+def known_voices(names: Iterable[str]) -> dict[str, list[str]]:
+    """Speaker -> languages, of the names of stored voices (speaker-language, speaker, or language)."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        speaker, _, language = name.rpartition("-")
+        if language not in LANGUAGES:
+            speaker, language = name, ""
+        found.setdefault(speaker, []).extend([language] if language else [])
+    return found
+
+
+def voice_of(
+    model: GoyaForTextToSpeech, processor: GoyaProcessor, clips: list[str], speaker: str | None, language: str | None
+) -> Tensor:
+    """The voice [V] of clips (paths), which count by their length; without any, that of `voice_for`.
+
+    Raises UserError for a clip that cannot be used.
+    """
+    if not clips:
+        return voice_for(model, speaker, language)
+    return encode_voice(model, *(processor.feature_extractor(clip)["reference_mel"][0] for clip in clips))
+
+
 def speak(
     model: GoyaForTextToSpeech,
     processor: GoyaProcessor,
@@ -120,6 +146,41 @@ def speak_in_turn(
         for text, ids_S, length, speech in zip(texts[part], ids_BS, lengths_B, speeches, strict=True):
             tokens = processor.tokenizer.convert_ids_to_tokens(ids_S[:length].tolist())
             yield Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None)
+
+
+def speak_sentences(
+    model: GoyaForTextToSpeech,
+    processor: GoyaProcessor,
+    sentences: list[Sentence],
+    language: str | None,
+    voice_V: Tensor,
+    *,
+    seed: int = 0,
+    speed: float = 1.0,
+) -> Iterator[tuple[Sentence, Spoken]]:
+    """Yield each sentence of a text as it was spoken, without a wave: `wave_with_pause` makes it."""
+    texts, number = [sentence.text for sentence in sentences], len(sentences)
+    languages, voices = [language] * number, [voice_V] * number
+    every = speak_in_turn(model, processor, texts, languages, voices, seed=seed, speed=speed)
+    return zip(sentences, every, strict=True)
+
+
+def wave_with_pause(sentence: Sentence, spoken: Spoken, vocoder: Vocoder, speed: float = 1.0) -> Tensor:
+    """The wave [N] of a sentence and of the pause after it."""
+    return torch.cat((vocoder(spoken.speech.mel_TC), silence(sentence, vocoder, speed)))
+
+
+def write_picture(path: str | Path, spoken: Spoken, frames_per_s: float, **more) -> None:
+    """Write mel and alignment of a sentence as a PNG; `more` is for `mel_and_alignment_figure`."""
+    mel_and_alignment_png(
+        path,
+        spoken.speech.mel_TC.cpu(),
+        text=spoken.tokens,
+        frames_per_s=frames_per_s,
+        durations_S=spoken.speech.durations_S.cpu(),
+        title=spoken.text,
+        **more,
+    )
 
 
 @contextmanager

@@ -1,0 +1,247 @@
+"""The page to listen, of gradio components: what is asked for on the left, what is heard on the right."""
+
+import html
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+
+from data_pipeline.errors import UserError, redact
+from data_pipeline.languages import LANGUAGES
+from evaluation.listening import Heard, Voices, Wish
+from modeling.vocoder import VOCODERS
+
+TEXT = "Thank you for calling. Please hold the line."
+NONE = ""  # the value of a choice that chooses nothing; gradio takes None for no choice at all
+NOTHING = ("nothing", NONE)
+VOCODER_NAMES = {"griffin_lim": "Griffin-Lim (needs nothing)", "hifigan": "HiFi-GAN (sounds better)"}
+SPEEDS = (0.5, 2.0)
+CLIP_LABEL = "Or the voice of a clip"
+WELCOME = "Type a text and press Speak. Nothing that you type or record leaves this computer."
+HINT = "What is said appears here, with a picture of how."
+PICTURE_INCHES = {"alone": 9.0, "compared": 4.6}  # a hundred pixels each
+PROGRESS = gr.Progress()
+
+# Fonts that every computer has, so that none is fetched.
+THEME = gr.themes.Default(
+    primary_hue="blue",
+    neutral_hue="slate",
+    font=("system-ui", "sans-serif"),
+    font_mono=("ui-monospace", "monospace"),
+).set(
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_text_color="white",
+)
+CSS = """
+.gradio-container {width: 100%; max-width: 1500px !important; margin: 0 auto}
+#heading {gap: 0}
+#heading h1 {font-size: 1.4rem; margin: 0.5rem 0 0}
+#heading p, .note p {color: var(--body-text-color-subdued); margin: 0}
+#clip [data-testid=upload-icon] {display: none}
+#clip [data-testid=upload-text] {flex-direction: row; gap: 0.4em; min-height: 6rem; padding-top: 1.5rem}
+#clip [data-testid=upload-text] {font-size: 0.9rem}
+/* Persian from the right, English from the left. */
+textarea {unicode-bidi: plaintext; text-align: start}
+"""
+
+
+class Result:
+    """Where one checkpoint is heard and seen."""
+
+    def __init__(self, label: str, first: bool):
+        with gr.Column(visible=first, min_width=320) as self.column:
+            self.wave = gr.Audio(label=label, interactive=False, buttons=["download"], autoplay=first)
+            self.note = gr.Markdown(HINT, elem_classes="note")
+            self.picture = gr.Image(
+                show_label=False, alt_text="Mel and alignment", interactive=False, buttons=["fullscreen", "download"]
+            )
+
+    @property
+    def outputs(self) -> list:
+        return [self.wave, self.note, self.picture]
+
+
+class Page:
+    """`blocks` is what gradio serves. What is heard goes as files into the folder `out`, from where gradio copies."""
+
+    def __init__(self, voices: Voices, out: Path):
+        self.voices, self.out = voices, out
+        name = Path(voices.where).resolve().name
+        with gr.Blocks(title=f"Goya: {name}", analytics_enabled=False, fill_width=True) as self.blocks:
+            gr.Markdown(f"# Goya: {html.escape(name)}\n{WELCOME}", elem_id="heading")
+            with gr.Row():
+                with gr.Column(scale=3, min_width=340):
+                    self._lay_out_wish()
+                with gr.Column(scale=7, min_width=340):
+                    with gr.Row():
+                        self.first, self.second = Result("Speech", True), Result("Speech to compare", False)
+            self._connect()
+
+    def _lay_out_wish(self) -> None:
+        names = self.voices.names()
+        text = TEXT if "en" in self.voices.known(names[0])[0] else ""
+        self.text = gr.Textbox(text, label="Text", lines=4, max_lines=12)
+        self.button = gr.Button("Speak", variant="primary", size="lg")
+        with gr.Row():
+            self.language = gr.Dropdown(label="Language", min_width=120)
+            self.speaker = gr.Dropdown(label="Voice", min_width=120)
+        self.clip = gr.Audio(
+            label=CLIP_LABEL, type="filepath", sources=["upload", "microphone"], buttons=["download"], elem_id="clip"
+        )
+        self.look = gr.Button("Refresh", size="sm")
+        with gr.Row():
+            self.name = gr.Dropdown(choices(names), label="Checkpoint", min_width=120)
+            self.other = gr.Dropdown(
+                [NOTHING, *choices(names)], value=NONE, label="Compare", min_width=120, buttons=[self.look]
+            )
+        with gr.Accordion("Speed, seed, vocoder", open=False):
+            self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")
+            with gr.Row():
+                self.seed = gr.Number(0, label="Seed", precision=0, min_width=80)
+                vocoders = [(VOCODER_NAMES.get(name, name), name) for name in VOCODERS]
+                self.vocoder = gr.Dropdown(vocoders, label="Vocoder", min_width=120)
+
+    def _connect(self) -> None:
+        quiet = {"api_visibility": "private"}
+        names, known = [self.name, self.other], [self.language, self.speaker]
+        wish = [self.text, *known, self.clip, self.speed, self.seed, self.vocoder]
+        heard = [*self.first.outputs, *self.second.outputs]
+        triggers = [self.button.click, self.text.submit]
+        progress_on = [self.first.wave, self.second.wave]
+        gr.on(triggers, self.speak, [*names, *wish], heard, concurrency_limit=1, show_progress_on=progress_on, **quiet)
+        self.look.click(self.look_again, names, names, **quiet)
+        self.other.change(lambda other: gr.Column(visible=other != NONE), self.other, self.second.column, **quiet)
+        self.clip.change(self.clip_or_speaker, self.clip, self.speaker, **quiet)
+        # A browser's reload builds nothing anew.
+        self.blocks.load(self.refresh, names, names, **quiet)
+        gr.on([self.blocks.load, self.name.change], self.known, [self.name, *known], known, **quiet)
+
+    def refresh(self, name: str, other: str) -> list:
+        """What is there to choose from now; the choices of before where they still are."""
+        with told_on_page():
+            names = self.voices.names()
+        return [
+            gr.Dropdown(choices(names), value=name if name in names else names[0]),
+            gr.Dropdown([NOTHING, *choices(names)], value=other if other in names else NONE),
+        ]
+
+    def look_again(self, name: str, other: str) -> list:
+        found = self.refresh(name, other)
+        gr.Info(html.escape(f"Found: {', '.join(map(shown, self.voices.names()))}."), duration=5)
+        return found
+
+    def known(self, name: str, language: str | None, speaker: str | None) -> list:
+        """The languages and the speakers of a checkpoint; the choices of before where it knows them."""
+        with told_on_page():
+            languages, speakers = self.voices.known(name)
+        first = "en" if "en" in languages else languages[0]
+        anyone = ("automatic", NONE)
+        return [
+            gr.Dropdown(
+                [(LANGUAGES[code].capitalize(), code) for code in languages],
+                value=language if language in languages else first,
+            ),
+            gr.Dropdown(
+                [anyone, *((speaker_label(name, heard_in), name) for name, heard_in in speakers.items())],
+                value=speaker if speaker in speakers else NONE,
+            ),
+        ]
+
+    def clip_or_speaker(self, clip: str | None):
+        """A speaker cannot be chosen while there is a clip, and it says why."""
+        return gr.Dropdown(interactive=clip is None, label="Voice" if clip is None else "Voice: the clip's")
+
+    def speak(
+        self,
+        name: str,
+        other: str,
+        text: str,
+        language: str,
+        speaker: str,
+        clip: str | None,
+        speed: float,
+        seed: int | None,
+        vocoder: str,
+        progress=PROGRESS,
+    ) -> Iterator[list]:
+        """Yield what both columns hold: once the first checkpoint has spoken, and again once the second has."""
+        wish = Wish(text, language, speaker or None, clip, speed, seed, vocoder)
+        inches = PICTURE_INCHES["alone" if other == NONE else "compared"]
+        first = self._hear(name, wish, inches, progress)
+        yield [*first, None, "", None]
+        if other != NONE:
+            yield [*[gr.skip()] * len(first), *self._hear(other, wish, inches, progress)]
+
+    def _hear(self, name: str, wish: Wish, inches: float, progress: gr.Progress) -> list:
+        progress(0, desc=f"{shown(name)}: loading")
+        started = time.perf_counter()
+
+        def sentences_said(number: int, of: int) -> None:
+            progress((number, of), desc=f"{shown(name)}: speaking", unit="sentences")
+
+        with told_on_page():
+            heard = self.voices.say(name, wish, self.out, sentences_said, inches)
+        took_s = time.perf_counter() - started
+        return [gr.Audio(heard.wav, label=shown(name)), note(heard, wish, took_s), heard.picture]
+
+
+def choices(names: list[str]) -> list[tuple[str, str]]:
+    """(what is shown, value) of checkpoints: step-00000500 as step 500."""
+    return [(shown(name), name) for name in names]
+
+
+def shown(name: str) -> str:
+    return re.sub(r"^step-0*(?=\d)", "step ", name)
+
+
+def speaker_label(name: str, languages: list[str]) -> str:
+    heard_in = ", ".join(LANGUAGES[code].capitalize() for code in languages)
+    return f"{name} ({heard_in})" if heard_in else name
+
+
+def note(heard: Heard, wish: Wish, took_s: float) -> str:
+    """A line on what is heard."""
+    voice = "The clip's voice. " if wish.clip else ""
+    picture = f" Picture: sentence 1 of {heard.sentences}." if heard.sentences > 1 else ""
+    return f"{voice}{heard.duration_s:.1f} s of speech in {took_s:.1f} s.{picture}"
+
+
+@contextmanager
+def told_on_page() -> Iterator[None]:
+    """A user's mistake as a message on the page. Escaped: gradio takes it for HTML, and it can hold what was typed."""
+    try:
+        yield
+    except UserError as error:
+        told = html.escape(redact(str(error)))
+        raise gr.Error(told, duration=30, print_exception=False) from error
+
+
+def serve(page: Page, port: int | None) -> None:
+    """Until Ctrl-C, on this computer alone. Raises UserError where the port is taken."""
+    try:
+        page.blocks.launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            share=False,
+            quiet=True,
+            inline=False,
+            prevent_thread_lock=True,
+            theme=THEME,
+            css=CSS,
+            footer_links=[],
+            run_history=False,
+            pwa=False,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+        )
+    except OSError as error:
+        raise UserError(
+            f"--port {port or 7860} is taken; give another one, or leave it out for the first that is free."
+        ) from error
+    print(f"Listen at {page.blocks.local_url} (Ctrl-C ends it)", flush=True)
+    page.blocks.block_thread()
