@@ -138,7 +138,7 @@ def beside_recordings(waves: list[torch.Tensor], english: list, rate_hz: int) ->
     real = [decode_audio(one.audio, rate_hz) for one in english]
     similarity = load_metric("speaker_similarity")
     return {
-        "mcd": load_metric("mcd").compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)["mcd"],
+        "mcd": load_metric("mcd").compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)["mcd_db"],
         "similarity_model": similarity.compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)[
             "speaker_similarity"
         ],

@@ -8,7 +8,7 @@ from transformers.trainer_callback import ExportableState
 
 from evaluation.quality import SpeechJudge
 from training.agreement import as_main_has, as_main_says
-from training.best_metric import FEWEST_SENTENCES
+from training.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
 from training.shipped import ShippedModel
 from training.trackers import Trackers
 
@@ -71,6 +71,7 @@ class QualityEval(TrainerCallback, ExportableState):
             figures = self._judged(processing_class)
             if "cer" in figures:
                 metrics[CER] = min(1.0, figures["cer"])
+                metrics[f"{CER}{STANDARD_ERROR}"] = figures["cer_standard_error"]
             self.judged_at = state.global_step
             figures["seconds"] = self.last_s
             self.trackers.log({f"quality/{name}": value for name, value in figures.items()}, state.global_step)

@@ -10,7 +10,7 @@ from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
 from evaluation.metrics import load_metric
 from evaluation.speaking import Spoken, choose_sentences, in_turn, speak_utterances
-from evaluation.text_metrics import character_error_rate
+from evaluation.text_metrics import character_error_rate, error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
 
 RECOGNISED = "en"  # the language of the recogniser in the extra `eval`
@@ -37,14 +37,15 @@ class SpeechJudge:
         self.recognise: Recogniser | None = None
 
     def __call__(self, model, processor) -> dict[str, float]:
-        """duration_ratio, ended_early, ended_late, never; where it listens cer, and similarity to the recordings."""
+        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, and similarity."""
         spoken = speak_utterances(model, processor, self.sentences, self.vocoder if self.listens else None)
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
         if self.listens:
             self.recognise = self.recognise or load_recogniser(language=RECOGNISED)
             heard = _heard(self.recognise, spoken, self.vocoder)
-            figures["cer"] = character_error_rate(heard, [one.text for one in self.sentences], RECOGNISED)
+            rate = error_rate("cer", heard, [one.text for one in self.sentences], RECOGNISED)
+            figures |= {"cer": rate["cer"], "cer_standard_error": rate["standard_error"]}
             figures |= self._similarity([one.wave for one in spoken])
         return figures
 

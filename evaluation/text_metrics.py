@@ -23,20 +23,21 @@ def character_error_rate(heard: Sequence[str], said: Sequence[str], language: st
 
     Raises UserError where the lists differ in length, nothing was said, or the extra `eval` is not installed.
     """
-    return error_rate("cer", heard, said, language)
+    return error_rate("cer", heard, said, language)["cer"]
 
 
 def word_error_rate(heard: Sequence[str], said: Sequence[str], language: str = "en") -> float:
     """As character_error_rate, for words."""
-    return error_rate("wer", heard, said, language)
+    return error_rate("wer", heard, said, language)["wer"]
 
 
-def error_rate(metric: str, heard: Sequence[str], said: Sequence[str], language: str) -> float:
+def error_rate(metric: str, heard: Sequence[str], said: Sequence[str], language: str) -> dict[str, float]:
+    """All that the metric answers, of the normalised texts."""
     if len(heard) != len(said):
         raise UserError(f"{metric}: {len(heard)} texts heard against {len(said)} texts said, not as many")
     predictions = [normalise_for_scoring(text, language) for text in heard]
     references = [normalise_for_scoring(text, language) for text in said]
-    return load_metric(metric).compute(predictions=predictions, references=references)[metric]
+    return load_metric(metric).compute(predictions=predictions, references=references)
 
 
 def normalise_for_scoring(text: str, language: str | None = "en") -> str:

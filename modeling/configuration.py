@@ -21,8 +21,10 @@ class GoyaConfig(PretrainedConfig):
         frames_per_step: mel frames r that the decoder writes in one step.
         hidden_size: width D; must be a multiple of `head_dim`.
         voice_dim: dimensions of the Gaussian voice posterior.
-        prenet_dropout: dropout on the previous frame. It stays on in synthesis, as in Tacotron 2
-            (Shen et al. 2018, section 2.2): without it the decoder trusts its own frames too much.
+        prenet_dropout: dropout on the previous frame while training (Shen et al. 2018, section 2.2): without it the
+            decoder trusts its own frames too much.
+        synthesis_dropout: the same while speaking, where it is no more than that. Tacotron 2 keeps the dropout of
+            training; a little is understood better than as much, or none (benchmarks/LOG.md).
         mel_mean, mel_std: constants of the log-mel normalisation inside the network (natural log).
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
         stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
@@ -44,6 +46,7 @@ class GoyaConfig(PretrainedConfig):
         voice_dim: int = 64,
         aligner_dim: int = 128,
         prenet_dropout: float = 0.5,
+        synthesis_dropout: float = 0.15,
         dropout: float = 0.0,
         mel_mean: float = -5.0,
         mel_std: float = 2.0,
@@ -67,6 +70,7 @@ class GoyaConfig(PretrainedConfig):
         self.voice_dim = voice_dim
         self.aligner_dim = aligner_dim
         self.prenet_dropout = prenet_dropout
+        self.synthesis_dropout = synthesis_dropout
         self.dropout = dropout
         self.mel_mean = mel_mean
         self.mel_std = mel_std

@@ -95,7 +95,8 @@ def decode_steps(
     staying = torch.ones(batch, device=device)
     previous = torch.zeros(batch, 1, config.n_mels, device=device)
     cache = KeyValueCache()
-    noise = prenet_noise(model.decoder.prenet, seed, range(first_number, first_number + batch))
+    dropout = min(config.synthesis_dropout, config.prenet_dropout)
+    noise = prenet_noise(model.decoder.prenet, dropout, seed, range(first_number, first_number + batch))
     while (token < token_lengths).any():
         current = token.clamp(max=longest - 1)
         token_B1D = context_BSD[rows, current][:, None]
@@ -110,13 +111,13 @@ def decode_steps(
         previous = frames[:, -1:]
 
 
-def prenet_noise(prenet: PreNet, seed: int, numbers: Iterable[int]) -> Iterator[Tensor]:
+def prenet_noise(prenet: PreNet, dropout: float, seed: int, numbers: Iterable[int]) -> Iterator[Tensor]:
     """Yield the dropout factors [B, 1, 2, D] of each step: 0, or what keeps the mean.
 
     Every utterance has a stream of its own, of (seed, its number), so that it sounds the same in any batch, on any
     device. Drawn for many steps at once: a call for each utterance and step would take as long as the pre-net.
     """
-    weight, keep = prenet.layers[0].weight, 1 - prenet.probability
+    weight, keep = prenet.layers[0].weight, 1 - dropout
     streams = [np.random.default_rng([seed, number]) for number in numbers]
     while True:
         shape = (NOISE_STEPS, 1, len(prenet.layers), weight.shape[0])

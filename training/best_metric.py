@@ -7,6 +7,7 @@ from training.config import Layer, RunConfig
 
 JUDGES = ("moonshine_voice", "rapidfuzz", "resemblyzer")  # in the extra `eval`
 FEWEST_SENTENCES = 10  # fewer make an error rate that is mostly chance
+STANDARD_ERROR = "_standard_error"  # after a metric's name: how far chance moves it
 
 
 def can_recognise() -> bool:
@@ -38,3 +39,12 @@ def check_best_metric(config: RunConfig, reason: str) -> None:
             f"train.best_metric is quality_cer ({reason}) and log.quality_sentences is {config.log.quality_sentences}; "
             f"expected {FEWEST_SENTENCES} or more to choose a checkpoint by."
         )
+
+
+def is_best(metric: float, lowest: float | None, standard_error: float) -> bool:
+    """Whether an evaluation takes the place of the best one: the latest within a standard error of the lowest does.
+
+    A dozen sentences can be lucky, and what was trained longer is the safer guess; the one-standard-error rule of
+    Breiman et al. 1984, section 3.4.3. Without an error the lowest is the best; of equals, the later.
+    """
+    return lowest is None or metric <= lowest + standard_error

@@ -28,6 +28,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.tally import Tally, merged
 from modeling.losses import SUMS, LossShape
 from training import run_state
+from training.best_metric import STANDARD_ERROR, is_best
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
 from training.control import CallbackArguments, Control
@@ -266,10 +267,11 @@ class Trainer:
         # Early stopping compares with the best before this evaluation, so it comes first.
         self.control = self.callbacks.on_evaluate(self.arguments, self.state, self.control, metrics)
         self._log(dict(metrics))
-        metric = metrics.get(self.arguments.metric_for_best_model)  # speech is judged at some evaluations only
-        # Of equals the later: error rates have few values, and more training is no harm.
-        if metric is not None and (self.state.best_metric is None or metric <= self.state.best_metric):
-            self.state.best_metric, self.state.best_global_step = metric, self.state.global_step
+        name, lowest = self.arguments.metric_for_best_model, self.state.best_metric
+        metric = metrics.get(name)  # speech is judged at some evaluations only
+        if metric is not None and is_best(metric, lowest, metrics.get(f"{name}{STANDARD_ERROR}", 0.0)):
+            self.state.best_metric = metric if lowest is None else min(metric, lowest)
+            self.state.best_global_step = self.state.global_step
             self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
             self.checkpoints.save_best(self.shipped.write)
 

@@ -72,4 +72,4 @@ def _best(trainer: Trainer, value: float) -> str:
     step = f"step {trainer.state.best_global_step}"
     if trainer.arguments.metric_for_best_model == "eval_mel":
         return f"{step}, validation mel L1 {value:.4f}"
-    return f"{step}, character error rate while training {value:.1%}"
+    return f"{step}, the latest within a standard error of the lowest character error rate while training, {value:.1%}"

@@ -31,7 +31,7 @@ class Judge:
 
     def __call__(self, model, processor) -> dict[str, float]:
         self.clock.now += self.takes_s
-        return {"never": 0.0} | ({"cer": self.cer} if self.listens else {})
+        return {"never": 0.0} | ({"cer": self.cer, "cer_standard_error": 0.04} if self.listens else {})
 
 
 @pytest.fixture
@@ -62,12 +62,13 @@ def evaluations(clock, judge: Judge, steps: range, step_s: float = 1.0, **more) 
 def test_speech_is_judged_once_an_interval_and_at_the_end_and_not_before_the_first_has_passed(clock):
     logged, metrics = evaluations(clock, Judge(clock), range(4, 36, 4), step_s=100)
     assert list(logged) == [12, 20, 32]  # 4 and 8 lie before 10, 24 and 28 between 20 and 30
-    assert logged[12] == {"quality/never": 0.0, "quality/cer": 0.5, "quality/seconds": 1.0}
-    assert metrics[12] == {"eval_quality_cer": 0.5} and metrics[8] == {}
+    figures = {"never": 0.0, "cer": 0.5, "cer_standard_error": 0.04, "seconds": 1.0}
+    assert logged[12] == {f"quality/{name}": value for name, value in figures.items()}
+    assert metrics[12] == {"eval_quality_cer": 0.5, "eval_quality_cer_standard_error": 0.04} and metrics[8] == {}
 
 
 def test_an_error_rate_above_one_counts_as_one_and_none_is_left_out(clock):
-    assert evaluations(clock, Judge(clock, cer=1.7), range(5, 6))[1] == {5: {"eval_quality_cer": 1.0}}
+    assert evaluations(clock, Judge(clock, cer=1.7), range(5, 6))[1][5]["eval_quality_cer"] == 1.0
     assert evaluations(clock, Judge(clock, cer=None), range(5, 6))[1] == {5: {}}
 
 
@@ -137,7 +138,10 @@ def test_the_best_checkpoint_and_the_end_follow_the_speech_and_not_the_mel(corpu
     out = capsys.readouterr().out
     assert "chosen by the character error rate of speech (quality_cer): 10 held-out sentences" in out
     assert "Stopping early at step 4: 2 evaluations without eval_quality_cer falling" in out
-    assert "best (step 2, character error rate while training 0.0%)" in out
+    assert (
+        "best (step 2, the latest within a standard error of the lowest character error rate while training, 0.0%)"
+        in out
+    )
 
 
 class SignalAt(TrainerCallback):
@@ -197,7 +201,10 @@ def test_two_ranks_take_what_the_main_one_heard(corpus, tmp_path):
     done = launch(script, *arguments, "--max-steps", "9", "--grad-accum", "1", processes=2)
     assert done.returncode == 0, done.stderr[-3000:]
     told = sorted(line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("rank "))
-    curve = scalars(tmp_path / "run")["quality/cer"]
-    best = min(curve, key=curve.get)
-    assert max(curve) == best + 1 < 9
-    assert len(told) == 2 and told[0] == told[1] == f"best {told[0].split()[1]} at {best}, ended at {best + 1}"
+    curves = scalars(tmp_path / "run")
+    curve, errors = curves["quality/cer"], curves["quality/cer_standard_error"]
+    lowest = min(curve, key=curve.get)
+    assert max(curve) == lowest + 1 < 9  # one evaluation without a lower one
+    best = max(step for step in curve if curve[step] <= curve[lowest] + errors[step])
+    assert len(told) == 2 and told[0] == told[1] == f"best {told[0].split()[1]} at {best}, ended at {lowest + 1}"
+    assert float(told[0].split()[1]) == pytest.approx(curve[lowest])

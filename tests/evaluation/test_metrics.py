@@ -45,7 +45,7 @@ def recordings(language: str) -> list[np.ndarray]:
 
 
 INPUTS = {
-    "cer": lambda: (TEXTS, {"cer": 1 / 3}),
+    "cer": lambda: (TEXTS, {"cer": 1 / 3, "standard_error": 0.0}),
     "wer": lambda: (TEXTS, {"wer": 1 / 2}),
     "speaker_similarity": lambda: (same_twice(), {"speaker_similarity": 1.0, "each": [1.0]}),
     "mcd": lambda: (same_twice(), {"mcd_db": 0.0}),
@@ -197,3 +197,14 @@ def test_duration_ratio_is_of_sums():
     assert metric.compute(predictions=[1, 4], references=[2, 2])["duration_ratio"] == 5 / 4
     with pytest.raises(ValueError, match="nothing to divide"):
         metric.compute(predictions=[1.0], references=[0.0])
+
+
+def test_the_standard_error_of_cer_is_what_other_choices_of_texts_change():
+    draw = np.random.default_rng(0)
+    said = ["a" * length for length in draw.integers(5, 60, 40)]
+    heard = ["b" * draw.binomial(len(text), draw.uniform(0, 0.4)) + text for text in said]
+    found = loaded("cer").compute(predictions=heard, references=said)
+    edits = np.array([len(h) - len(s) for h, s in zip(heard, said, strict=True)])
+    chosen = draw.integers(0, 40, (4000, 40))
+    rates = edits[chosen].sum(1) / np.array([len(text) for text in said])[chosen].sum(1)
+    assert found["standard_error"] == pytest.approx(rates.std(), rel=0.1)

@@ -38,3 +38,9 @@ def test_what_cannot_be_had_is_an_error(monkeypatch):
     monkeypatch.setattr(best_metric, "can_recognise", lambda: True)
     with pytest.raises(UserError, match="log.quality_sentences is 9; expected 10"):
         parse([*asked, "--set", "log.quality_sentences=9"])
+
+
+def test_the_latest_within_a_standard_error_of_the_lowest_is_the_best():
+    assert best_metric.is_best(0.9, None, 0.0)
+    assert best_metric.is_best(0.5, 0.5, 0.0) and not best_metric.is_best(0.51, 0.5, 0.0)
+    assert best_metric.is_best(0.172, 0.17, 0.04) and not best_metric.is_best(0.22, 0.17, 0.04)
