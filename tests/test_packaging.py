@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation")
-MODULES = ("train_main", "synthesize", "usage_examples")
+MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 DISTRIBUTION = {"yaml": "pyyaml"}  # import name -> name on the index, where they differ
 
 
@@ -42,7 +42,8 @@ def test_everything_imported_is_required(setup):
     ours = {*PACKAGES, *MODULES, *sys.stdlib_module_names}
     used = {DISTRIBUTION.get(name, name) for path in files for name in imports(path) - ours}
     extras = setup["options.extras_require"]
-    parts = (setup["options"]["install_requires"], extras["eval"], extras["vocoder"], extras["fp8"], extras["phonemes"])
+    named = ("eval", "vocoder", "fp8", "phonemes", "web")
+    parts = (setup["options"]["install_requires"], *(extras[name] for name in named))
     required = set().union(*map(names, parts))
     assert used - required == set()
 
@@ -65,7 +66,7 @@ def test_continuous_integration_does_what_the_readme_says():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     told = (
-        'pip install -e ".[dev,eval,vocoder,phonemes]"',
+        'pip install -e ".[dev,eval,vocoder,phonemes,web]"',
         "pip install -e .",
         "pytest",
         "accelerate launch train_main.py --optimization-level enhanced",
