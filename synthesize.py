@@ -68,11 +68,12 @@ def run(arguments) -> int:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    from modeling.pretrained import load
     from modeling.vocoder import load_vocoder
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
-    model, processor = load(model_folder(arguments.model), arguments.device)
+    model, processor = load(arguments.model, arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
     voice = choose_voice(arguments, model, processor)
     say = stream if arguments.stream else speak_whole
@@ -211,47 +212,6 @@ def read_text(arguments) -> str:
     if not any(character.isalnum() for character in text):
         raise UserError(f"The text {text!r} holds nothing to speak; expected words (--text, --text-file, or stdin).")
     return text
-
-
-def load(where: str, device: str):
-    """Model and processor of a folder or Hub id. Raises UserError where they cannot be had."""
-    from modeling.model import GoyaForTextToSpeech
-    from modeling.processor import GoyaProcessor
-
-    if (Path(where) / "model").is_dir() and not (Path(where) / "model.safetensors").is_file():
-        raise UserError(f"{where} holds its weights in shards. Make them whole: python -m training.export {where} OUT")
-    try:
-        # Never a pickle, which torch would find beside the safetensors, or in their place.
-        model = GoyaForTextToSpeech.from_pretrained(where, use_safetensors=True)
-        return model.to(device).eval(), GoyaProcessor.from_pretrained(where)
-    except OSError as error:  # not on the Hub, no network, or files missing
-        raise UserError(
-            f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
-            "this computer, or a Hub id that can be reached."
-        ) from error
-
-
-def model_folder(where: str) -> str:
-    """A run folder's best model, else its newest checkpoint; a model's own folder or a Hub id as it is."""
-    path = Path(where)
-    if not path.exists():
-        if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
-            return where
-        raise UserError(
-            f"{where} does not exist; expected a run folder (as train_main.py printed it), a model folder, or "
-            "a Hub id (owner/name)."
-        )
-    if (path / "config.json").is_file():
-        return str(path)
-    if (path / "best" / "config.json").is_file():
-        return str(path / "best")
-    checkpoints = sorted(path.glob("checkpoints/step-????????/config.json"))
-    if not checkpoints:
-        raise UserError(
-            f"{where} holds no model: neither config.json, nor best/, nor checkpoints/. The first checkpoint "
-            "may not be written yet."
-        )
-    return str(checkpoints[-1].parent)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import synthesize
 import training.export
 from data_pipeline.errors import UserError
 from modeling.model import GoyaForTextToSpeech
+from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses, newest, scalars, train
 
@@ -92,7 +92,7 @@ def test_shards_are_loaded_by_another_number_of_ranks(sharded, copied, tmp_path,
 def test_an_export_is_one_file_that_speaks(sharded, tmp_path):
     path = newest(sharded)
     with pytest.raises(UserError, match="holds its weights in shards. Make them whole: python -m training.export"):
-        synthesize.load(str(path), "cpu")
+        load(str(path))
     assert training.export.main([str(path), str(tmp_path / "whole"), "--training-weights"]) == 0
     model = GoyaForTextToSpeech.from_pretrained(tmp_path / "whole")
     expected = load_file(tmp_path / "whole" / "model.safetensors")
