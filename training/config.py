@@ -123,6 +123,13 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class FineTuneConfig:
+    init_from: str | None = None  # run folder, model folder or Hub id whose weights the run starts from; None: new ones
+    freeze: str | None = None  # names or patterns of parameters that stay as they are, separated by commas
+    lora_rank: int | None = within(None, low=1)  # adapters of this rank train in place of the matrices; None: no LoRA
+
+
+@dataclass(frozen=True)
 class CheckpointConfig:
     dir: str = "runs/goya"  # the run folder
     every_steps: int = within(500, low=1)  # optimizer steps between checkpoints
@@ -149,6 +156,7 @@ class RunConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
