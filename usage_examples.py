@@ -92,6 +92,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "main_job_readme": "python benchmarks/main_job.py --readme",
         "exactness": "python benchmarks/exactness.py",
         "exactness_readme": "python benchmarks/exactness.py --readme",
+        "cloning": "python benchmarks/cloning.py --prompts debs",
+        "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}

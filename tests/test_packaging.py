@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation")
 MODULES = ("train_main", "synthesize", "usage_examples")
-DISTRIBUTION = {"yaml": "pyyaml"}  # import name -> name on the index, where they differ
+# Import name -> name on the index, where they differ.
+DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth"}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def test_everything_imported_is_required(setup):
     used = {DISTRIBUTION.get(name, name) for path in files for name in imports(path) - ours}
     extras = setup["options.extras_require"]
     parts = (setup["options"]["install_requires"], extras["eval"], extras["vocoder"], extras["fp8"], extras["phonemes"])
+    parts += (extras["made_voices"],)
     required = set().union(*map(names, parts))
     assert used - required == set()
 
