@@ -19,7 +19,7 @@ RATE_HZ = 4000
 
 
 def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
-    config, _ = parse([*cloning.training_flags(700), "--device", "cpu", "--set", "data.made_voices=2"])
+    config, *_ = parse([*cloning.training_flags(700), "--device", "cpu", "--set", "data.made_voices=2"])
     assert (config.train.max_steps, config.train.eval_every, config.data.made_voices) == (700, 700, 2)
     assert parse([*cloning.training_flags(700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
 
