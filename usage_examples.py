@@ -66,6 +66,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "install_phonemes": 'pip install -e ".[phonemes]"',
         "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
     },
+    "made voices": {
+        "install_made_voices": 'pip install -e ".[made_voices]"',
+        "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
+    },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",

@@ -26,6 +26,7 @@ import numpy as np  # noqa: E402
 from benchmarks import readme_block  # noqa: E402
 from benchmarks.main_job import commit, machine, now, read_json  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
+from training.config import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN = "runs/cloning"
@@ -79,7 +80,8 @@ def main(argv: list[str] | None = None) -> int:
 def measure(arguments, more: list[str]) -> None:
     folder = Path(arguments.run_folder) if arguments.run_folder else train(arguments.steps, more)
     report = read_json(folder / "report.json")
-    voices, kl = judge(folder, report["config"]["data"]["made_voices"], arguments.prompts)
+    made_voices = RunConfig.from_dict(report["config"], str(folder)).data.made_voices
+    voices, kl = judge(folder, made_voices, arguments.prompts)
     results = {
         "machine": machine(),
         "date": now(),
