@@ -73,6 +73,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "install_lora": 'pip install -e ".[lora]"',
         "lora": f"{FINE_TUNE} --lora-rank 16",
     },
+    "made voices": {
+        "install_made_voices": 'pip install -e ".[made_voices]"',
+        "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
+    },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
@@ -101,6 +105,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "exactness_readme": "python benchmarks/exactness.py --readme",
         "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
         "fine_tuning_readme": "python benchmarks/fine_tuning.py --readme",
+        "cloning": "python benchmarks/cloning.py --prompts FOLDER_OF_THE_DEBS",
+        "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}

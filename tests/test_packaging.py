@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation")
 MODULES = ("train_main", "synthesize", "usage_examples")
-DISTRIBUTION = {"yaml": "pyyaml"}  # import name -> name on the index, where they differ
+# Import name -> name on the index, where they differ.
+DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth"}
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ class DataConfig:
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
     text_units: Literal["characters", "phonemes"] = "characters"  # what a text is read as; phonemes: an extra
+    made_voices: int = within(0, low=0)  # shifts of pitch and formants that half of what is heard gets; an extra
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
     min_duration_s: float = within(0.3, low=0)  # shorter utterances are left out
     max_duration_s: float = within(20.0, above=0)  # longer utterances are left out

@@ -75,6 +75,7 @@ def build_inputs(
         grad_accum=config.train.grad_accum,
         keep=keep_train,
         by_length=(0,) if config.train.length_curriculum else (),
+        made_voices=data.made_voices,
     )
     validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))

@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import PurePath
 
-from data_pipeline import phonemes
+from data_pipeline import made_voices, phonemes
 from data_pipeline.errors import UserError, redact
 from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
@@ -165,6 +165,8 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
         from training.lora import require
 
         require()
+    if data.made_voices:
+        made_voices.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
     from data_pipeline.audio import PRESETS
 
