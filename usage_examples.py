@@ -101,6 +101,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "measurements": {
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",
+        "synthesis_speed": "python benchmarks/synthesis_speed.py",
+        "voice": f"python benchmarks/voice.py {DEMO_RUN}",
+        "voice_readme": "python benchmarks/voice.py --readme",
         "exactness": "python benchmarks/exactness.py",
         "exactness_readme": "python benchmarks/exactness.py --readme",
         "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
