@@ -1,8 +1,9 @@
 """Voices made out of recorded ones by moving formants and pitch, for corpora of few speakers.
 
-A model that heard two speakers ignores the clip that it should clone (benchmarks/LOG.md). Compare vocal tract length perturbation (Jaitly
-and Hinton 2013). Praat does the work (its command "Change gender": Boersma and Weenink 2001), which the package
-praat-parselmouth carries; that is GPL-3, so it is an extra (`made_voices`) and never needed by default.
+A model that heard two speakers ignores the clip that it should clone (benchmarks/LOG.md). Compare vocal tract length
+perturbation (Jaitly and Hinton 2013). Praat does the work (its command "Change gender": Boersma and Weenink 2001),
+which the package praat-parselmouth carries; that is GPL-3, so it is an extra (`made_voices`) and never needed by
+default.
 """
 
 import importlib.util
