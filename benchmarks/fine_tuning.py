@@ -101,29 +101,30 @@ def measure(arguments) -> None:
         telephone_prompts.make(arguments.packages, arguments.language, MINUTES_OF_SPEECH, corpus)
     source = open_source(str(corpus), split="validation")
     judge = Judge([source.to_utterance(row) for row in source.rows()], arguments.work / "pictures")
-    figures, commands, steps = {}, {}, five_minutes_of_steps()
-    for name in arguments.only:
-        folder = arguments.work / name.replace(" ", "_")
-        start = RUNS[name].replace("BASE", arguments.base).split()
-        words = ["--train-data", str(corpus), "--max-steps", str(steps), *COMMON, *start, *arguments.more]
-        commands[name] = train(words, folder)
-        report = read_json(folder / "report.json")
-        if BEFORE not in figures:
-            figures[BEFORE] = judge(Path(arguments.base), report["config"])
-        figures[name] = judge(folder, report["config"]) | {"training_seconds": report["result"]["seconds"]}
     results = {
         "machine": machine(),
         "date": now(),
         "commit": commit(),
-        "commands": commands,
-        "seeds": {"training": report["config"]["train"]["seed"], "synthesis": [0]},
-        "steps": steps,
+        "steps": five_minutes_of_steps(),
         "sentences": len(judge.utterances),
         "english_cer_sentences": len(speech.heldout()["en"]),
         "recordings": judge.recorded_figures(),
-        "figures": figures,
+        "commands": {},
+        "figures": {},
     }
-    arguments.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in arguments.only:
+        folder = arguments.work / name.replace(" ", "_")
+        start = RUNS[name].replace("BASE", arguments.base).split()
+        words = ["--train-data", str(corpus), "--max-steps", str(results["steps"]), *COMMON, *start, *arguments.more]
+        results["commands"][name] = train(words, folder)
+        report = read_json(folder / "report.json")
+        if BEFORE not in results["figures"]:
+            results["figures"][BEFORE] = judge(Path(arguments.base), report["config"])
+        results["seeds"] = {"training": report["config"]["train"]["seed"], "synthesis": [0]}
+        trained = {"training_seconds": report["result"]["seconds"]}
+        results["figures"][name] = judge(folder, report["config"]) | trained
+        # After each, as a run can take long.
+        arguments.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
 
 
