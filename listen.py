@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         "ssh -L 7860:127.0.0.1:7860 THIS_COMPUTER, and open http://127.0.0.1:7860 there.",
     )
     parser.add_argument("model", help="a run folder, a checkpoint's or model's folder, or a Hub id")
-    parser.add_argument("--port", type=int, help="(default: 7860, or the first free one after it)")
+    parser.add_argument("--port", type=int, default=7860, help="(default: %(default)s)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: %(default)s)")
     return parser
 
@@ -29,25 +30,29 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0 after Ctrl-C or SIGTERM, 2 after a user's mistake."""
     arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it too leaves no clip or speech behind
     try:
         run(arguments)
     except UserError as error:
         print(f"error: {redact(str(error))}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        pass
     return 0
 
 
 def run(arguments) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise UserError('The page is made of gradio, which is not installed: run pip install -e ".[web]"')
-    if arguments.port is not None and not 0 < arguments.port <= MOST_PORT:
-        raise UserError(f"--port is {arguments.port}; expected 1 to {MOST_PORT}.")
-    with tempfile.TemporaryDirectory(prefix="goya-listen-") as folder:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it too is to leave no clip or speech behind
+    with listening(arguments.port) as listener, tempfile.TemporaryDirectory(prefix="goya-listen-") as folder:
         spoken, served = Path(folder, "spoken"), Path(folder, "served")
         spoken.mkdir()
-        keep_to_this_computer(served)
-
+        # Before gradio is imported: it reports nothing, and keeps what it serves, the clips too, in this folder.
+        os.environ |= {
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "GRADIO_TEMP_DIR": str(served),
+        }
         import torch
         from transformers.utils import logging
 
@@ -57,21 +62,19 @@ def run(arguments) -> None:
 
         if arguments.device == "cuda" and not torch.cuda.is_available():
             raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
-        serve(Page(Voices(arguments.model, arguments.device), spoken), arguments.port)
+        serve(Page(Voices(arguments.model, arguments.device), spoken), listener)
 
 
-def keep_to_this_computer(folder: Path) -> None:
-    """Before gradio is imported: it reports nothing, and leaves clips and speech in `folder` alone."""
-    proxied = [os.environ.get(name) for name in ("no_proxy", "NO_PROXY")]
-    # It asks its own server whether it is up, which a proxy would be asked for otherwise.
-    unproxied = ",".join(filter(None, [*proxied, "127.0.0.1"]))
-    os.environ |= {
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "GRADIO_TEMP_DIR": str(folder),
-        "no_proxy": unproxied,
-        "NO_PROXY": unproxied,
-    }
+def listening(port: int) -> socket.socket:
+    """A socket that no other computer can reach. Raises UserError where the port cannot be had."""
+    if not 0 < port <= MOST_PORT:
+        raise UserError(f"--port is {port}; expected 1 to {MOST_PORT}.")
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise UserError(
+            f"--port {port} cannot be had ({os.strerror(error.errno)}); give another one, such as {port + 1}."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of the
 EXAMPLES: dict[str, dict[str, str]] = {
     "set-up": {
         "train": f"pip install -e . && {TRAIN} --optimization-level enhanced",
-        "test": 'pip install -e ".[dev,eval,vocoder,phonemes]" && pytest',
+        "test": 'pip install -e ".[dev,eval,vocoder,phonemes,web]" && pytest',
         "debug": f"{TRAIN} --debug",
     },
     "speech": {
@@ -41,6 +41,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "stream": f'{SPEAK} --text "I can hear you at once." --vocoder hifigan --stream --out - '
         "| ffplay -f s16le -ar 22050 -nodisp -autoexit -",
         "standard_input": f'echo "One moment please." | {SPEAK} --picture moment.png --out moment.wav',
+        "listen": f'pip install -e ".[web]" && python listen.py {DEMO_RUN}',
         "curves": "tensorboard --logdir runs",
     },
     "data": {

@@ -2,12 +2,15 @@
 
 import html
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
 
 from data_pipeline.errors import UserError, redact
 from data_pipeline.languages import LANGUAGES
@@ -100,10 +103,8 @@ class Page:
             )
         with gr.Accordion("Speed, seed, vocoder", open=False):
             self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")
-            with gr.Row():
-                self.seed = gr.Number(0, label="Seed", precision=0, min_width=80)
-                vocoders = [(VOCODER_NAMES.get(name, name), name) for name in VOCODERS]
-                self.vocoder = gr.Dropdown(vocoders, label="Vocoder", min_width=120)
+            self.seed = gr.Number(0, label="Seed", precision=0)
+            self.vocoder = gr.Dropdown([(VOCODER_NAMES.get(name, name), name) for name in VOCODERS], label="Vocoder")
 
     def _connect(self) -> None:
         quiet = {"api_visibility": "private"}
@@ -220,28 +221,24 @@ def told_on_page() -> Iterator[None]:
         raise gr.Error(told, duration=30, print_exception=False) from error
 
 
-def serve(page: Page, port: int | None) -> None:
-    """Until Ctrl-C, on this computer alone. Raises UserError where the port is taken."""
-    try:
-        page.blocks.launch(
-            server_name="127.0.0.1",
-            server_port=port,
-            share=False,
-            quiet=True,
-            inline=False,
-            prevent_thread_lock=True,
-            theme=THEME,
-            css=CSS,
-            footer_links=[],
-            run_history=False,
-            pwa=False,
-            ssr_mode=False,
-            mcp_server=False,
-            enable_monitoring=False,
-        )
-    except OSError as error:
-        raise UserError(
-            f"--port {port or 7860} is taken; give another one, or leave it out for the first that is free."
-        ) from error
-    print(f"Listen at {page.blocks.local_url} (Ctrl-C ends it)", flush=True)
-    page.blocks.block_thread()
+def serve(page: Page, listener: socket.socket) -> None:
+    """Until a signal ends it. `launch` would ask its own address, by way of a proxy where one is set, and give up on
+    a slow computer.
+    """
+    app = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page.blocks,
+        path="/",
+        theme=THEME,
+        css=CSS,
+        footer_links=[],
+        run_history=False,
+        pwa=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
+    print("Listen at http://{}:{} (Ctrl-C ends it)".format(*listener.getsockname()), flush=True)
+    # An open page holds a connection that never ends by itself.
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ["data_pipeline", "modeling", "training", "evaluation", "callbacks"]  # lowest first
-ROOTS = ["train_main", "synthesize", "usage_examples", "benchmarks", "tests"]  # above all
+ROOTS = ["train_main", "synthesize", "listen", "usage_examples", "benchmarks", "tests"]  # above all
 FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 
 

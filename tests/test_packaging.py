@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation")
-MODULES = ("train_main", "synthesize", "usage_examples")
+MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 # Import name -> name on the index, where they differ.
 DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth"}
 
@@ -66,7 +66,7 @@ def test_continuous_integration_does_what_the_readme_says():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     told = (
-        'pip install -e ".[dev,eval,vocoder,phonemes]"',
+        'pip install -e ".[dev,eval,vocoder,phonemes,web]"',
         "pip install -e .",
         "pytest",
         "accelerate launch train_main.py --optimization-level enhanced",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import listen
 import synthesize
 import usage_examples
 from benchmarks import readme_block
@@ -71,6 +72,11 @@ def test_training_commands_are_taken(given, tmp_path, monkeypatch):
 def test_synthesis_commands_are_taken(given):
     arguments = synthesize.build_parser().parse_args(given)
     assert arguments.model == usage_examples.DEMO_RUN == parse([], CPU)[0].checkpoint.dir
+
+
+@pytest.mark.parametrize("given", arguments_of("listen.py"))
+def test_the_page_s_commands_are_taken(given):
+    assert listen.build_parser().parse_args(given).model == usage_examples.DEMO_RUN
 
 
 @pytest.mark.parametrize("given", arguments_of("benchmarks/main_job.py"))
