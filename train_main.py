@@ -38,6 +38,7 @@ def run(config, provenance, hardware) -> int:
     from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
     from training.checkpoint import CheckpointFolder
     from training.control import Diverged
+    from training.freezing import what_trains
     from training.inputs import build_inputs
     from training.loop import Trainer
     from training.optimizer import build_optimizer
@@ -52,8 +53,8 @@ def run(config, provenance, hardware) -> int:
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
 
-    model = build_model(config)
-    processor = build_processor(config)
+    model, vocabulary = build_model(config)
+    processor = build_processor(config, vocabulary)
 
     def export(path: Path) -> None:
         model.config.save_pretrained(path)
@@ -61,8 +62,8 @@ def run(config, provenance, hardware) -> int:
 
     rank, world_size = accelerator.process_index, accelerator.num_processes
     pin = accelerator.device.type == "cuda"
-    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin)
-    accelerator.print(f"\n{redact(inputs.description)}\n{model.num_parameters() / 1e6:.1f} M parameters\n")
+    inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin, vocabulary)
+    accelerator.print(f"\n{redact(inputs.description)}\n{what_trains(model)}\n")
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
     checkpoints.prepare(config.checkpoint.reset)
     trainer = Trainer(

@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 DEMO_RUN = "runs/demo_corpus_tiny_enhanced"
 TRAIN = "accelerate launch train_main.py"
+FINE_TUNE = f"{TRAIN} --init-from {DEMO_RUN} --train-data my_data/seed --language en"
 SPEAK = f"python synthesize.py {DEMO_RUN}"
 EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of them is held out
 
@@ -67,6 +68,16 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "install_phonemes": 'pip install -e ".[phonemes]"',
         "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
     },
+    "fine-tuning": {
+        "fine_tune": FINE_TUNE,
+        "freeze": f"{FINE_TUNE} --freeze decoder.layers,decoder.postnet",
+        "install_lora": 'pip install -e ".[lora]"',
+        "lora": f"{FINE_TUNE} --lora-rank 16",
+    },
+    "made voices": {
+        "install_made_voices": 'pip install -e ".[made_voices]"',
+        "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
+    },
     "settings": {
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
@@ -91,8 +102,15 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "measurements": {
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",
+        "synthesis_speed": "python benchmarks/synthesis_speed.py",
+        "voice": f"python benchmarks/voice.py {DEMO_RUN}",
+        "voice_readme": "python benchmarks/voice.py --readme",
         "exactness": "python benchmarks/exactness.py",
         "exactness_readme": "python benchmarks/exactness.py --readme",
+        "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
+        "fine_tuning_readme": "python benchmarks/fine_tuning.py --readme",
+        "cloning": "python benchmarks/cloning.py --prompts FOLDER_OF_THE_DEBS",
+        "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}

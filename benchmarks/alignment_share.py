@@ -45,7 +45,7 @@ def main() -> int:
     config, _, _ = parse(["--tracker", "none", "--num-workers", "0", "--device", "cpu", "--model-size", "tiny"])
     accelerator = build_accelerator(config)
     torch.manual_seed(config.train.seed)
-    model = build_model(config)
+    model, _ = build_model(config)
     model, optimizer = accelerator.prepare(model, build_optimizer(model, config.optim, accelerator.device))
     loader = build_inputs(config, model.config.frames_per_step, 0, 1).train
     stream = loader.epoch(loader.plan.start(1))  # the second epoch, whose batches are in drawn order

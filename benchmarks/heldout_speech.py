@@ -152,7 +152,8 @@ def teacher_forced(speaker: Speaker, config: dict) -> dict[str, float]:
     """Validation mel L1 of each language, in fp32, with the limits of `config`, as report.json has it."""
     data = config["data"] | {"train_data": str(CORPUS), "val_data": None}
     run = RunConfig.from_dict(config | {"data": data})
-    loader = build_inputs(run, speaker.model.config.frames_per_step, rank=0, world_size=1).validation
+    frames_per_step, vocabulary = speaker.model.config.frames_per_step, speaker.processor.tokenizer.vocabulary
+    loader = build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
     ids: dict[str, set[str]] = {}
     for utterance in loader.plan.utterances():
         ids.setdefault(utterance.language, set()).add(utterance.id)

@@ -101,7 +101,8 @@ class Collator:
         low, high = (int(seconds * self.make.audio.frames_per_s) for seconds in REFERENCE_S)
         references = []
         for row in rows:
-            others = [other for other in rows if other is not row and other.speaker == row.speaker is not None]
+            same = [other for other in rows if other.speaker == row.speaker is not None and other.shift == row.shift]
+            others = [other for other in same if other is not row]
             clip = others[draw.integers(len(others))].mel_TC if others else row.mel_TC
             size = min(len(clip), int(draw.integers(low, high + 1)))
             start = int(draw.integers(len(clip) - size + 1))

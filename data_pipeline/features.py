@@ -7,8 +7,9 @@ import torch
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError
+from data_pipeline.made_voices import shifted
 from data_pipeline.text import Vocabulary, normalise_text
-from data_pipeline.utterance import Utterance
+from data_pipeline.utterance import Utterance, VoiceShift
 
 # Padded lengths are rounded up to these: few different shapes cost a CPU a seventh less, though they are longer
 # (benchmarks/LOG.md), and a GPU's matrix units want multiples too.
@@ -21,7 +22,10 @@ def rounded_up(length: int, multiple: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker, language and text as the source gave them."""
+    """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker, language and text as the source gave them.
+
+    shift: what was laid on the recording, whose speaker then is not the one that is heard.
+    """
 
     id: str
     tokens_S: np.ndarray
@@ -29,6 +33,7 @@ class Features:
     speaker: str | None
     language: str | None
     text: str = ""
+    shift: VoiceShift | None = None
 
     @property
     def voice(self) -> str:
@@ -67,6 +72,8 @@ class FeatureMaker:
             )
         tokens = np.asarray(self.vocabulary.encode(text, language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
+        if utterance.shift is not None:
+            wave = shifted(wave, self.audio.sample_rate_hz, utterance.shift)
         wave = trim_silence(wave, self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
         steps = -(-len(mel) // self.frames_per_step)
@@ -76,4 +83,4 @@ class FeatureMaker:
                 f"{len(wave) / self.audio.sample_rate_hz:.2f} s of speech, which has {steps} decoder steps; each token "
                 "needs one. The transcript probably belongs to another recording; correct it or remove the row."
             )
-        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text)
+        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)

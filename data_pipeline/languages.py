@@ -1,5 +1,7 @@
 """The languages that have a token of their own, and how a corpus' name for one is understood."""
 
+import re
+
 # ISO 639-1 code -> English name. The order is part of every trained model's vocabulary: append, never insert.
 LANGUAGES = {
     "en": "english", "es": "spanish", "fr": "french", "it": "italian", "de": "german", "ru": "russian",
@@ -30,8 +32,18 @@ CODES_BY_OTHER_NAME = {name: code for code, name in LANGUAGES.items()} | {
 
 def language_code(language: str | None) -> str | None:
     """The ISO 639-1 code of "fa", "fa-IR", "fas", "Persian" ...; None for one that has no token (see LANGUAGES)."""
-    if not language:
-        return None
-    base = language.strip().lower().replace("_", "-").split("-")[0]
+    base = _base(language)
     code = CODES_BY_OTHER_NAME.get(base, base)
     return code if code in LANGUAGES else None
+
+
+def language_token(language: str | None) -> str | None:
+    """How a vocabulary writes a language: "<fa>"; "<br-lang>" for one that is not among LANGUAGES; None for none."""
+    code, base = language_code(language), _base(language)
+    if code is not None:
+        return f"<{code}>"
+    return f"<{base}-lang>" if re.fullmatch("[a-z]{2,20}", base) else None  # "-lang": <bos>, <pad> are taken
+
+
+def _base(language: str | None) -> str:
+    return (language or "").strip().lower().replace("_", "-").split("-")[0]

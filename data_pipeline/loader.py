@@ -20,7 +20,7 @@ from data_pipeline.utterance import Utterance
 class FeatureCache:
     """Decoded utterances, up to a fixed number of bytes: a small corpus is decoded once, a large one streams on.
 
-    Kept by id, text and speaker, as not every corpus has an id to each row.
+    Kept by id, text and speaker, as not every corpus has an id to each row, and by the shift of the voice.
     """
 
     def __init__(self, megabytes: float):
@@ -29,15 +29,19 @@ class FeatureCache:
 
     def add(self, features: list[Features]) -> None:
         for one in features:
-            key = (one.id, one.text, one.speaker)
+            key = _key(one)
             if one.nbytes <= self.room and key not in self.features:
                 self.features[key] = one
                 self.room -= one.nbytes
 
     def fill_in(self, planned: PlannedBatch) -> PlannedBatch:
         """The batch with features in place of the recordings that are here already."""
-        found = (self.features.get((entry.id, entry.text, entry.speaker), entry) for entry in planned.entries)
+        found = (self.features.get(_key(entry), entry) for entry in planned.entries)
         return replace(planned, entries=tuple(found))
+
+
+def _key(entry: Utterance | Features) -> tuple:
+    return entry.id, entry.text, entry.speaker, entry.shift
 
 
 class Loader:

@@ -17,6 +17,7 @@ import pyarrow
 from data_pipeline.audio import AudioConfig, duration_s
 from data_pipeline.errors import UserError
 from data_pipeline.features import FRAME_MULTIPLE, Features, rounded_up
+from data_pipeline.made_voices import in_made_voices
 from data_pipeline.tally import Tally
 from data_pipeline.utterance import Samples, Utterance
 
@@ -84,6 +85,7 @@ class Plan:
         keep: decides by id whether an utterance is in this split.
         shuffle_buffer: rows that are shuffled together, less where rows are large.
         by_length: leave each pool's batches in order of length (length curriculum) in these epochs.
+        made_voices: shifts that utterances are heard in too (data_pipeline.made_voices); 0: all as recorded.
     """
 
     def __init__(
@@ -100,10 +102,12 @@ class Plan:
         shuffle_buffer: int = 2000,
         by_length: Iterable[int] = (),
         shuffle: bool = True,
+        made_voices: int = 0,
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
+        self.made_voices = made_voices
         self.tally = Tally()  # of the epoch under way
         self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
 
@@ -148,6 +152,8 @@ class Plan:
                 after = self.start(after.epoch + 1)
             # Of the batch itself, so that the same noise is drawn for it on any number of ranks.
             seed = (self.seed, behind.epoch, behind.rows, behind.batch)
+            if self.made_voices and entries:
+                entries = in_made_voices(entries, self.made_voices, seed)
             yield PlannedBatch(entries, after, ends_step, last and ends_step, seed)
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:

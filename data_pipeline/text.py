@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from data_pipeline.errors import UserError
-from data_pipeline.languages import LANGUAGES, language_code
+from data_pipeline.languages import LANGUAGES, language_code, language_token
 from data_pipeline.phonemes import phonemise
 from data_pipeline.text_numbers import numbers_to_words
 
@@ -83,12 +83,13 @@ UNITS = ("characters", "phonemes")
 
 
 class Vocabulary:
-    """A fixed, language-independent table of tokens; an id is a token's place in it.
+    """A language-independent table of tokens, the same for every new model; an id is a token's place in it.
 
     units: what a text is read as: its characters, or the phonemes of `data_pipeline.phonemes`, letter by letter.
 
     <pad> (0), <bos>, <eos>, <unk-lang>, one tag for each of LANGUAGES, CHARACTERS, and the 256 bytes, as which every
     other character is written in UTF-8. So nothing is ever unknown, and one model's ids mean the same to another.
+    Fine-tuning appends what a corpus has and the table has not (data_pipeline.new_tokens).
     """
 
     def __init__(self, tokens: list[str] | None = None, units: str = "characters"):
@@ -110,7 +111,18 @@ class Vocabulary:
 
     def language_id(self, language: str | None) -> int:
         """The id of a language's tag, or of <unk-lang>."""
-        return self._ids.get(f"<{language_code(language)}>", self._ids[UNKNOWN_LANGUAGE])
+        return self._ids.get(language_token(language), self._ids[UNKNOWN_LANGUAGE])
+
+    def spoken(self, text: str, language: str | None) -> str:
+        """Normalised text as its tokens spell it: in its characters, or as phonemes.
+
+        Raises UserError where phonemes are not to be had for the language.
+        """
+        return unicodedata.normalize("NFC", phonemise(text, language)) if self.units == "phonemes" else text
+
+    def grown(self, tokens: list[str]) -> "Vocabulary":
+        """This table with `tokens` behind its own, which keep their ids."""
+        return Vocabulary(self.tokens + tokens, self.units)
 
     def encode(self, text: str, language: str | None) -> list[int]:
         """Ids of normalised text: the language's tag, <bos>, the characters or phonemes, <eos>.
@@ -118,10 +130,8 @@ class Vocabulary:
         <bos> and <eos> are also where the aligner puts the silence before and after the speech. Raises UserError where
         phonemes are not to be had for the language.
         """
-        if self.units == "phonemes":
-            text = unicodedata.normalize("NFC", phonemise(text, language))
         ids = [self.language_id(language), self.bos_id]
-        for character in text:
+        for character in self.spoken(text, language):
             known = self._ids.get(character)
             ids.extend([known] if known is not None else (self._ids[BYTES[b]] for b in character.encode("utf-8")))
         return [*ids, self.eos_id]

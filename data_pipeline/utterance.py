@@ -14,10 +14,19 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceShift:
+    """How a voice is made out of a recorded one: ratios of formants and of median pitch (data_pipeline.made_voices)."""
+
+    formants: float
+    pitch: float
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One transcript with its recording, neither normalised nor decoded.
 
     audio: the bytes of an audio file, a path or URL of one, or Samples.
+    shift: to be laid on the recording; None leaves it as it is.
     """
 
     id: str
@@ -25,6 +34,7 @@ class Utterance:
     audio: bytes | str | Samples
     speaker: str | None = None
     language: str | None = None
+    shift: VoiceShift | None = None
 
 
 def plain(text: str) -> str:

@@ -17,6 +17,7 @@ class GoyaConfig(PretrainedConfig):
 
     Args:
         vocab_size: number of text tokens.
+        new_tokens: how many of them, the last, the fine-tuning that made this model added.
         n_mels: mel channels C.
         frames_per_step: mel frames r that the decoder writes in one step.
         hidden_size: width D; must be a multiple of `head_dim`.
@@ -54,6 +55,7 @@ class GoyaConfig(PretrainedConfig):
         stop_smoothing: float = 0.0,
         audio: dict | None = None,
         voices: dict[str, list[float]] | None = None,
+        new_tokens: int = 0,
         **kwargs,
     ):
         if hidden_size % head_dim:
@@ -61,6 +63,7 @@ class GoyaConfig(PretrainedConfig):
         if frames_per_step < 1:
             raise ValueError(f"frames_per_step must be 1 or more, found {frames_per_step}")
         self.vocab_size = vocab_size
+        self.new_tokens = new_tokens
         self.n_mels = n_mels
         self.frames_per_step = frames_per_step
         self.hidden_size = hidden_size

@@ -80,6 +80,10 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """What transformers cannot find by its usual names, and accelerate asks for to shard a model."""
         return self.text_encoder.embedding
 
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """For resize_token_embeddings."""
+        self.text_encoder.embedding = value
+
     def normalise(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's unit scale."""
         return (mel - self.config.mel_mean) / self.config.mel_std

@@ -1,5 +1,6 @@
 """Text tokens to context vectors: a convolution for the neighbours, a bidirectional transformer for the sentence."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -8,7 +9,12 @@ from modeling.layers import Conv, LayerNorm, TransformerLayer, length_mask, rope
 
 
 class TextEncoder(nn.Module):
-    """[B, S] token ids to [B, S, D]. Rows past `lengths_B` are padding and influence nothing."""
+    """[B, S] token ids to [B, S, D]. Rows past `lengths_B` are padding and influence nothing.
+
+    frozen_tokens: so many, the first of the table, take no gradient, while the rest of it trains (fine-tuning).
+    """
+
+    frozen_tokens = 0
 
     def __init__(self, config: GoyaConfig):
         super().__init__()
@@ -26,6 +32,8 @@ class TextEncoder(nn.Module):
         """Returns (context [B, S, D], embeddings [B, S, D]): the aligner compares mels with the latter."""
         mask_BS = length_mask(lengths_B, ids_BS.shape[1])
         embedded = self.embedding(ids_BS) * mask_BS[..., None]
+        if self.frozen_tokens:
+            embedded = torch.where((ids_BS < self.frozen_tokens)[..., None], embedded.detach(), embedded)
         x = embedded + F.silu(self.conv(embedded)) * mask_BS[..., None]
         rope = rope_table(ids_BS.shape[1], self.head_dim, ids_BS.device)
         for layer in self.layers:

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ import listen
 import synthesize
 import usage_examples
 from benchmarks import readme_block
+from data_pipeline.audio import AudioConfig
 from data_pipeline.columns import ColumnNames
 from data_pipeline.plan import held_out
 from data_pipeline.sources import open_source
 from data_pipeline.text import Vocabulary
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
 from training.arguments import parse
 from training.config import RunConfig, coerce
 from training.hardware import Hardware
@@ -54,6 +57,8 @@ def test_the_readme_has_every_command_and_no_other():
 @pytest.mark.parametrize("given", arguments_of("train_main.py"))
 def test_training_commands_are_taken(given, tmp_path, monkeypatch):
     (tmp_path / "my_run.yaml").write_text("optim:\n  lr: 1e-4\n")
+    for part in (GoyaConfig.of_size("tiny", audio=asdict(AudioConfig())), GoyaProcessor()):  # what --init-from looks at
+        part.save_pretrained(tmp_path / usage_examples.DEMO_RUN / "best")
     monkeypatch.chdir(tmp_path)
     if "--print-config" in given:
         with pytest.raises(SystemExit) as end:

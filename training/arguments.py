@@ -45,6 +45,11 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         "--device": ("train.device", "where to train (default: auto)"),
         "--mixed-precision": ("train.mixed_precision", "without it, the best that is native"),
     },
+    "fine-tuning": {
+        "--init-from": ("fine_tune.init_from", "start from this model: a run folder, a model's folder, or a Hub id"),
+        "--freeze": ("fine_tune.freeze", "parameters that stay as they are, such as text_encoder,decoder.layers"),
+        "--lora-rank": ("fine_tune.lora_rank", "train adapters of this rank in place of the matrices (extra lora)"),
+    },
     "run folder": {
         "--checkpoint-dir": ("checkpoint.dir", "the run folder: checkpoints, samples, logs"),
         "--tracker": ("log.tracker", "where curves and samples go (default: tensorboard)"),

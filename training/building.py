@@ -13,12 +13,14 @@ from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwa
 from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.text import Vocabulary
-from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
+from training import lora
 from training.config import FIELDS, RunConfig, get
+from training.freezing import freeze
 from training.precision import fp8_recipe
+from training.starting import starting_model
 
 PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 # How long a process waits for the others in one exchange, at least. A process that dies closes its connections, and the
@@ -93,24 +95,20 @@ def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
         accelerator.init_trackers("goya", config=redacted(plain))
 
 
-def build_model(config: RunConfig) -> GoyaForTextToSpeech:
-    """A new model of the configured size, for the configured mel convention."""
-    audio = PRESETS[config.audio.preset]
-    given = {"frames_per_step": config.model.frames_per_step} if config.model.frames_per_step else {}
-    model = GoyaForTextToSpeech(
-        GoyaConfig.of_size(
-            config.model.size,
-            vocab_size=len(Vocabulary()),
-            n_mels=audio.n_mels,
-            audio=asdict(audio),
-            prenet_dropout=config.model.prenet_dropout,
-            stop_smoothing=config.loss.stop_smoothing,
-            **given,
-        )
-    )
+def build_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
+    """A new model of the configured size and mel convention, or that of --init-from; and how it reads texts.
+
+    What --freeze and --lora-rank leave untrained takes no gradient. Raises UserError (training.starting, .freezing).
+    """
+    model, vocabulary = starting_model(config)
+    fine_tune = config.fine_tune
+    if fine_tune.lora_rank:
+        lora.add_adapters(model, fine_tune.lora_rank)
+    if fine_tune.freeze:
+        freeze(model, fine_tune.freeze)
     if config.model.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    return model
+    return model, vocabulary
 
 
 def loss_shape(config: RunConfig, frames_per_step: int) -> LossShape:
@@ -119,6 +117,6 @@ def loss_shape(config: RunConfig, frames_per_step: int) -> LossShape:
     return LossShape(loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothing, frames_per_step)
 
 
-def build_processor(config: RunConfig) -> GoyaProcessor:
+def build_processor(config: RunConfig, vocabulary: Vocabulary) -> GoyaProcessor:
     extractor = GoyaFeatureExtractor(**asdict(PRESETS[config.audio.preset]))
-    return GoyaProcessor(extractor, GoyaTokenizer(vocabulary=Vocabulary(units=config.data.text_units)))
+    return GoyaProcessor(extractor, GoyaTokenizer(vocabulary=vocabulary))

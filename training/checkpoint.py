@@ -95,9 +95,8 @@ class CheckpointFolder:
         step = as_main_says(self.accelerator, step)
         return None if step < 0 else self.folder / f"step-{step:08d}"
 
-    def load(self, path: Path, files: StateFiles) -> dict:
-        """Fill model and optimizer from a checkpoint, and return its training state."""
-        files.load(path)
+    def training_state(self, path: Path) -> dict:
+        """What `save` was given as `state`."""
         return json.loads((path / STATE).read_text(encoding="utf-8"))
 
     def _set_aside_after(self, path: Path) -> None:

@@ -40,6 +40,7 @@ class DataConfig:
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
     text_units: Literal["characters", "phonemes"] = "characters"  # what a text is read as; phonemes: an extra
+    made_voices: int = within(0, low=0)  # shifts of pitch and formants that half of what is heard gets; an extra
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
     min_duration_s: float = within(0.3, low=0)  # shorter utterances are left out
     max_duration_s: float = within(20.0, above=0)  # longer utterances are left out
@@ -123,6 +124,13 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class FineTuneConfig:
+    init_from: str | None = None  # run folder, model folder or Hub id whose weights the run starts from; None: new ones
+    freeze: str | None = None  # names or patterns of parameters that stay as they are, separated by commas
+    lora_rank: int | None = within(None, low=1)  # adapters of this rank train in place of the matrices; None: no LoRA
+
+
+@dataclass(frozen=True)
 class CheckpointConfig:
     dir: str = "runs/goya"  # the run folder
     every_steps: int = within(500, low=1)  # optimizer steps between checkpoints
@@ -149,6 +157,7 @@ class RunConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

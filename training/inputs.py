@@ -25,8 +25,18 @@ class Inputs:
     description: str
 
 
-def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size: int, pin: bool = False) -> Inputs:
-    """Open the sources and plan the batches. Raises UserError for data that cannot be used or does not come."""
+def build_inputs(
+    config: RunConfig,
+    frames_per_step: int,
+    rank: int,
+    world_size: int,
+    pin: bool = False,
+    vocabulary: Vocabulary | None = None,
+) -> Inputs:
+    """Open the sources and plan the batches. Raises UserError for data that cannot be used or does not come.
+
+    `vocabulary`: what texts are read with; None: a new model's.
+    """
     data, audio = config.data, PRESETS[config.audio.preset]
     where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
     on_rank = f", rank {rank}" if world_size > 1 else ""
@@ -65,9 +75,10 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
         grad_accum=config.train.grad_accum,
         keep=keep_train,
         by_length=(0,) if config.train.length_curriculum else (),
+        made_voices=data.made_voices,
     )
     validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
-    make = FeatureMaker(audio, frames_per_step, data.language, Vocabulary(units=data.text_units))
+    make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
     return Inputs(
         Loader(
@@ -81,6 +92,12 @@ def build_inputs(config: RunConfig, frames_per_step: int, rank: int, world_size:
         Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
         train.describe() + ("" if by_hash else f"; validation: {validation.describe()}"),
     )
+
+
+def open_training(config: RunConfig) -> Source:
+    """The training corpus, to look at its rows. Raises UserError where it cannot be opened or does not come."""
+    data = config.data
+    return _open(data, data.train_data, TRAIN, Patience(data.train_data, 60 * data.stall_minutes))
 
 
 def _open(data: DataConfig, where: str, split: str, patience: Patience) -> Source | None:

@@ -123,7 +123,7 @@ class Trainer:
         """Train to the end of the run, or to a signal. Raises UserError for data that turns out unusable."""
         self.callbacks = CallbackHandler(callbacks, self.raw_model, self.processor, self.optimizer, None)
         if resume_from is not None:
-            run_state.restore(self, self.checkpoints.load(resume_from, self.files))
+            run_state.go_on(self, resume_from)
         self._estimate_length()
         self._ask("on_train_begin")
         self.model.train()
@@ -263,7 +263,8 @@ class Trainer:
             metrics, voices = validate(self.accelerator, model, self.inputs.validation)
         if not metrics:
             raise UserError("The validation data holds no usable utterance. " + self._nothing_left("validation"))
-        self.raw_model.config.voices = voices
+        # Those of the model it started from stay.
+        self.raw_model.config.voices = self.raw_model.config.voices | voices
         # Early stopping compares with the best before this evaluation, so it comes first.
         self.control = self.callbacks.on_evaluate(self.arguments, self.state, self.control, metrics)
         self._log(dict(metrics))
@@ -288,7 +289,7 @@ class Trainer:
         peaks = [group["peak_lr"] for group in self.optimizer.param_groups]
         newest = self.checkpoints.newest_undamaged()
         if newest is not None:
-            self.checkpoints.load(newest, self.files)
+            self.files.load(newest)
         for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
             group["peak_lr"] = peak / 2
         if self.accelerator.is_main_process:

@@ -1,6 +1,6 @@
 """From what the user gave to the whole configuration, with the reason for each value.
 
-    defaults < corpus < hardware < level < fast convergence < debug < fit to the run's length
+    defaults < corpus < the model it starts from < hardware < level < fast convergence < debug < fit to the run's length
     < file < flags < --set
 
 What was given by hand is laid first and every layer leaves it alone. The result is the same as laying it
@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import PurePath
 
-from data_pipeline import phonemes
+from data_pipeline import made_voices, phonemes
 from data_pipeline.errors import UserError, redact
 from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
@@ -40,7 +40,12 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
 
     state = _lay(state, _corpus_layer(*state, hardware))
     if state[0].train.debug:
-        state = _lay(state, {"model.size": ("debug", "debug run")})
+        state = _lay(state, _debug_start(state[1]))
+    if state[0].fine_tune.init_from is not None:
+        from training.starting import starting_layer
+
+        state = _lay(state, _folder_layer(state[0]))  # which may hold the run already
+        state = _lay(state, starting_layer(*state))
     size = None if state[1]["model.size"] == "default" else state[0].model.size
     state = _lay(state, defaults_for(hardware, size))
     state = _lay(state, level_layer(state[0].train.level, width_of(state[0].model.size)))
@@ -87,6 +92,13 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     return layer
 
 
+def _debug_start(provenance: Provenance) -> Layer:
+    layer: Layer = {"model.size": ("debug", "debug run")}
+    if not is_by_hand(provenance, "checkpoint.resume"):
+        layer["checkpoint.reset"] = (True, "debug run")  # a finished debug run would leave nothing to do
+    return layer
+
+
 def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """About half a minute through every part: one evaluation, one checkpoint and one sample, at the end."""
     steps = config.train.max_steps if is_by_hand(provenance, "train.max_steps") else DEBUG_STEPS
@@ -103,8 +115,6 @@ def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
         "log.samples": 1,
         "log.quality_sentences": 0,  # it does not speak
     }
-    if not is_by_hand(provenance, "checkpoint.resume"):
-        values["checkpoint.reset"] = True  # a finished debug run would leave nothing to do
     return {key: (value, "debug run") for key, value in values.items()}
 
 
@@ -118,12 +128,20 @@ def _to_be_fitted(config: RunConfig, provenance: Provenance) -> Layer:
 
 
 def _folder_layer(config: RunConfig) -> Layer:
-    """A folder for each corpus, size and level, so that automatic resume finds the run it belongs to."""
+    """A folder for each corpus, size or start, and level, so that automatic resume finds the run it belongs to."""
     if config.train.debug:
         return {"checkpoint.dir": ("runs/debug", "debug run")}
-    corpus = re.sub(r"[^\w.-]+", "_", PurePath(redact(config.data.train_data)).stem) or "data"
+    corpus, start = _plain_name(PurePath(redact(config.data.train_data)).stem), config.fine_tune.init_from
+    if start is not None:
+        parts = [part for part in PurePath(redact(start)).parts if part not in ("best", "checkpoints")]
+        name = f"runs/{corpus}_from_{_plain_name('_'.join(parts[-1:]))}_{config.train.level}"
+        return {"checkpoint.dir": (name, "named after corpus, start and level")}
     name = f"runs/{corpus}_{config.model.size}_{config.train.level}"
     return {"checkpoint.dir": (name, "named after corpus, size and level")}
+
+
+def _plain_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text) or "data"
 
 
 def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None:
@@ -138,6 +156,17 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
     check_best_metric(config, why["train.best_metric"])
     if data.text_units == "phonemes":
         phonemes.require()
+    if config.fine_tune.lora_rank is not None:
+        if config.fine_tune.init_from is None:
+            raise UserError(
+                f"fine_tune.lora_rank is {config.fine_tune.lora_rank} ({why['fine_tune.lora_rank']}), and there is no "
+                "--init-from: adapters are for a model that is trained. Give it, or leave --lora-rank out."
+            )
+        from training.lora import require
+
+        require()
+    if data.made_voices:
+        made_voices.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
     from data_pipeline.audio import PRESETS
 
@@ -155,6 +184,9 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
 TABLE = {
     "corpus": "data.train_data",
     "held out": "data.val_data",
+    "starts from": "fine_tune.init_from",
+    "frozen": "fine_tune.freeze",
+    "rank of adapters": "fine_tune.lora_rank",
     "text is read as": "data.text_units",
     "model size": "model.size",
     "device": "train.device",

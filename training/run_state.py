@@ -1,13 +1,14 @@
 """Everything of a run that a checkpoint keeps beside tensors and random states, as JSON."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.plan import Cursor
-from training.config import get
+from training.config import RunConfig, get
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -31,16 +32,36 @@ def to_json(trainer: "Trainer") -> dict:
     }
 
 
-def restore(trainer: "Trainer", saved: dict) -> None:
-    """Take over everything `to_json` wrote. Raises UserError where the run heard or read its data otherwise."""
-    for key in ("audio.preset", "data.text_units"):
+def go_on(trainer: "Trainer", checkpoint: Path) -> None:
+    """Take over weights, optimizer and all that `to_json` wrote. Raises UserError where they are of another run."""
+    saved = trainer.checkpoints.training_state(checkpoint)
+    _check(trainer.config, saved["config"])
+    trainer.files.load(checkpoint)
+    _restore(trainer, saved)
+
+
+def _check(config: RunConfig, before: dict) -> None:
+    """Raises UserError where a run's checkpoint, of the configuration `before`, heard or read its data otherwise, has
+    other weights, or did not start from the same model."""
+    for key in ("audio.preset", "data.text_units", "fine_tune.lora_rank"):
         section, name = key.split(".")
-        before, now = saved["config"][section].get(name), get(trainer.config, key)
-        if before != now:
+        was, now = before.get(section, {}).get(name), get(config, key)
+        if was != now:
             raise UserError(
-                f"The run in {trainer.config.checkpoint.dir} was trained with {key}={before}, and this command says "
-                f"{now}; give --set {key}={before}, or another --checkpoint-dir."
+                f"The run in {config.checkpoint.dir} was trained with {key}={was}, and this command says "
+                f"{now}; give --set {key}={was}, or another --checkpoint-dir."
             )
+    was, now = before.get("fine_tune", {}).get("init_from"), redacted(config.fine_tune.init_from)
+    if was != now and (None in (was, now) or Path(was).resolve() != Path(now).resolve()):
+        did, does = (f"started from {start}" if start else "started from no other model" for start in (was, now))
+        raise UserError(
+            f"The run in {config.checkpoint.dir} {did}, and this command {does.replace('started', 'starts')}; "
+            f"{f'give --init-from {was}' if was else 'leave --init-from out'} to go on with it, or give another "
+            "--checkpoint-dir."
+        )
+
+
+def _restore(trainer: "Trainer", saved: dict) -> None:
     trainer.cursor = Cursor(**saved["cursor"])
     trainer.length.restore(saved["length"])
     trainer.evaluations_due, trainer.padding = saved["evaluations_due"], saved["padding"]

@@ -1,4 +1,5 @@
-"""The weights that would ship: the averaged ones where train.ema_decay asks for an average, whole where sharded."""
+"""The weights that would ship: the averaged ones where train.ema_decay asks for an average, whole where sharded, with
+adapters merged in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -8,6 +9,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from modeling.model import GoyaForTextToSpeech
+from training.lora import merged
 from training.sharding import is_sharded, reshard, whole_weights
 from training.weight_average import WeightAverage
 
@@ -36,7 +38,7 @@ class ShippedModel:
         copy = None
         if self.accelerator.is_main_process:
             copy = GoyaForTextToSpeech(model.config)
-            copy.load_state_dict(weights)
+            copy.load_state_dict(merged(weights))
             copy.to(self.accelerator.device)
         yield copy
 
@@ -46,7 +48,7 @@ class ShippedModel:
             weights = whole_weights(self.accelerator, model)
             if self.accelerator.is_main_process:
                 save_file(
-                    {name: tensor.contiguous() for name, tensor in weights.items()},
+                    {name: tensor.contiguous() for name, tensor in merged(weights).items()},
                     folder / "model.safetensors",
                     metadata={"format": "pt"},
                 )

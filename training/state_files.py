@@ -3,6 +3,8 @@
 Whole (one process, DDP): NAME.safetensors, written by the main rank.
 Sharded (FSDP2): NAME/, a file from each rank with its shards' places in the header, the safetensors format of
 torch.distributed.checkpoint. Either can be loaded on any number of ranks, sharded or not.
+NAME: model, average (of it), optimizer, and with adapters (training.lora) lora: model and average then have them merged
+in, so that they speak, and lora has what training goes on with.
 """
 
 import json
@@ -21,6 +23,7 @@ from torch.distributed.checkpoint import load as load_sharded
 from torch.distributed.checkpoint import save as save_sharded
 
 from data_pipeline.errors import UserError
+from training.lora import adapters, merged
 from training.sharding import is_sharded, local, reshard
 
 # What wrappers put into the names of parameters: activation checkpointing, torch.compile.
@@ -55,7 +58,14 @@ class StateFiles:
         """Raises OSError, SafetensorError or CheckpointException where it cannot be written."""
         reshard(self.model)
         tensors, rest = self._optimizer_state()
-        for name, content in (("model", self._weights()), ("optimizer", tensors), ("average", self._average())):
+        weights, average = self._weights(), self._average()
+        contents = {
+            "model": merged(weights),
+            "average": merged(average),
+            "lora": adapters(weights | average),
+            "optimizer": tensors,
+        }
+        for name, content in contents.items():
             if not content:
                 continue
             if is_sharded(self.model):
@@ -72,7 +82,7 @@ class StateFiles:
         reshard(self.model)
         rest = json.loads((folder / OPTIMIZER).read_text(encoding="utf-8"))
         try:
-            _read(folder, "model", self._weights())
+            _read_weights(folder, "model", self._weights())
             self._load_average(folder)
             self._load_optimizer(folder, rest)
         except (CheckpointException, KeyError, ValueError) as error:
@@ -90,7 +100,7 @@ class StateFiles:
         """An average that was not kept so far starts from the weights."""
         own, weights = self._average(), self._weights()
         if own and any(name in own for name in _names_in(_source(folder, "average"))):
-            _read(folder, "average", own)
+            _read_weights(folder, "average", own)
         else:
             for name, averaged in self.averages.items():
                 local(averaged).copy_(local(weights[name]))
@@ -145,6 +155,13 @@ def load_weights(model: nn.Module, folder: Path, averaged: bool) -> None:
     average = {f"{AVERAGE}{name}": weight for name, weight in weights.items()}
     kept = averaged and not average.keys().isdisjoint(_names_in(_source(folder, "average")))
     _read(folder, "average" if kept else "model", average if kept else weights)
+
+
+def _read_weights(folder: Path, name: str, into: dict[str, Tensor]) -> None:
+    """All of a model's weights, or of their average, in place; adapters and what they are for from a file of theirs."""
+    own = adapters(into)
+    _read(folder, name, {key: weight for key, weight in into.items() if key not in own})
+    _read(folder, "lora", own)
 
 
 def _read(folder: Path, name: str, into: dict[str, Tensor]) -> None:

@@ -33,7 +33,7 @@ class Transcript:
 def read_list(path: Path) -> list[Transcript]:
     """All rows of one list in file order, texts as written (they may be empty, names may repeat)."""
     rows = []
-    for line in gzip.decompress(path.read_bytes()).decode("utf-8").splitlines():
+    for line in gzip.decompress(path.read_bytes()).decode("utf-8-sig").splitlines():
         if not line.strip() or line.startswith(";"):
             continue
         name, separator, text = line.partition(":")

@@ -34,13 +34,15 @@ class SpeakerSimilarity(evaluate.Metric):
         )
 
     def _compute(self, predictions, references, sample_rate_hz: int) -> dict:
-        encoder = VoiceEncoder("cpu", verbose=False)
-        voices = [
-            np.stack([encoder.embed_utterance(speech_in(wave)) for wave in resampled(side, sample_rate_hz, RATE_HZ)])
-            for side in (predictions, references)
-        ]
+        voices = [embedded(side, sample_rate_hz) for side in (predictions, references)]
         each = (voices[0] * voices[1]).sum(axis=1)  # embeddings have unit length
         return {"speaker_similarity": float(each.mean()), "each": each.tolist()}
+
+
+def embedded(waves, sample_rate_hz: int) -> np.ndarray:
+    """The speaker embeddings [N, 256] of N waves, each of unit length, so that a product of two is their cosine."""
+    encoder = VoiceEncoder("cpu", verbose=False)
+    return np.stack([encoder.embed_utterance(speech_in(wave)) for wave in resampled(waves, sample_rate_hz, RATE_HZ)])
 
 
 def speech_in(wave_N: np.ndarray) -> np.ndarray:

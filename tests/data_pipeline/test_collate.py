@@ -9,6 +9,7 @@ from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Collator, lengths, pad
 from data_pipeline.features import FRAME_MULTIPLE, TOKEN_MULTIPLE, FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.utterance import VoiceShift
 
 FLOOR = float(np.log(1e-5))
 
@@ -51,6 +52,15 @@ def test_a_reference_is_another_utterance_of_the_same_speaker():
         batch = collate(*rows, seed=(seed,))
         # Alone with their speaker, or of no known one: a piece of themselves.
         assert [chr(int(reference_of(batch, i)[0, 0])) for i in range(5)] == ["b", "a", "c", "d", "e"]
+
+
+def test_a_reference_has_the_voice_that_was_made_of_the_speaker():
+    low, high = VoiceShift(0.9, 0.7), VoiceShift(1.1, 1.2)
+    shifts = {"a": low, "b": None, "c": low, "d": high}
+    rows = [replace(row(name, 100, "anna"), shift=shift) for name, shift in shifts.items()]
+    for seed in range(20):
+        batch = collate(*rows, seed=(seed,))
+        assert [chr(int(reference_of(batch, i)[0, 0])) for i in range(4)] == ["c", "b", "a", "d"]
 
 
 def test_a_reference_is_a_whole_piece_of_one_to_three_seconds():

@@ -109,6 +109,15 @@ def test_layout_of_ids():
     assert vocabulary.encode("a", "Klingon")[0] == vocabulary.encode("a", None)[0] == 3
 
 
+def test_a_grown_vocabulary_keeps_its_ids_and_reads_what_was_added():
+    """Also a language whose code, as a token, would be another's: bos is Bosnian to ISO 639-2."""
+    old = Vocabulary()
+    grown = Vocabulary.from_json(old.grown(["<bos-lang>", "ω"]).to_json())
+    assert grown.tokens[: len(old)] == old.tokens and grown.encode("aé🙂", "en") == old.encode("aé🙂", "en")
+    assert grown.encode("ω", "bos-Latn") == [len(old), 1, len(old) + 1, 2] and old.language_id("bos") == 3
+    assert grown.decode(grown.encode("aωé", "en")) == "aωé"
+
+
 def test_the_languages_of_the_corpus_need_no_bytes(recordings):
     vocabulary = Vocabulary()
     first_byte = len(vocabulary) - 256

@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
+from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from modeling.configuration import GoyaConfig
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
 from training.arguments import FLAGS, SWITCHES, build_parser, parse
 from training.config import FIELDS, RunConfig, coerce
 from training.hardware import Hardware
@@ -238,12 +243,15 @@ def test_a_gpu_asked_for_and_absent(monkeypatch):
     assert "A GPU was asked for" in refused("--device", "cuda", hardware=None)
 
 
-def test_every_flag_sets_its_field():
+def test_every_flag_sets_its_field(tmp_path):
+    GoyaForTextToSpeech(GoyaConfig.of_size("debug", audio=asdict(AudioConfig()))).save_pretrained(tmp_path)
+    GoyaProcessor().save_pretrained(tmp_path)
     by_kind = {"model.size": "big", "train.level": "basic", "log.tracker": "wandb", "train.device": "cpu"}
-    by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000"}
+    by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": str(tmp_path)}
+    also = {"--lora-rank": ["--init-from", str(tmp_path)]}
     for flag, (key, _) in {k: v for group in FLAGS.values() for k, v in group.items()}.items():
         text = by_kind.get(key, "7")
-        config, provenance, _ = parse([flag, text], CPU)
+        config, provenance, _ = parse([flag, text, *also.get(flag, [])], CPU)
         section, leaf = key.split(".")
         assert getattr(getattr(config, section), leaf) == coerce(key, text, "test")
         assert provenance[key] == f"flag {flag}"

@@ -37,7 +37,8 @@ class Run:
         return self.folder.save(step, state, self.files)
 
     def load(self, path) -> dict:
-        return self.folder.load(path, self.files)
+        self.files.load(path)
+        return self.folder.training_state(path)
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.folder.iterdir())

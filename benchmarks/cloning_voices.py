@@ -1,0 +1,127 @@
+"""The voices that cloning.py clones: recorded ones, and ones made of these by moving formants and pitch.
+
+Recorded: the demo corpus' two speakers in three languages, which the model was trained on, and up to five people it
+never heard, out of Debian's packages of prompts. A made voice is no other person: it is a recording with its formants
+and pitch moved. No clip here was trained on. Shapes: N = samples.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_pipeline.audio import decode_audio, trim_silence
+from data_pipeline.errors import UserError
+from data_pipeline.made_voices import shifted, voice_shift
+from data_pipeline.utterance import Utterance, VoiceShift
+
+CLIP_S, OTHERS = 5.0, 3  # seconds of a clip; clips of a voice beside the one that is cloned
+TRAINED_SHIFTS = 24  # data.made_voices of the run: the unseen made voices have later numbers
+SEEN_MADE, UNSEEN_MADE, UNSEEN_MADE_EACH = 10, 10, 3  # shifts: of trained speakers (two rows), of each new speaker
+PROMPTS_EACH = 20  # the longest of a package: a minute or more
+NEW_SPEAKERS_SHIFTED = ("carlo-it", "ivrvoice-ru")  # the new speakers recorded at 16 kHz; the others are at 8 kHz
+
+# Debian package -> the person, as the package names them, and the language.
+PROMPTS = {
+    "asterisk-core-sounds-it-g722": "carlo-it",
+    "asterisk-core-sounds-ru-g722": "ivrvoice-ru",
+    "asterisk-prompt-es-co": "colombia-es",
+    "asterisk-prompt-fr-armelle": "armelle-fr",
+    "asterisk-prompt-it-menardi-wav": "menardi-it",
+}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Someone's, as recorded or moved by `shift`: a clip [N] to clone, and others of the same voice.
+
+    person: two voices of one person are the same, whatever language they speak.
+    """
+
+    name: str
+    person: str
+    shift: VoiceShift | None
+    seen: bool
+    clip_N: np.ndarray
+    others: tuple[np.ndarray, ...]
+
+    @property
+    def kind(self) -> str:
+        return ("seen" if self.seen else "unseen") + (", recorded" if self.shift is None else ", made")
+
+
+def all_voices(
+    heldout: dict[str, list[Utterance]], prompts: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
+) -> list[Voice]:
+    """Every voice to clone, of held-out utterances by language and of prompts by speaker.
+
+    made_voices: shifts that the model was trained on, the first of data_pipeline.made_voices' list.
+    """
+    trained = {}
+    for language, utterances in heldout.items():
+        recordings = (decode_audio(one.audio, rate_hz) for one in utterances)
+        trained[f"{utterances[0].speaker}-{language}"] = clips(recordings, rate_hz)
+    new = {name: clips(recordings, rate_hz) for name, recordings in prompts.items()}
+    voices = [_recorded(name, found, seen=True) for name, found in trained.items()]
+    voices += [_recorded(name, found, seen=False) for name, found in new.items()]
+    shifted_ones = [name for name in trained if name != "allison-es"]  # who is allison-en
+    for number in range(SEEN_MADE):
+        name = shifted_ones[number % len(shifted_ones)]
+        voices.append(_made(name, trained[name], number, number < made_voices, rate_hz))
+    for number in range(TRAINED_SHIFTS, TRAINED_SHIFTS + UNSEEN_MADE):
+        voices += [_made(name, trained[name], number, number < made_voices, rate_hz) for name in shifted_ones]
+    for name in (name for name in NEW_SPEAKERS_SHIFTED if name in new):
+        first = TRAINED_SHIFTS
+        voices += [_made(name, new[name], number, False, rate_hz) for number in range(first, first + UNSEEN_MADE_EACH)]
+    return voices
+
+
+def clips(recordings: Iterable[np.ndarray], rate_hz: int) -> list[np.ndarray]:
+    """1 + OTHERS clips of CLIP_S seconds, each of recordings of its own, one after another without their silence."""
+    size, found, parts = round(CLIP_S * rate_hz), [], []
+    for recording in recordings:
+        parts.append(trim_silence(recording, rate_hz))
+        if sum(map(len, parts)) >= size:
+            found.append(np.concatenate(parts)[:size])
+            parts = []
+        if len(found) == 1 + OTHERS:
+            return found
+    raise UserError(f"Found {len(found)} clips of {CLIP_S:g} s; expected recordings enough for {1 + OTHERS}.")
+
+
+def _recorded(name: str, found: list[np.ndarray], seen: bool) -> Voice:
+    return Voice(name, name.partition("-")[0], None, seen, found[0], tuple(found[1:]))
+
+
+def _made(name: str, found: list[np.ndarray], number: int, seen: bool, rate_hz: int) -> Voice:
+    shift = voice_shift(number)
+    label = f"{name} formants x{shift.formants:.2f} pitch x{shift.pitch:.2f}"
+    clip_N, *others = (shifted(clip, rate_hz, shift) for clip in found)
+    return Voice(label, label, shift, seen, clip_N, tuple(others))
+
+
+def recorded_prompts(folder: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
+    """The voicemail prompts of each of PROMPTS whose .deb lies in the folder, decoded. Raises UserError for none."""
+    found = {}
+    for package, name in PROMPTS.items():
+        for deb in sorted(folder.glob(f"{package}_*.deb")):
+            with tempfile.TemporaryDirectory() as unpacked:
+                subprocess.run(["dpkg-deb", "-x", str(deb), unpacked], check=True)
+                found[name] = _longest_prompts(Path(unpacked), rate_hz)
+    if not found:
+        raise UserError(f"{folder} holds none of the packages {', '.join(PROMPTS)}; get them with apt-get download.")
+    return found
+
+
+def _longest_prompts(folder: Path, rate_hz: int) -> list[np.ndarray]:
+    """Waves [N], the longest first. Of the same size are copies of one recording, of which one is taken."""
+    paths = {path.stat().st_size: path for path in sorted(folder.rglob("vm-*.*"))}
+    return [_decoded(path, rate_hz) for _, path in sorted(paths.items(), reverse=True)[:PROMPTS_EACH]]
+
+
+def _decoded(path: Path, rate_hz: int) -> np.ndarray:
+    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), "-ac", "1", "-ar", str(rate_hz), "-f", "f32le", "-"]
+    return np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, dtype="<f4")

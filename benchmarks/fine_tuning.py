@@ -1,0 +1,257 @@
+"""Fine-tuning on ten minutes of another language: python benchmarks/fine_tuning.py --base RUN --packages FOLDER
+
+Italian telephone prompts (benchmarks/telephone_prompts.py), trained on from the demo corpus' model with everything
+free, with the decoder frozen, and with adapters, and without it, from scratch: as many steps each as five minutes of
+the main job had (results/main_job.json). Extras: pip install -e ".[eval,vocoder,phonemes,lora]".
+
+No recogniser that can be installed here knows Italian. So the English one hears a recording and what a model makes of
+its text, and the two strings of English words are compared: "heard" is the character error rate between them. It says
+how like the two sound to one fixed ear, not how well Italian is understood. Beside it stands the same between the
+recording and a vocoded copy of it, which is the least it can be, and between a recording and other sentences', which
+is what speech that says something else gets. Prints one table and writes results/fine_tuning.json; --readme puts it
+into README.md. What follows -- goes to train_main.py.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+import heldout_speech as speech  # noqa: E402
+import torch  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from main_job import commit, machine, now, read_json  # noqa: E402
+
+from benchmarks import readme_block, telephone_prompts  # noqa: E402
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence  # noqa: E402
+from data_pipeline.errors import UserError  # noqa: E402
+from data_pipeline.sources import open_source  # noqa: E402
+from evaluation.durations import duration_figures  # noqa: E402
+from evaluation.metrics import load_metric  # noqa: E402
+from evaluation.pictures import mel_and_alignment_png  # noqa: E402
+from evaluation.text_metrics import character_error_rate  # noqa: E402
+from modeling.vocoder import load_vocoder  # noqa: E402
+from training.config import RunConfig  # noqa: E402
+from training.inputs import build_inputs  # noqa: E402
+from training.validation import validate  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
+MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5
+VOCODER = "hifigan"
+PICTURES = 3
+COMMON = "--apply-fast-convergence --device cpu --set log.samples=0 --set log.quality_sentences=0".split()
+# Run -> what its command has beside the corpus and the number of steps; BASE is the demo corpus' model.
+RUNS = {
+    "fine-tuned": "--init-from BASE",
+    "decoder frozen": "--init-from BASE --freeze decoder.layers,decoder.postnet",
+    "adapters": "--init-from BASE --lora-rank 16",
+    "from scratch": "--model-size tiny --set data.text_units=phonemes",
+}
+BEFORE = "the model it starts from"
+
+# Figure -> (what a reader is told, how its value is shown).
+SHOWN = {
+    "heard": ("heard as the recording, CER", "{:.0%}"),
+    "mcd": ("mel cepstral distortion, dB", "{:.1f}"),
+    "duration_ratio": ("length over the recording", "{:.2f}"),
+    "never": ("never ended", "{:.0%}"),
+    "eval_mel": ("teacher-forced mel L1", "{:.3f}"),
+    "eval_end_accuracy": ("token ends right", "{:.1%}"),
+    "eval_alignment": ("alignment, nats a step", "{:.3f}"),
+    "english_cer": ("English CER", "{:.1%}"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/fine_tuning.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--base", help="run folder of the demo corpus' model")
+    parser.add_argument("--packages", type=Path, help="folder of the .deb files of the prompts")
+    work = ROOT / "runs" / "fine_tuning"
+    parser.add_argument("--work", type=Path, default=work, help="corpus, runs, pictures (default: %(default)s)")
+    parser.add_argument("--language", default="it", choices=telephone_prompts.VOICES, help="(default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), help="these runs only")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
+    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    parser.add_argument("more", nargs="*", help="after --: more for every training command")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    try:
+        if arguments.readme:
+            readme_block.put("fine_tuning", block(read_json(arguments.out)))
+            return 0
+        if not arguments.base or not arguments.packages:
+            raise UserError("--base and --packages are needed to measure; --help says what they are.")
+        measure(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(arguments) -> None:
+    corpus = arguments.work / arguments.language
+    if not (corpus / "train.parquet").is_file():
+        telephone_prompts.make(arguments.packages, arguments.language, MINUTES_OF_SPEECH, corpus)
+    source = open_source(str(corpus), split="validation")
+    judge = Judge([source.to_utterance(row) for row in source.rows()], arguments.work / "pictures")
+    results = {
+        "machine": machine(),
+        "date": now(),
+        "commit": commit(),
+        "steps": five_minutes_of_steps(),
+        "sentences": len(judge.utterances),
+        "english_cer_sentences": len(speech.heldout()["en"]),
+        "recordings": judge.recorded_figures(),
+        "commands": {},
+        "figures": {},
+    }
+    for name in arguments.only:
+        folder = arguments.work / name.replace(" ", "_")
+        start = RUNS[name].replace("BASE", arguments.base).split()
+        words = ["--train-data", str(corpus), "--max-steps", str(results["steps"]), *COMMON, *start, *arguments.more]
+        results["commands"][name] = train(words, folder)
+        report = read_json(folder / "report.json")
+        if BEFORE not in results["figures"]:
+            results["figures"][BEFORE] = judge(Path(arguments.base), report["config"])
+        results["seeds"] = {"training": report["config"]["train"]["seed"], "synthesis": [0]}
+        trained = {"training_seconds": report["result"]["seconds"]}
+        results["figures"][name] = judge(folder, report["config"]) | trained
+        # After each, as a run can take long.
+        arguments.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
+
+
+def five_minutes_of_steps() -> int:
+    """Of the size tiny on a quiet machine of two cores, as the main job was measured."""
+    figures = read_json(ROOT / "benchmarks" / "results" / "main_job.json")["figures"]
+    return round(figures["steps"] / figures["training_seconds"] * 60 * MINUTES_OF_TRAINING)
+
+
+def train(words: list[str], folder: Path) -> str:
+    """The command, run unless it was: its folder then holds a report. Raises UserError if it fails."""
+    command = ["train_main.py", *words, "--checkpoint-dir", str(folder)]
+    if not (folder / "report.json").is_file():
+        code = subprocess.run([sys.executable, *command], cwd=ROOT).returncode
+        if code:
+            raise UserError(f"The training command ended with exit code {code}; its own words are above.")
+    return "python " + " ".join(command)
+
+
+class Judge:
+    """What a model makes of the held-out sentences. Waves are float32 [N]."""
+
+    def __init__(self, utterances: list, pictures: Path):
+        self.utterances, self.pictures = utterances, pictures
+        pictures.mkdir(parents=True, exist_ok=True)
+        self.vocoder = load_vocoder(VOCODER, AudioConfig())
+        self.rate_hz = self.vocoder.sample_rate_hz
+        decoded = [trim_silence(decode_audio(one.audio, self.rate_hz), self.rate_hz) for one in utterances]
+        self.recorded = [torch.from_numpy(wave) for wave in decoded]
+        self.expected = self.hear(self.recorded)
+
+    def hear(self, waves: list) -> list[str]:
+        return [speech.recogniser()(wave, self.rate_hz) for wave in waves]
+
+    def __call__(self, folder: Path, config: dict) -> dict:
+        speaker = speech.Speaker(folder)
+        spoken = speaker.speak(self.utterances)
+        waves = [self.vocoder(one.speech.mel_TC) for one in spoken]
+        for index, (one, wave) in enumerate(zip(spoken[:PICTURES], waves, strict=False)):
+            self.show(f"{folder.name}_{index}", one, wave)
+        heard = self.hear(waves)
+        seconds = [len(wave) / self.rate_hz for wave in self.recorded]
+        figures = duration_figures(spoken, seconds, speaker.model.config, speaker.audio.frames_per_s)
+        english, _ = speech.spoken_figures(speech.heldout(), speaker, [0])
+        return {
+            "heard": character_error_rate(heard, self.expected),
+            "mcd": self.distortion(waves),
+            **figures,
+            **teacher_forced(speaker, config),
+            "english_cer": english["cer_model_hifigan"],
+            "heard_as": [
+                {"said": one.text, "recording": expected, "model": text}
+                for one, expected, text in zip(self.utterances, self.expected, heard, strict=True)
+            ],
+        }
+
+    def recorded_figures(self) -> dict:
+        """The same of vocoded copies of the recordings, and of other sentences' recordings (every one against all)."""
+        copies = [self.vocoder(log_mel(wave, self.vocoder.audio_config)) for wave in self.recorded]
+        count = len(self.expected)
+        turned = [self.expected[shift:] + self.expected[:shift] for shift in range(1, count)]
+        others = [character_error_rate(one, self.expected) for one in turned]
+        return {
+            "heard_copies": character_error_rate(self.hear(copies), self.expected),
+            "heard_others": sum(others) / len(others),
+            "mcd_copies": self.distortion(copies),
+            "mcd_others": self.distortion(self.recorded[1:] + self.recorded[:1]),
+        }
+
+    def distortion(self, waves: list) -> float:
+        predictions, references = ([wave.numpy() for wave in group] for group in (waves, self.recorded))
+        found = load_metric("mcd").compute(predictions=predictions, references=references, sample_rate_hz=self.rate_hz)
+        return found["mcd_db"]
+
+    def show(self, name: str, spoken, wave) -> None:
+        """Mel and alignment of a sentence, to be looked at."""
+        mel_and_alignment_png(
+            self.pictures / f"{name}.png",
+            spoken.speech.mel_TC,
+            text=spoken.tokens,
+            frames_per_s=self.vocoder.audio_config.frames_per_s,
+            durations_S=spoken.speech.durations_S,
+            title=spoken.text,
+        )
+
+
+def teacher_forced(speaker, config: dict) -> dict[str, float]:
+    """Validation measures on the corpus of `config`, as report.json has it."""
+    frames_per_step, vocabulary = speaker.model.config.frames_per_step, speaker.processor.tokenizer.vocabulary
+    run = RunConfig.from_dict(config)
+    loader = build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
+    found = validate(Accelerator(cpu=True), speaker.model, loader)[0]
+    speaker.model.eval()  # validate leaves it training
+    return {name: found[name] for name in ("eval_mel", "eval_end_accuracy", "eval_alignment")}
+
+
+def rows(results: dict) -> list[list[str]]:
+    figures = results["figures"]
+    lines = [["", *(label for label, _ in SHOWN.values())]]
+    for name, found in figures.items():
+        lines.append([name, *(form.format(found[key]) if key in found else "-" for key, (_, form) in SHOWN.items())])
+    for key, name in (("copies", "vocoded copies of the recordings"), ("others", "recordings of other sentences")):
+        heard, mcd = (results["recordings"][f"{figure}_{key}"] for figure in ("heard", "mcd"))
+        shown = [SHOWN["heard"][1].format(heard), SHOWN["mcd"][1].format(mcd)]
+        lines.append([name, *shown, *["-"] * (len(SHOWN) - len(shown))])
+    return lines
+
+
+def table(results: dict) -> str:
+    lines = rows(results)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    heading = f"{results['machine']}; {results['date']}; {results['steps']} steps\n"
+    return heading + "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)
+
+
+def block(results: dict) -> str:
+    """The figures as a markdown table, with a column for each model."""
+    lines = ["| " + " | ".join(line) + " |" for line in zip(*rows(results), strict=True)]
+    lines.insert(1, "|---" * len(rows(results)) + "|")
+    said = (
+        f"`python benchmarks/fine_tuning.py`: {MINUTES_OF_SPEECH} minutes of Italian prompts, {results['steps']} steps "
+        f"({MINUTES_OF_TRAINING} minutes of a quiet CPU of two cores), {results['sentences']} held-out sentences and "
+        f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recogniser "
+        "hears model and recording, and what it writes is compared. "
+    )
+    return f"{said}{readme_block.source(results, 'fine_tuning')}\n\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""A small corpus of another language, cleaned as the demo corpus is, for benchmarks/fine_tuning.py.
+
+    apt-get download asterisk-core-sounds-it asterisk-core-sounds-it-g722
+
+Debian's telephone prompts (CC-BY-SA-3.0), of which so many minutes are for training and a fixed list is held out
+(benchmarks/fine_tuning_heldout.txt: read where it exists, chosen where it does not). Nothing of them is committed.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from data_pipeline.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "assets" / "demo_corpus"))  # whose builder is a script beside its own modules
+
+import build  # noqa: E402
+import choose_heldout  # noqa: E402
+from report import Report  # noqa: E402
+
+VOICES = {"it": build.Voice("it_IT_m_Carlo", "carlo"), "ru": build.Voice("ru_RU_f_IvrvoiceRU", "ivrvoice")}
+HELD_OUT = 20
+LIST = ROOT / "benchmarks" / "fine_tuning_heldout.txt"
+LOST_LETTER = re.compile(r"\w\?[\w,]|\? +[^\W\d_A-Z]")  # "sar? esattamente", "non ? attiva": the list has lost accents
+
+
+def make(packages: Path, language: str, minutes: float, out: Path) -> None:
+    """train.parquet and validation.parquet in `out`. Raises UserError where the packages are not there."""
+    build.VOICES, choose_heldout.WANTED = {language: VOICES[language]}, {language: HELD_OUT}
+    report = Report()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = unpacked(packages, language, Path(scratch))
+        encoded = build.encoded_rows(root, Path(scratch), language, report)
+    for row in (row for row in encoded if LOST_LETTER.search(row.text)):
+        report.drop(row.id, language, "a letter is lost", row.text)
+    rows = build.matching([row for row in encoded if not LOST_LETTER.search(row.text)], {}, report)
+    held_out = build.held_out_ids(rows, LIST)
+    held = sorted((row for row in rows if row.id in held_out), key=lambda row: row.id)
+    if not LIST.exists():
+        LIST.write_text("".join(f"{row.id}\t{row.language}\t{row.text}\n" for row in held), encoding="utf-8")
+    train = first_minutes(build.training_rows(rows, held_out, report), minutes)
+    out.mkdir(parents=True, exist_ok=True)
+    build.write_parquet(out / "train.parquet", train)
+    build.write_parquet(out / "validation.parquet", held)
+    minutes = sum(row.duration_s for row in train) / 60
+    print(f"{len(train)} rows to train, {minutes:.1f} minutes; {len(held)} held out; {len(report.dropped)} left out")
+
+
+def first_minutes(rows: list, minutes: float) -> list:
+    """Rows by a hash of their ids, until they last so long."""
+    chosen, seconds = [], 0.0
+    for row in sorted(rows, key=lambda row: choose_heldout.hash_order(row.id)):
+        if seconds + row.duration_s <= 60 * minutes:
+            chosen.append(row)
+            seconds += row.duration_s
+    return chosen
+
+
+def unpacked(packages: Path, language: str, scratch: Path) -> Path:
+    for suffix in ("", "-g722"):
+        found = sorted(packages.glob(f"asterisk-core-sounds-{language}{suffix}_*.deb"))
+        if len(found) != 1:
+            raise UserError(
+                f"{packages} holds {len(found)} files asterisk-core-sounds-{language}{suffix}_*.deb, expected 1: "
+                f"in that folder, apt-get download asterisk-core-sounds-{language}{suffix}"
+            )
+        subprocess.run(["dpkg-deb", "-x", str(found[0]), str(scratch)], check=True)
+    return scratch

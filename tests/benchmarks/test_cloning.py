@@ -1,0 +1,127 @@
+"""The logic of benchmarks/cloning.py: which voices are compared with which, and what is counted as seen."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("parselmouth")
+pytest.importorskip("espeakng_loader")
+
+from benchmarks import cloning, cloning_voices, heldout_speech, readme_block
+from benchmarks.cloning_voices import CLIP_S, OTHERS, TRAINED_SHIFTS, all_voices, clips
+from data_pipeline.errors import UserError
+from modeling.configuration import GoyaConfig
+from modeling.losses import LossShape, kl_sum
+from modeling.model import GoyaForTextToSpeech, GoyaOutput
+from training.arguments import parse
+
+RATE_HZ = 4000
+
+
+def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
+    config, *_ = parse([*cloning.training_flags(700), "--device", "cpu", "--set", "data.made_voices=2"])
+    assert (config.train.max_steps, config.train.eval_every, config.data.made_voices) == (700, 700, 2)
+    assert parse([*cloning.training_flags(700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
+
+
+def unit(*parts: float) -> np.ndarray:
+    return np.array(parts) / np.linalg.norm(parts)
+
+
+def test_a_voice_is_compared_with_its_clip_and_with_those_of_other_persons():
+    clips_VE = np.stack([unit(1, 0), unit(0, 1), unit(1, 0.1)])
+    speech_VKE = np.stack([[unit(1, 0), unit(1, 1)], [unit(0, 1), unit(1, 0)], [unit(1, 0), unit(0, 1)]])
+    first, second, third = cloning.compared(speech_VKE, clips_VE, ["anna", "ben", "anna"])
+    root = 0.5**0.5
+    assert first["own"] == pytest.approx([1, root]) and first["others"] == pytest.approx([0, root])
+    # The third clip is near, but it is the same person's.
+    assert first["first"] == [True, False]
+    assert second["own"] == pytest.approx([1, 0]) and second["first"] == [True, False]
+    assert second["nearest_other"] == pytest.approx([clips_VE[2, 1], 1])
+    assert second["others"] == pytest.approx([clips_VE[2, 1] / 2, (1 + clips_VE[2, 0]) / 2])
+    assert third["first"] == [True, False]
+
+
+def judged(name: str, kind: str, own: float, first: bool, cer: float) -> dict:
+    part = {"own": [own, own], "others": [0.5, 0.7], "nearest_other": [0.8, 0.6], "first": [first, first]}
+    real = {"own": [0.9], "others": [0.6], "nearest_other": [0.7], "first": [True]}
+    return {"name": name, "kind": kind, "speech": part, "recorded": real, "vocoded": real | {"own": [0.8]}, "cer": cer}
+
+
+VOICES = [
+    judged("anna", "seen, recorded", 0.9, True, 0.1),
+    judged("anna formants x1.1 pitch x1.1", "seen, made", 0.8, False, 0.3),
+    judged("ben", "unseen, recorded", 0.6, False, 0.5),
+]
+
+
+def test_the_figures_part_the_seen_from_the_unseen():
+    found = cloning.figures(VOICES)
+    assert (found["voices_seen"], found["voices_unseen"]) == (2, 1)
+    assert found["similarity_seen"] == pytest.approx(0.85) and found["similarity_unseen"] == pytest.approx(0.6)
+    assert found["top1_seen"] == 0.5 and found["top1_unseen"] == 0
+    assert found["cer_seen"] == pytest.approx(0.2) and found["cer_unseen"] == 0.5
+    assert found["similarity_other"] == pytest.approx(0.6) and found["similarity_nearest_other"] == pytest.approx(0.7)
+    assert found["similarity_recorded"] == pytest.approx(0.9) and found["similarity_vocoded"] == pytest.approx(0.8)
+
+
+def test_every_figure_of_the_table_is_in_the_readme_block(tmp_path):
+    results = {"machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "voices": VOICES}
+    results |= {"figures": cloning.figures(VOICES) | {"steps": 7}, "by_kind": cloning.by_kind(VOICES)}
+    block = cloning.block(results)
+    assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
+    assert block.count("\n| ") == 1 + len(cloning.SHOWN)
+    page = tmp_path / "README.md"
+    page.write_text(readme_block.README.read_text(encoding="utf-8"), encoding="utf-8")
+    readme_block.put("cloning", block, page)
+    assert block in page.read_text(encoding="utf-8")
+    assert "unseen, recorded" in cloning.table(results)
+
+
+def test_clips_share_no_recording():
+    numbered = [np.full(3 * RATE_HZ, 0.1 * (number + 1), np.float32) for number in range(12)]
+    found = clips(iter(numbered), RATE_HZ)
+    assert [len(clip) for clip in found] == [CLIP_S * RATE_HZ] * (1 + OTHERS)
+    levels = [set(clip.round(3).tolist()) for clip in found]
+    assert [len(one) for one in levels] == [2] * 4 and len(set().union(*levels)) == 8
+    with pytest.raises(UserError, match="Found 3 clips"):
+        clips(iter(numbered[:7]), RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def voices() -> list:
+    tone_N = np.sin(np.arange(6 * RATE_HZ) * 2 * np.pi * 150 / RATE_HZ).astype(np.float32) / 2
+    prompts = {name: [tone_N] * 4 for name in cloning_voices.PROMPTS.values()}
+    return all_voices(heldout_speech.heldout(), prompts, TRAINED_SHIFTS, RATE_HZ)
+
+
+def test_the_voices_are_the_five_of_the_corpora_and_twenty_more(voices):
+    kinds = [voice.kind for voice in voices]
+    counts = {kind: kinds.count(kind) for kind in set(kinds)}
+    assert counts == {"seen, recorded": 3, "seen, made": 10, "unseen, recorded": 5, "unseen, made": 26}
+    assert len({voice.name for voice in voices}) == len(voices)
+    assert all(len(clip) == CLIP_S * RATE_HZ for voice in voices for clip in (voice.clip_N, *voice.others))
+    allison = [voice for voice in voices if voice.person == "allison"]
+    assert [voice.name for voice in allison] == ["allison-en", "allison-es"]
+
+
+def test_no_unseen_made_voice_has_a_shift_of_training(voices):
+    shifts = {seen: {voice.shift for voice in voices if voice.shift and voice.seen == seen} for seen in (True, False)}
+    assert not shifts[True] & shifts[False]
+    trained = {cloning_voices.voice_shift(number) for number in range(TRAINED_SHIFTS)}
+    assert shifts[True] <= trained and not shifts[False] & trained
+
+
+def test_without_made_voices_in_training_only_the_speakers_are_seen():
+    found = all_voices(heldout_speech.heldout(), {}, 0, RATE_HZ)
+    assert {voice.name for voice in found if voice.seen} == {"allison-en", "allison-es", "june-fr"}
+
+
+def test_the_kl_is_that_of_the_loss():
+    torch.manual_seed(0)
+    model = GoyaForTextToSpeech(GoyaConfig.of_size("debug")).eval()
+    mel_TC = torch.randn(50, 80) - 5
+    with torch.inference_mode():
+        mean, log_variance = model.voice_encoder(model.normalise(mel_TC)[None], torch.tensor([50]))
+        output = GoyaOutput(voice_mean_BV=mean, voice_log_variance_BV=log_variance)
+        assert cloning.posterior_kl(model, mel_TC) == pytest.approx(float(kl_sum(output, {}, LossShape())))
