@@ -39,6 +39,7 @@ THEME = gr.themes.Default(
     button_primary_background_fill_hover="*primary_800",
     button_primary_text_color="white",
 )
+WAVEFORM = gr.WaveformOptions(waveform_progress_color="#1d4ed8")  # the theme's blue
 CSS = """
 .gradio-container {width: 100%; max-width: 1500px !important; margin: 0 auto}
 #heading {gap: 0}
@@ -57,7 +58,9 @@ class Result:
 
     def __init__(self, label: str, first: bool):
         with gr.Column(visible=first, min_width=320) as self.column:
-            self.wave = gr.Audio(label=label, interactive=False, buttons=["download"], autoplay=first)
+            self.wave = gr.Audio(
+                label=label, interactive=False, buttons=["download"], autoplay=first, waveform_options=WAVEFORM
+            )
             self.note = gr.Markdown(HINT, elem_classes="note")
             self.picture = gr.Image(
                 show_label=False, alt_text="Mel and alignment", interactive=False, buttons=["fullscreen", "download"]
