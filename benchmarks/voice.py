@@ -192,15 +192,9 @@ def elsewhere() -> dict[str, float]:
     return found
 
 
-def rows(results: dict) -> list[tuple[str, str]]:
-    figures = results["figures"]
-    return [(label, form.format(figures[name])) for name, (label, form) in SHOWN.items() if name in figures]
-
-
 def table(results: dict) -> str:
-    width = max(len(label) for label, _ in rows(results))
     heading = f"{results['machine']}; {results['date']}; training seeds {results['seeds']['training']}"
-    return "\n".join([heading, *(f"{label:<{width}}  {value:>8}" for label, value in rows(results))])
+    return f"{heading}\n{readme_block.aligned(readme_block.shown(results['figures'], SHOWN))}"
 
 
 def block(results: dict) -> str:
@@ -210,7 +204,7 @@ def block(results: dict) -> str:
         f"`{results['command']}`, {len(rates)} training seeds, {len(seeds['synthesis'])} synthesis seeds each; CER of "
         f"the model {min(rates):.1%} to {max(rates):.1%} over training seeds. `python benchmarks/voice.py`. "
     )
-    return f"{said}{readme_block.source(results, 'voice')}\n\n{readme_block.rows(rows(results))}"
+    return f"{said}{readme_block.source(results, 'voice')}\n\n{readme_block.rows(readme_block.shown(results['figures'], SHOWN))}"
 
 
 if __name__ == "__main__":
