@@ -58,11 +58,13 @@ def run(arguments) -> None:
 
         logging.disable_progress_bar()
         from evaluation.listening import Voices
-        from evaluation.listening_page import Page, serve
 
         if arguments.device == "cuda" and not torch.cuda.is_available():
             raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
-        serve(Page(Voices(arguments.model, arguments.device), spoken), listener)
+        voices = Voices(arguments.model, arguments.device)
+        from evaluation.listening_page import Page, serve
+
+        serve(Page(voices, spoken), listener)
 
 
 def listening(port: int) -> socket.socket:

@@ -38,7 +38,7 @@ def run(tmp_path_factory) -> Path:
 
 
 @contextmanager
-def served(model: Path, folder: Path, port: int | None = None):
+def served(model: Path, folder: Path):
     """python listen.py with `folder` for its files: (the process, the first line it says)."""
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     # Who asks the network asks this first.
@@ -46,7 +46,7 @@ def served(model: Path, folder: Path, port: int | None = None):
         address = "http://{}:{}".format(*proxy.getsockname())
         environment |= {name: address for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")}
         environment.pop("HF_HUB_OFFLINE", None)
-        command = [sys.executable, small_runs.ROOT / "listen.py", model, "--port", str(port or free_port())]
+        command = [sys.executable, small_runs.ROOT / "listen.py", model, "--port", str(free_port())]
         with (
             open(folder / "said", "w+") as said,
             subprocess.Popen(
@@ -254,36 +254,26 @@ def test_ctrl_c_ends_it_and_leaves_nothing(run, tmp_path):
     assert not list(tmp_path.glob("goya-listen-*"))
 
 
-@NEEDS_WEB
-def test_a_taken_port_is_a_mistake(run, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with served(run, tmp_path, port) as (process, line):
-            assert line == "" and process.wait(60) == 2
-    assert (
-        f"error: --port {port} cannot be had (Address already in use); give another one"
-        in (tmp_path / "said").read_text()
-    )
+EARLY_MISTAKES = {
+    "no such folder": (["{tmp}/nowhere", "--port", "{free}"], "nowhere does not exist; expected a run folder"),
+    "no model inside": (["{tmp}", "--port", "{free}"], "holds no model: neither config.json, nor best/"),
+    "no such port": (["{tmp}", "--port", "70000"], "--port is 70000; expected 1 to 65535"),
+    "taken port": (["{tmp}", "--port", "{taken}"], "cannot be had (Address already in use); give another one"),
+    "no GPU": (["{tmp}", "--port", "{free}", "--device", "cuda"], "torch finds no GPU"),
+    "no extra": (["{tmp}"], 'gradio, which is not installed: run pip install -e ".[web]"'),
+}
 
 
-def test_a_missing_extra_says_how_to_install_it(monkeypatch, capsys):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert listen.main(["runs/none"]) == 2
-    assert 'error: The page is made of gradio, which is not installed: run pip install -e ".[web]"' in (
-        capsys.readouterr().err
-    )
-
-
-@NEEDS_WEB
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["{tmp}/nowhere"], "nowhere does not exist; expected a run folder"),
-        (["{tmp}"], "holds no model: neither config.json, nor best/"),
-        (["{tmp}", "--port", "70000"], "--port is 70000; expected 1 to 65535"),
-    ],
-)
-def test_a_mistake_before_the_page_gets_one_message(arguments, message, tmp_path):
-    done = small_runs.launch(small_runs.ROOT / "listen.py", *(one.format(tmp=tmp_path) for one in arguments))
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("name", EARLY_MISTAKES)
+def test_a_mistake_before_the_page_gets_one_message(name, tmp_path, capsys, monkeypatch):
+    arguments, message = EARLY_MISTAKES[name]
+    find, installed = importlib.util.find_spec, "yes" if name != "no extra" else None
+    monkeypatch.setattr("importlib.util.find_spec", lambda sought: installed if sought == "gradio" else find(sought))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        places = {"tmp": tmp_path, "taken": listener.getsockname()[1], "free": free_port()}
+        assert listen.main([part.format(**places) for part in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
