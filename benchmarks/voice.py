@@ -203,9 +203,10 @@ def table(results: dict) -> str:
 def block(results: dict) -> str:
     """The figures as a markdown table, with the range over training seeds of the first."""
     rates, seeds = [one["cer_model"] for one in results["each_training_seed"]], results["seeds"]
+    spread = f"{len(rates)} training seeds ({min(rates):.1%} to {max(rates):.1%} CER)" if rates[1:] else "one training seed"
     said = (
-        f"`{results['command']}`, {len(rates)} training seeds, {len(seeds['synthesis'])} synthesis seeds each; CER of "
-        f"the model {min(rates):.1%} to {max(rates):.1%} over training seeds. `python benchmarks/voice.py`. "
+        f"`python benchmarks/voice.py` of `{results['command']}`: {spread}, {len(seeds['synthesis'])} synthesis seeds "
+        "each; 40 held-out English sentences, heard by moonshine-voice. "
     )
     figures = readme_block.rows(readme_block.shown(results["figures"], SHOWN))
     return f"{said}{readme_block.source(results, 'voice')}\n\n{figures}"
