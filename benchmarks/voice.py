@@ -203,7 +203,9 @@ def table(results: dict) -> str:
 def block(results: dict) -> str:
     """The figures as a markdown table, with the range over training seeds of the first."""
     rates, seeds = [one["cer_model"] for one in results["each_training_seed"]], results["seeds"]
-    spread = f"{len(rates)} training seeds ({min(rates):.1%} to {max(rates):.1%} CER)" if rates[1:] else "one training seed"
+    spread = (
+        f"{len(rates)} training seeds ({min(rates):.1%} to {max(rates):.1%} CER)" if rates[1:] else "one training seed"
+    )
     said = (
         f"`python benchmarks/voice.py` of `{results['command']}`: {spread}, {len(seeds['synthesis'])} synthesis seeds "
         "each; 40 held-out English sentences, heard by moonshine-voice. "
