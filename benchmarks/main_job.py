@@ -231,14 +231,11 @@ def read_json(path: Path, default: dict | None = None) -> dict:
 
 
 def rows(results: dict) -> list[tuple[str, str]]:
-    figures = results["figures"]
-    return [(label, form.format(figures[name])) for name, (label, form) in SHOWN.items() if name in figures]
+    return readme_block.shown(results["figures"], SHOWN)
 
 
 def table(results: dict) -> str:
-    heading = f"{results['machine']}; {results['date']}\n{results['command']}"
-    width = max(len(label) for label, _ in rows(results))
-    return "\n".join([heading, *(f"{label:<{width}}  {value:>8}" for label, value in rows(results))])
+    return f"{results['machine']}; {results['date']}\n{results['command']}\n{readme_block.aligned(rows(results))}"
 
 
 def block(results: dict) -> str:

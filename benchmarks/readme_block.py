@@ -27,3 +27,14 @@ def put(name: str, content: str, path: Path = README) -> None:
 
 def rows(labelled: list[tuple[str, str]]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {label} | {value} |" for label, value in labelled)])
+
+
+def shown(figures: dict, forms: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    """(label, value) of those figures that are there; `forms` is figure -> (label, format), in the order to show."""
+    return [(label, form.format(figures[name])) for name, (label, form) in forms.items() if name in figures]
+
+
+def aligned(labelled: list[tuple[str, str]]) -> str:
+    """The same for a terminal."""
+    width = max(len(label) for label, _ in labelled)
+    return "\n".join(f"{label:<{width}}  {value:>8}" for label, value in labelled)

@@ -186,31 +186,32 @@ def elsewhere() -> dict[str, float]:
     """What benchmarks of their own measure: the speed of synthesis, and cloning."""
     speed, cloning = (read_json(RESULTS / f"{name}.json", {}) for name in ("synthesis_speed", "cloning"))
     found = {name: value for name, value in cloning.get("figures", {}).items() if name.startswith("similarity")}
-    for name in ("real_time_factor", "first_chunk_ms"):
-        if name in speed.get("figures", {}):
-            found[name] = speed["figures"][name]
+    for name, there in (
+        ("real_time_factor", "real_time_factor, batch 1, 2 threads"),
+        ("first_chunk_ms", "first_chunk_ms, 2 threads"),
+    ):
+        if there in speed.get("figures", {}):
+            found[name] = speed["figures"][there]
     return found
 
 
-def rows(results: dict) -> list[tuple[str, str]]:
-    figures = results["figures"]
-    return [(label, form.format(figures[name])) for name, (label, form) in SHOWN.items() if name in figures]
-
-
 def table(results: dict) -> str:
-    width = max(len(label) for label, _ in rows(results))
     heading = f"{results['machine']}; {results['date']}; training seeds {results['seeds']['training']}"
-    return "\n".join([heading, *(f"{label:<{width}}  {value:>8}" for label, value in rows(results))])
+    return f"{heading}\n{readme_block.aligned(readme_block.shown(results['figures'], SHOWN))}"
 
 
 def block(results: dict) -> str:
     """The figures as a markdown table, with the range over training seeds of the first."""
     rates, seeds = [one["cer_model"] for one in results["each_training_seed"]], results["seeds"]
-    said = (
-        f"`{results['command']}`, {len(rates)} training seeds, {len(seeds['synthesis'])} synthesis seeds each; CER of "
-        f"the model {min(rates):.1%} to {max(rates):.1%} over training seeds. `python benchmarks/voice.py`. "
+    spread = (
+        f"{len(rates)} training seeds ({min(rates):.1%} to {max(rates):.1%} CER)" if rates[1:] else "one training seed"
     )
-    return f"{said}{readme_block.source(results, 'voice')}\n\n{readme_block.rows(rows(results))}"
+    said = (
+        f"`python benchmarks/voice.py` of `{results['command']}`: {spread}, {len(seeds['synthesis'])} synthesis seeds "
+        "each; 40 held-out English sentences, heard by moonshine-voice. "
+    )
+    figures = readme_block.rows(readme_block.shown(results["figures"], SHOWN))
+    return f"{said}{readme_block.source(results, 'voice')}\n\n{figures}"
 
 
 if __name__ == "__main__":

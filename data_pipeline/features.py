@@ -16,6 +16,7 @@ from data_pipeline.utterance import Utterance, VoiceShift
 FRAME_MULTIPLE = 16
 TOKEN_MULTIPLE = 8
 
+
 def rounded_up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
