@@ -117,21 +117,19 @@ class Page:
         triggers = [self.button.click, self.text.submit]
         progress_on = [self.first.wave, self.second.wave]
         gr.on(triggers, self.speak, [*names, *wish], heard, concurrency_limit=1, show_progress_on=progress_on, **quiet)
-        self.look.click(self.look_again, names, names, **quiet)
         self.other.change(lambda other: gr.Column(visible=other != NONE), self.other, self.second.column, **quiet)
         self.clip.change(self.clip_or_speaker, self.clip, self.speaker, **quiet)
-        # A browser's reload builds nothing anew.
-        self.blocks.load(self.refresh, names, names, **quiet)
-        gr.on([self.blocks.load, self.name.change], self.known, [self.name, *known], known, **quiet)
+        # At a reload too, which builds nothing anew.
+        opened = self.blocks.load(self.refresh, names, names, **quiet)
+        looked = self.look.click(self.look_again, names, names, **quiet)
+        for trigger in (opened.then, looked.then, self.name.input):
+            trigger(self.known, [self.name, *known], known, **quiet)
 
     def refresh(self, name: str, other: str) -> list:
         """What is there to choose from now; the choices of before where they still are."""
         with told_on_page():
             names = self.voices.names()
-        return [
-            gr.Dropdown(choices(names), value=name if name in names else names[0]),
-            gr.Dropdown([NOTHING, *choices(names)], value=other if other in names else NONE),
-        ]
+        return [offer(choices(names), name), offer([NOTHING, *choices(names)], other)]
 
     def look_again(self, name: str, other: str) -> list:
         found = self.refresh(name, other)
@@ -142,17 +140,12 @@ class Page:
         """The languages and the speakers of a checkpoint; the choices of before where it knows them."""
         with told_on_page():
             languages, speakers = self.voices.known(name)
-        first = "en" if "en" in languages else languages[0]
-        anyone = ("automatic", NONE)
+        # English comes first where it is one of many.
+        codes = sorted(languages, key=lambda code: code != "en")
+        labels = [(speaker_label(one, heard_in), one) for one, heard_in in speakers.items()]
         return [
-            gr.Dropdown(
-                [(LANGUAGES[code].capitalize(), code) for code in languages],
-                value=language if language in languages else first,
-            ),
-            gr.Dropdown(
-                [anyone, *((speaker_label(name, heard_in), name) for name, heard_in in speakers.items())],
-                value=speaker if speaker in speakers else NONE,
-            ),
+            offer([(LANGUAGES[code].capitalize(), code) for code in codes], language),
+            offer([("automatic", NONE), *labels], speaker),
         ]
 
     def clip_or_speaker(self, clip: str | None):
@@ -196,6 +189,16 @@ class Page:
 def choices(names: list[str]) -> list[tuple[str, str]]:
     """(what is shown, value) of checkpoints: step-00000500 as step 500."""
     return [(shown(name), name) for name in names]
+
+
+def offer(options: list[tuple[str, str]], chosen: str | None):
+    """New options for a dropdown; where `chosen` is none of them, the first is chosen.
+
+    Else the value is left alone: the answer may come late, and would undo what was chosen meanwhile.
+    """
+    if chosen in [value for _, value in options]:
+        return gr.Dropdown(options)
+    return gr.Dropdown(options, value=options[0][1])
 
 
 def shown(name: str) -> str:
