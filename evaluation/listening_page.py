@@ -244,7 +244,14 @@ def serve(page: Page, listener: socket.socket) -> None:
         mcp_server=False,
         enable_monitoring=False,
     )
-    print("Listen at http://{}:{} (Ctrl-C ends it)".format(*listener.getsockname()), flush=True)
     # An open page holds a connection that never ends by itself.
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    AnnouncedServer(config).run(sockets=[listener])
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says where it is once it has started: a Ctrl-C before that leaves gradio's threads waiting."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print("Listen at http://{}:{} (Ctrl-C ends it)".format(*sockets[0].getsockname()), flush=True)
