@@ -13,9 +13,9 @@ benchmarks/results/cloning.json; --readme puts its figures into README.md.
 """
 
 import argparse
-import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +23,9 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import numpy as np  # noqa: E402
 
-from benchmarks import readme_block  # noqa: E402
-from benchmarks.main_job import commit, machine, now, read_json  # noqa: E402
+from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from training.config import RunConfig  # noqa: E402
 
@@ -57,24 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompts", help="folder of Debian packages of prompts, for people who were never heard")
     parser.add_argument("--run-folder", help="judge this finished run instead of training one")
     parser.add_argument("--steps", type=int, default=900, help="optimizer steps of the training (default: 900)")
-    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    command_line.add_output(parser, RESULTS)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
-    cut = argv.index("--") if "--" in argv else len(argv)
-    arguments, more = build_parser().parse_args(argv[:cut]), argv[cut + 1 :]
-    try:
-        if arguments.readme:
-            readme_block.put("cloning", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
-            return 0
-        measure(arguments, more)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    own, more = command_line.before_dashes(argv)
+    arguments = build_parser().parse_args(own)
+    return command_line.finish(arguments, "cloning", block, partial(measure, arguments, more))
 
 
 def measure(arguments, more: list[str]) -> None:
@@ -91,10 +82,8 @@ def measure(arguments, more: list[str]) -> None:
         "by_kind": by_kind(voices),
         "voices": voices,
     }
-    out = Path(arguments.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"\n{table(results)}\n\nWritten to {out}.")
+    command_line.write_json(results, arguments.out)
+    print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
 
 
 def train(steps: int, more: list[str]) -> Path:
@@ -167,9 +156,11 @@ def posterior_kl(model, mel_TC) -> float:
     """Nats that a clip's posterior is from the prior: near 0 where the voice encoder tells nothing."""
     import torch
 
+    from modeling.voice_encoder import kl_to_prior
+
     normal = model.normalise(mel_TC)[None]
     mean, log_variance = model.voice_encoder(normal, torch.tensor([normal.shape[1]]))
-    return float(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum())
+    return float(kl_to_prior(mean, log_variance))
 
 
 def copied(wave_N: np.ndarray, audio) -> np.ndarray:
@@ -262,14 +253,13 @@ def table(results: dict) -> str:
 def block(results: dict) -> str:
     """The figures as a markdown table."""
     found = results["figures"]
-    rows = [(label, form.format(found[name])) for name, (label, form) in SHOWN.items()]
     recorded = sum(one["kind"].endswith("recorded") for one in results["voices"])
     said = (
         f"`python benchmarks/cloning.py --prompts debs`. {recorded} of the voices are as recorded; the others are made "
         f"of these by moving formants and pitch. Size tiny, {found['steps']} steps on the demo corpus, half of it in "
         f"made voices; 5 s of each voice speak {SENTENCES} English sentences. Cosine of Resemblyzer's embeddings. "
     )
-    return f"{said}{readme_block.source(results, 'cloning')}\n\n{readme_block.rows(rows)}"
+    return f"{said}{readme_block.source(results, 'cloning')}\n\n{readme_block.rows(readme_block.shown(found, SHOWN))}"
 
 
 if __name__ == "__main__":

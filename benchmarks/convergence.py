@@ -86,11 +86,12 @@ def run(folder: Path, level: str, seed: int, arguments) -> dict:
     report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
     lines = (folder / "watched" / "curve.jsonl").read_text(encoding="utf-8").splitlines()
     train = report["config"]["train"]
-    curve = [point_of(json.loads(line), train["batch_size"] * train["grad_accum"]) for line in lines]
+    evaluations = [json.loads(line) for line in lines]
+    curve = [point_of(one, train["batch_size"] * train["grad_accum"]) for one in evaluations]
     hear(folder, curve, arguments)
     for weights in (folder / "watched").glob("*.safetensors"):
         weights.unlink()
-    last = json.loads(lines[-1])
+    last = evaluations[-1]
     return {
         "level": level,
         "seed": seed,
@@ -130,8 +131,7 @@ def figures(runs: dict[str, dict], seeds: list[int]) -> dict:
     if not seeds:
         return found
     for level, (name, measure) in product(levels, MEASURES.items()):
-        ends = [best(curve, measure) for curve in curves[level]]
-        found[f"best_{level}_{name}"] = {"median": statistics.median(ends), "least": min(ends), "most": max(ends)}
+        found[f"best_{level}_{name}"] = median_and_range([best(curve, measure) for curve in curves[level]])
         if level != "basic" and "basic" in levels:
             for unit in ("seconds", "step", "utterances"):
                 each = speedups(curves["basic"], curves[level], measure, unit)

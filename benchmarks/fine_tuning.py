@@ -13,9 +13,9 @@ into README.md. What follows -- goes to train_main.py.
 """
 
 import argparse
-import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,21 +23,18 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import heldout_speech as speech  # noqa: E402
 import torch  # noqa: E402
-from accelerate import Accelerator  # noqa: E402
-from main_job import commit, machine, now, read_json  # noqa: E402
+from main_job import commit, machine, now  # noqa: E402
 
-from benchmarks import readme_block, telephone_prompts  # noqa: E402
+from benchmarks import command_line, readme_block, telephone_prompts  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
 from evaluation.durations import duration_figures  # noqa: E402
 from evaluation.metrics import load_metric  # noqa: E402
-from evaluation.pictures import mel_and_alignment_png  # noqa: E402
+from evaluation.speaking import write_picture  # noqa: E402
 from evaluation.text_metrics import character_error_rate  # noqa: E402
 from modeling.vocoder import load_vocoder  # noqa: E402
-from training.config import RunConfig  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
-from training.validation import validate  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5
@@ -74,28 +71,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=work, help="corpus, runs, pictures (default: %(default)s)")
     parser.add_argument("--language", default="it", choices=telephone_prompts.VOICES, help="(default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), help="these runs only")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
-    parser.add_argument("more", nargs="*", help="after --: more for every training command")
+    command_line.add_output(parser, RESULTS)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    try:
-        if arguments.readme:
-            readme_block.put("fine_tuning", block(read_json(arguments.out)))
-            return 0
-        if not arguments.base or not arguments.packages:
-            raise UserError("--base and --packages are needed to measure; --help says what they are.")
-        measure(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    own, more = command_line.before_dashes(argv)
+    arguments = build_parser().parse_args(own)
+    return command_line.finish(arguments, "fine_tuning", block, partial(measure, arguments, more))
 
 
-def measure(arguments) -> None:
+def measure(arguments, more: list[str]) -> None:
+    if not arguments.base or not arguments.packages:
+        raise UserError("--base and --packages are needed to measure; --help says what they are.")
     corpus = arguments.work / arguments.language
     if not (corpus / "train.parquet").is_file():
         telephone_prompts.make(arguments.packages, arguments.language, MINUTES_OF_SPEECH, corpus)
@@ -115,7 +103,7 @@ def measure(arguments) -> None:
     for name in arguments.only:
         folder = arguments.work / name.replace(" ", "_")
         start = RUNS[name].replace("BASE", arguments.base).split()
-        words = ["--train-data", str(corpus), "--max-steps", str(results["steps"]), *COMMON, *start, *arguments.more]
+        words = ["--train-data", str(corpus), "--max-steps", str(results["steps"]), *COMMON, *start, *more]
         results["commands"][name] = train(words, folder)
         report = read_json(folder / "report.json")
         if BEFORE not in results["figures"]:
@@ -124,7 +112,7 @@ def measure(arguments) -> None:
         trained = {"training_seconds": report["result"]["seconds"]}
         results["figures"][name] = judge(folder, report["config"]) | trained
         # After each, as a run can take long.
-        arguments.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        command_line.write_json(results, arguments.out)
     print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
 
 
@@ -154,18 +142,15 @@ class Judge:
         self.rate_hz = self.vocoder.sample_rate_hz
         decoded = [trim_silence(decode_audio(one.audio, self.rate_hz), self.rate_hz) for one in utterances]
         self.recorded = [torch.from_numpy(wave) for wave in decoded]
-        self.expected = self.hear(self.recorded)
-
-    def hear(self, waves: list) -> list[str]:
-        return [speech.recogniser()(wave, self.rate_hz) for wave in waves]
+        self.expected = speech.hear(self.recorded, self.rate_hz)
 
     def __call__(self, folder: Path, config: dict) -> dict:
         speaker = speech.Speaker(folder)
         spoken = speaker.speak(self.utterances)
         waves = [self.vocoder(one.speech.mel_TC) for one in spoken]
-        for index, (one, wave) in enumerate(zip(spoken[:PICTURES], waves, strict=False)):
-            self.show(f"{folder.name}_{index}", one, wave)
-        heard = self.hear(waves)
+        for index, one in enumerate(spoken[:PICTURES]):
+            write_picture(self.pictures / f"{folder.name}_{index}.png", one, speaker.audio.frames_per_s)
+        heard = speech.hear(waves, self.rate_hz)
         seconds = [len(wave) / self.rate_hz for wave in self.recorded]
         figures = duration_figures(spoken, seconds, speaker.model.config, speaker.audio.frames_per_s)
         english, _ = speech.spoken_figures(speech.heldout(), speaker, [0])
@@ -188,7 +173,7 @@ class Judge:
         turned = [self.expected[shift:] + self.expected[:shift] for shift in range(1, count)]
         others = [character_error_rate(one, self.expected) for one in turned]
         return {
-            "heard_copies": character_error_rate(self.hear(copies), self.expected),
+            "heard_copies": character_error_rate(speech.hear(copies, self.rate_hz), self.expected),
             "heard_others": sum(others) / len(others),
             "mcd_copies": self.distortion(copies),
             "mcd_others": self.distortion(self.recorded[1:] + self.recorded[:1]),
@@ -199,25 +184,10 @@ class Judge:
         found = load_metric("mcd").compute(predictions=predictions, references=references, sample_rate_hz=self.rate_hz)
         return found["mcd_db"]
 
-    def show(self, name: str, spoken, wave) -> None:
-        """Mel and alignment of a sentence, to be looked at."""
-        mel_and_alignment_png(
-            self.pictures / f"{name}.png",
-            spoken.speech.mel_TC,
-            text=spoken.tokens,
-            frames_per_s=self.vocoder.audio_config.frames_per_s,
-            durations_S=spoken.speech.durations_S,
-            title=spoken.text,
-        )
 
-
-def teacher_forced(speaker, config: dict) -> dict[str, float]:
+def teacher_forced(speaker: speech.Speaker, config: dict) -> dict[str, float]:
     """Validation measures on the corpus of `config`, as report.json has it."""
-    frames_per_step, vocabulary = speaker.model.config.frames_per_step, speaker.processor.tokenizer.vocabulary
-    run = RunConfig.from_dict(config)
-    loader = build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
-    found = validate(Accelerator(cpu=True), speaker.model, loader)[0]
-    speaker.model.eval()  # validate leaves it training
+    found = speaker.validated(speaker.validation_loader(config))
     return {name: found[name] for name in ("eval_mel", "eval_end_accuracy", "eval_alignment")}
 
 

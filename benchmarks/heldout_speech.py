@@ -14,6 +14,7 @@ from accelerate import Accelerator
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError
+from data_pipeline.loader import Loader
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recogniser
@@ -59,6 +60,18 @@ class Speaker:
         """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""
         return speak_utterances(self.model, self.processor, utterances, seed=seed)
 
+    def validation_loader(self, config: dict) -> Loader:
+        """Of the corpus of `config`, as report.json has it, read as this model reads texts."""
+        frames_per_step, vocabulary = self.model.config.frames_per_step, self.processor.tokenizer.vocabulary
+        run = RunConfig.from_dict(config)
+        return build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
+
+    def validated(self, loader: Loader) -> dict[str, float]:
+        """The measures of training.validation, teacher-forced, in fp32."""
+        found, _ = validate(Accelerator(cpu=True), self.model, loader)
+        self.model.eval()  # validate leaves it training
+        return found
+
     def seconds(self, spoken: list[Spoken]) -> float:
         return sum(len(one.speech.mel_TC) for one in spoken) / self.audio.frames_per_s
 
@@ -73,22 +86,31 @@ def recogniser():
     return load_recogniser("moonshine", ASR_LANGUAGE)
 
 
+def hear(waves: list, sample_rate_hz: int) -> list[str]:
+    return [recogniser()(wave, sample_rate_hz) for wave in waves]
+
+
 def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tuple[float, list[str]]:
     """(CER, what was heard) of waves [N] that should say the utterances' texts."""
-    heard = [recogniser()(wave, sample_rate_hz) for wave in waves]
+    heard = hear(waves, sample_rate_hz)
     return character_error_rate(heard, [one.text for one in utterances], ASR_LANGUAGE), heard
 
 
 def recorded_figures(sentences: Sentences, audio: AudioConfig) -> dict[str, float]:
     """CER of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
-    english, rate_hz = sentences[ASR_LANGUAGE], audio.sample_rate_hz
-    waves = [torch.from_numpy(decode_audio(one.audio, rate_hz)) for one in english]
-    mels = [log_mel(wave, audio) for wave in waves]
-    figures = {"cer_real": score(waves, english, rate_hz)[0]}
-    for name in VOCODERS:
-        copies = [vocoder_for(name, audio)(mel) for mel in mels]
-        figures[f"cer_{name}"] = score(copies, english, rate_hz)[0]
-    return figures
+    english = sentences[ASR_LANGUAGE]
+    waves = recordings(english, audio)
+    each = {"real": waves} | vocoded([log_mel(wave, audio) for wave in waves], audio)
+    return {f"cer_{name}": score(waves, english, audio.sample_rate_hz)[0] for name, waves in each.items()}
+
+
+def recordings(utterances: list[Utterance], audio: AudioConfig) -> list[torch.Tensor]:
+    return [torch.from_numpy(decode_audio(one.audio, audio.sample_rate_hz)) for one in utterances]
+
+
+def vocoded(mels_TC: list[torch.Tensor], audio: AudioConfig) -> dict[str, list[torch.Tensor]]:
+    """The waves [N] of log-mels by each vocoder."""
+    return {name: [vocoder_for(name, audio)(mel_TC) for mel_TC in mels_TC] for name in VOCODERS}
 
 
 def spoken_figures(sentences: Sentences, speaker: Speaker, seeds: list[int]) -> tuple[dict, list[dict]]:
@@ -98,8 +120,7 @@ def spoken_figures(sentences: Sentences, speaker: Speaker, seeds: list[int]) -> 
     heard = [{"id": one.id, "said": one.text} for one in english]
     for seed in seeds:
         mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
-        for name in VOCODERS:
-            waves = [vocoder_for(name, speaker.audio)(mel) for mel in mels]
+        for name, waves in vocoded(mels, speaker.audio).items():
             cer, texts = score(waves, english, speaker.audio.sample_rate_hz)
             rates[name].append(cer)
             if seed == seeds[0]:
@@ -151,15 +172,12 @@ def _work_times(utterance: Utterance, speaker: Speaker, vocoders: list[Vocoder])
 def teacher_forced(speaker: Speaker, config: dict) -> dict[str, float]:
     """Validation mel L1 of each language, in fp32, with the limits of `config`, as report.json has it."""
     data = config["data"] | {"train_data": str(CORPUS), "val_data": None}
-    run = RunConfig.from_dict(config | {"data": data})
-    frames_per_step, vocabulary = speaker.model.config.frames_per_step, speaker.processor.tokenizer.vocabulary
-    loader = build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
+    loader = speaker.validation_loader(config | {"data": data})
     ids: dict[str, set[str]] = {}
     for utterance in loader.plan.utterances():
         ids.setdefault(utterance.language, set()).add(utterance.id)
-    accelerator, figures = Accelerator(cpu=True), {}
+    figures = {}
     for language, wanted in sorted(ids.items()):
         loader.plan.keep = wanted.__contains__
-        figures[f"eval_mel_{language}"] = validate(accelerator, speaker.model, loader)[0]["eval_mel"]
-    speaker.model.eval()  # validate leaves it training
+        figures[f"eval_mel_{language}"] = speaker.validated(loader)["eval_mel"]
     return figures

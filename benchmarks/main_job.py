@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from benchmarks import readme_block  # noqa: E402
+from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
@@ -56,7 +58,6 @@ SHOWN = {
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/main_job.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--run-folder", help="judge this finished run instead of training one")
-    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
     parser.add_argument(
         "--seeds",
         type=int,
@@ -65,23 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="of synthesis; the model's CER is the mean over them (default: 0 1 2)",
     )
     parser.add_argument("--sentences", type=int, help="at most so many of each language, to try this out")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    command_line.add_output(parser, RESULTS)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
-    cut = argv.index("--") if "--" in argv else len(argv)
-    arguments, more = build_parser().parse_args(argv[:cut]), argv[cut + 1 :]
-    try:
-        if arguments.readme:
-            readme_block.put("main_job", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
-            return 0
-        measure(arguments, more)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    own, more = command_line.before_dashes(argv)
+    arguments = build_parser().parse_args(own)
+    return command_line.finish(arguments, "main_job", block, partial(measure, arguments, more))
 
 
 def measure(arguments, more: list[str]) -> None:
@@ -100,10 +92,8 @@ def measure(arguments, more: list[str]) -> None:
         "figures": {name: figures[name] for name in sorted(figures, key=[*SHOWN, *figures].index)},
         "heard": heard,
     }
-    out = Path(arguments.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"\n{table(results)}\n\nWritten to {out}.")
+    command_line.write_json(results, arguments.out)
+    print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
 
 
 def judge(folder: Path, config: dict, arguments) -> tuple[dict, list[dict]]:
@@ -220,14 +210,6 @@ def commit() -> str:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def read_json(path: Path, default: dict | None = None) -> dict:
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    if default is not None:
-        return default
-    raise UserError(f"{path} does not exist; expected the folder of a finished run.")
 
 
 def rows(results: dict) -> list[tuple[str, str]]:

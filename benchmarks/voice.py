@@ -9,9 +9,9 @@ Prints one table and writes benchmarks/results/voice.json; --readme puts its fig
 """
 
 import argparse
-import json
 import statistics
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,13 +19,14 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import heldout_speech as speech  # noqa: E402
 import torch  # noqa: E402
-from main_job import check_extras, commit, machine, now, read_json  # noqa: E402
+from main_job import check_extras, commit, machine, now  # noqa: E402
 
-from benchmarks import readme_block  # noqa: E402
-from data_pipeline.audio import decode_audio  # noqa: E402
+from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
+from data_pipeline.audio import log_mel  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402
-from evaluation.durations import Pace, recorded_seconds  # noqa: E402
+from evaluation.durations import Pace, ran_into_limit, recorded_seconds  # noqa: E402
 from evaluation.metrics import load_metric  # noqa: E402
 from evaluation.speaking import speak, voice_for  # noqa: E402
 from evaluation.text_metrics import character_error_rate, word_error_rate  # noqa: E402
@@ -60,38 +61,29 @@ SHOWN = {
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/voice.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("runs", nargs="*", help="folders of finished runs")
-    parser.add_argument("--out", default=str(RESULTS / "voice.json"), help="the json to write (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of synthesis (default: 0 1 2)")
     parser.add_argument("--sentences", type=int, help="at most so many, to try this out")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    command_line.add_output(parser, RESULTS / "voice.json")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    try:
-        if arguments.readme:
-            readme_block.put("voice", block(read_json(Path(arguments.out))))
-            return 0
-        if not arguments.runs:
-            raise UserError("No run folder was given; make one with: python benchmarks/main_job.py")
-        check_extras()
-        measure(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command_line.finish(arguments, "voice", block, partial(measure, arguments))
 
 
 def measure(arguments) -> None:
-    out = Path(arguments.out)
+    if not arguments.runs:
+        raise UserError("No run folder was given; make one with: python benchmarks/main_job.py")
+    check_extras()
     sentences = speech.heldout(arguments.sentences)
     lines = LINES.read_text(encoding="utf-8").splitlines()[: arguments.sentences]
     reports = [read_json(Path(run) / "report.json") for run in arguments.runs]
-    judged = [judge(speech.Speaker(Path(run)), sentences, lines, arguments.seeds) for run in arguments.runs]
+    speakers = [speech.Speaker(Path(run)) for run in arguments.runs]
+    judged = [judge(speaker, sentences, lines, arguments.seeds) for speaker in speakers]
     each = [figures for figures, _ in judged]
     figures = {name: statistics.mean(one[name] for one in each) for name in each[0]}
-    figures |= recorded(sentences, speech.Speaker(Path(arguments.runs[0])).audio) | elsewhere()
+    figures |= recorded(sentences, speakers[0].audio) | elsewhere()
     results = {
         "machine": machine(),
         "date": now(),
@@ -106,36 +98,34 @@ def measure(arguments) -> None:
         "each_training_seed": each,
         "heard": [heard for _, heard in judged],
     }
-    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{table(results)}\n\nWritten to {out}.")
+    command_line.write_json(results, arguments.out)
+    print(f"{table(results)}\n\nWritten to {arguments.out}.")
 
 
 def judge(speaker: speech.Speaker, sentences: speech.Sentences, lines: list[str], seeds: list[int]):
     """(figures, what was heard of each held-out sentence and each hard line with the first seed) of one model."""
     english, rate_hz = sentences[LANGUAGE], speaker.audio.sample_rate_hz
     texts = [one.text for one in english]
-    griffin_lim, hifigan = (speech.vocoder_for(name, speaker.audio) for name in speech.VOCODERS)
     rates: dict[str, list[float]] = {"cer_model": [], "cer_model_hifigan": [], "wer_model": []}
     for seed in seeds:
         mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
-        waves = [hifigan(mel) for mel in mels]
-        cer, heard = speech.score([griffin_lim(mel) for mel in mels], english, rate_hz)
+        griffin_lim, hifigan = speech.vocoded(mels, speaker.audio).values()
+        cer, heard = speech.score(griffin_lim, english, rate_hz)
         rates["cer_model"].append(cer)
         rates["wer_model"].append(word_error_rate(heard, texts, LANGUAGE))
-        rates["cer_model_hifigan"].append(speech.score(waves, english, rate_hz)[0])
+        rates["cer_model_hifigan"].append(speech.score(hifigan, english, rate_hz)[0])
         if seed == seeds[0]:
-            figures, said = beside_recordings(waves, english, rate_hz), heard
-    figures |= {name: statistics.mean(each) for name, each in rates.items()} | {"each_synthesis_seed": rates}
-    hard, hard_heard = endings(speaker, english, lines)
+            likeness, said = beside_recordings(hifigan, english, speaker.audio), heard
+    ends, hard_heard = endings(speaker, english, lines)
     heard = dict(zip([one.id for one in english], said, strict=True)) | dict(zip(lines, hard_heard, strict=True))
-    rates = figures.pop("each_synthesis_seed")
-    return figures | hard, {"each_synthesis_seed": rates, "heard": heard}
+    figures = likeness | {name: statistics.mean(each) for name, each in rates.items()} | ends
+    return figures, {"each_synthesis_seed": rates, "heard": heard}
 
 
-def beside_recordings(waves: list[torch.Tensor], english: list, rate_hz: int) -> dict[str, float]:
+def beside_recordings(waves: list[torch.Tensor], english: list, audio) -> dict[str, float]:
     """Of speech [N] against the recordings of the same sentences: their distance, and the likeness of the voice."""
-    spoken = [wave.numpy() for wave in waves]
-    real = [decode_audio(one.audio, rate_hz) for one in english]
+    rate_hz, spoken = audio.sample_rate_hz, [wave.numpy() for wave in waves]
+    real = [wave.numpy() for wave in speech.recordings(english, audio)]
     similarity = load_metric("speaker_similarity")
     return {
         "mcd": load_metric("mcd").compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)["mcd_db"],
@@ -149,35 +139,34 @@ def beside_recordings(waves: list[torch.Tensor], english: list, rate_hz: int) ->
 
 def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
     """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
-    config, audio = speaker.model.config, speaker.audio
+    audio = speaker.audio
     vocoder = speech.vocoder_for(speech.VOCODERS[0], audio)
     pace = Pace.of(
         [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english], LANGUAGE
     )
     voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
-    seconds, expected, limited, heard = [], [], [], []
+    seconds, expected, limited, waves = [], [], [], []
     for line in lines:
         parts = [one.text for one in split_sentences(line, LANGUAGE)]
         number = len(parts)
         spoken = speak(speaker.model, speaker.processor, parts, [LANGUAGE] * number, [voice_V] * number, vocoder)
         seconds.append(speaker.seconds(spoken))
         expected.append(sum(pace.seconds(part, LANGUAGE) for part in parts))
-        limited.append(any(bool((one.speech.durations_S >= config.max_token_steps).any()) for one in spoken))
-        wave = torch.cat([one.wave for one in spoken])
-        heard.append(speech.recogniser()(wave, audio.sample_rate_hz))
+        limited.append(any(ran_into_limit(one, speaker.model.config) for one in spoken))
+        waves.append(torch.cat([one.wave for one in spoken]))
+    heard = speech.hear(waves, audio.sample_rate_hz)
     figures = load_metric("endings").compute(predictions=seconds, references=expected, ran_into_limit=limited)
     return figures | {"cer_hard": character_error_rate(heard, lines, LANGUAGE)}, heard
 
 
 def recorded(sentences: speech.Sentences, audio) -> dict[str, float]:
     """Error rates of the recordings, and of their copies through mel and Griffin-Lim."""
-    english, rate_hz = sentences[LANGUAGE], audio.sample_rate_hz
-    texts = [one.text for one in english]
-    waves = [torch.from_numpy(decode_audio(one.audio, rate_hz)) for one in english]
-    copies = [speech.vocoder_for(speech.VOCODERS[0], audio)(speech.log_mel(wave, audio)) for wave in waves]
-    figures = {}
+    english = sentences[LANGUAGE]
+    texts, waves = [one.text for one in english], speech.recordings(english, audio)
+    vocoder, figures = speech.vocoder_for(speech.VOCODERS[0], audio), {}
+    copies = [vocoder(log_mel(wave, audio)) for wave in waves]
     for name, each in (("real", waves), ("vocoded", copies)):
-        figures[f"cer_{name}"], heard = speech.score(each, english, rate_hz)
+        figures[f"cer_{name}"], heard = speech.score(each, english, audio.sample_rate_hz)
         figures[f"wer_{name}"] = word_error_rate(heard, texts, LANGUAGE)
     return figures
 

@@ -41,11 +41,15 @@ def recorded_seconds(utterance: Utterance, sample_rate_hz: int) -> float:
     return len(trim_silence(wave, sample_rate_hz)) / sample_rate_hz
 
 
+def ran_into_limit(spoken: Spoken, model_config) -> bool:
+    """Whether a token was left only because it had lasted for as long as the model lets it."""
+    return bool((spoken.speech.durations_S >= model_config.max_token_steps).any())
+
+
 def duration_figures(spoken: Sequence[Spoken], expected_s: Sequence[float], model_config, frames_per_s: float) -> dict:
     """duration_ratio, and the shares that ended_early, ended_late and never, of what a model spoke."""
     seconds = [len(one.speech.mel_TC) / frames_per_s for one in spoken]
-    limit = model_config.max_token_steps
-    limited = [bool((one.speech.durations_S >= limit).any()) for one in spoken]
+    limited = [ran_into_limit(one, model_config) for one in spoken]
     ratio = load_metric("duration_ratio").compute(predictions=seconds, references=expected_s)
     endings = load_metric("endings").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
     return ratio | endings

@@ -15,6 +15,7 @@ from torch import Tensor
 from modeling.aligner import forward_sum, token_of_step
 from modeling.layers import length_mask
 from modeling.model import GoyaOutput
+from modeling.voice_encoder import kl_to_prior
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,11 @@ def stop_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) 
 
 
 def kl_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
-    """KL of the voice posterior to N(0, I) in nats, summed over utterances (Kingma and Welling 2014, appendix B).
+    """KL of the voice posterior to N(0, I) in nats, summed over utterances.
 
     Its count is mel elements, which puts it on the ELBO's own scale beside a mean over mel elements.
     """
-    mean, log_variance = output.voice_mean_BV.float(), output.voice_log_variance_BV.float()
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+    return kl_to_prior(output.voice_mean_BV.float(), output.voice_log_variance_BV.float())
 
 
 def alignment_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:

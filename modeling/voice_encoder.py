@@ -35,6 +35,11 @@ class VoiceEncoder(nn.Module):
         return mean, log_variance.clamp(-10.0, 4.0)
 
 
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL of posteriors to N(0, I) in nats, summed over all (Kingma and Welling 2014, appendix B)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+
+
 def sample_voice(mean: Tensor, log_variance: Tensor) -> Tensor:
     """One reparametrised draw from the posterior (Kingma and Welling 2014, section 2.4)."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()

@@ -1,0 +1,48 @@
+"""What the commands of benchmarks that write figures share: --out and --readme, words after --, and the json itself."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import readme_block
+from data_pipeline.errors import UserError
+
+
+def before_dashes(argv: list[str] | None) -> tuple[list[str], list[str]]:
+    """(a benchmark's own arguments, what follows -- and goes to train_main.py); None: those of this process."""
+    argv = sys.argv[1:] if argv is None else argv
+    cut = argv.index("--") if "--" in argv else len(argv)
+    return argv[:cut], argv[cut + 1 :]
+
+
+def add_output(parser, results: Path) -> None:
+    parser.add_argument("--out", type=Path, default=results, help="the json to write (default: %(default)s)")
+    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+
+
+def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable[[], None]) -> int:
+    """Measure, or with --readme put what was measured into README.md's block `name`; the exit code."""
+    try:
+        if arguments.readme:
+            readme_block.put(name, block(read_json(arguments.out)))
+        else:
+            measure()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_json(results: dict, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, default: dict | None = None) -> dict:
+    """Raises UserError where there is none and no default."""
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    if default is not None:
+        return default
+    raise UserError(f"{path} does not exist; expected the folder of a finished run.")
