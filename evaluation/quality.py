@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from torch import Tensor
 
 from data_pipeline.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
-from evaluation.metrics import load_metric
 from evaluation.speaking import Spoken, choose_sentences, in_turn, speak_utterances
 from evaluation.text_metrics import character_error_rate, error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
@@ -35,6 +35,7 @@ class SpeechJudge:
         chosen = heard if self.listens else _with_seconds(in_turn(by_language, most), vocoder.sample_rate_hz)
         self.sentences, self.expected_s = [one for one, _ in chosen], [seconds for _, seconds in chosen]
         self.recognise: Recogniser | None = None
+        self.recorded_NE: np.ndarray | None = None  # the recordings' speaker embeddings
 
     def __call__(self, model, processor) -> dict[str, float]:
         """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, and similarity."""
@@ -51,16 +52,17 @@ class SpeechJudge:
 
     def _similarity(self, waves: list[Tensor]) -> dict[str, float]:
         """Of the voices of waves [N] and recordings; nothing while a wave holds no speech that has a voice."""
+        from evaluation.speaker_similarity.speaker_similarity import cosines, embedded  # of the extra `eval`
+
         rate_hz = self.vocoder.sample_rate_hz
-        pairs = {
-            "predictions": [wave.cpu().numpy() for wave in waves],
-            "references": [decode_audio(one.audio, rate_hz, name=one.id) for one in self.sentences],
-        }
-        metric = load_metric("speaker_similarity")
         try:
-            return {"similarity": metric.compute(**pairs, sample_rate_hz=rate_hz)["speaker_similarity"]}
+            if self.recorded_NE is None:  # once: the recordings stay the same
+                recorded = [decode_audio(one.audio, rate_hz, name=one.id) for one in self.sentences]
+                self.recorded_NE = embedded(recorded, rate_hz)
+            spoken_NE = embedded([wave.cpu().numpy() for wave in waves], rate_hz)
         except ValueError:  # as it says of silence
             return {}
+        return {"similarity": float(cosines(spoken_NE, self.recorded_NE).mean())}
 
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:

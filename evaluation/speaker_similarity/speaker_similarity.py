@@ -34,8 +34,7 @@ class SpeakerSimilarity(evaluate.Metric):
         )
 
     def _compute(self, predictions, references, sample_rate_hz: int) -> dict:
-        voices = [embedded(side, sample_rate_hz) for side in (predictions, references)]
-        each = (voices[0] * voices[1]).sum(axis=1)  # embeddings have unit length
+        each = cosines(*(embedded(side, sample_rate_hz) for side in (predictions, references)))
         return {"speaker_similarity": float(each.mean()), "each": each.tolist()}
 
 
@@ -43,6 +42,11 @@ def embedded(waves, sample_rate_hz: int) -> np.ndarray:
     """The speaker embeddings [N, 256] of N waves, each of unit length, so that a product of two is their cosine."""
     encoder = VoiceEncoder("cpu", verbose=False)
     return np.stack([encoder.embed_utterance(speech_in(wave)) for wave in resampled(waves, sample_rate_hz, RATE_HZ)])
+
+
+def cosines(one_NE: np.ndarray, other_NE: np.ndarray) -> np.ndarray:
+    """Pair by pair [N], of embeddings of unit length."""
+    return (one_NE * other_NE).sum(axis=1)
 
 
 def speech_in(wave_N: np.ndarray) -> np.ndarray:
