@@ -53,14 +53,13 @@ def run(arguments) -> None:
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "GRADIO_TEMP_DIR": str(served),
         }
-        import torch
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         from evaluation.listening import Voices
+        from modeling.pretrained import check_device
 
-        if arguments.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
+        check_device(arguments.device)
         voices = Voices(arguments.model, arguments.device)
         from evaluation.listening_page import Page, serve
 

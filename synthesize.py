@@ -64,16 +64,14 @@ def run(arguments) -> int:
     check(arguments)
     sentences = split_sentences(read_text(arguments), arguments.language)
 
-    import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     from evaluation.speaking import voice_of
-    from modeling.pretrained import load
+    from modeling.pretrained import check_device, load
     from modeling.vocoder import load_vocoder
 
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
+    check_device(arguments.device)
     model, processor = load(arguments.model, arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
     voice = voice_of(model, processor, arguments.reference or [], arguments.voice, arguments.language)

@@ -38,8 +38,8 @@ def _rope_table(length: int, head_dim: int, device: torch.device) -> tuple[Tenso
     with torch.inference_mode(False):  # a table that was made while speaking must serve training too
         rates = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
         angles = torch.arange(length, device=device, dtype=torch.float32)[:, None] * rates
-        angles = torch.cat((angles, angles), dim=-1)
-        return angles.cos(), torch.cat((-angles[:, : head_dim // 2], angles[:, head_dim // 2 :]), dim=-1).sin()
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(x_BHLK: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
@@ -39,6 +41,12 @@ def model_folders(where: str) -> dict[str, str]:
             "may not be written yet."
         )
     return found
+
+
+def check_device(device: str) -> None:
+    """Raises UserError where a GPU is asked for and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
 
 
 def load_description(where: str) -> tuple[GoyaConfig, GoyaProcessor]:
