@@ -4,7 +4,8 @@ Trains basic, enhanced and experimental on the demo corpus, with three seeds eac
 --optimization-level gives them: their learning rates scaled to the width, their warm-up fitted to the run, nothing
 else (no --apply-fast-convergence unless --fast). Compared by what no level's weights touch: validation mel L1
 (teacher-forced, log-mel), token ends that are wrong, and the character error rate of held-out sentences spoken freely.
-Each run is written down as it ends; the same command goes on with those that are missing. Wants an idle machine.
+Each run is written down as it ends, with the commit it is of; the same command goes on with those that are missing,
+so that a level which has changed is measured again by --again. Wants an idle machine, or cores of its own (taskset).
 Prints one table and writes benchmarks/results/convergence.json.
 """
 
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="budget of each run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of training (default: 1 2 3)")
     parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="(default: all)")
+    parser.add_argument("--again", nargs="+", default=[], choices=LEVELS, help="forget what these levels have run")
     parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
     parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
     parser.add_argument("--fast", action="store_true", help="lay --apply-fast-convergence over each level")
@@ -56,20 +58,22 @@ def main(argv: list[str] | None = None) -> int:
         name = f"{level}-{seed}"
         if name not in result["runs"]:
             result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments)
-            result["figures"] = figures(result["runs"], arguments.seeds)
             out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result["figures"] = figures(result["runs"], arguments.seeds)
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(result))
     return 0
 
 
 def started(out: Path, arguments) -> dict:
-    """What an earlier start left in --out, if it was of the same setting; else a new result."""
+    """What an earlier start left in --out, if it was of the same setting and machine; else a new result."""
     setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every", "fast")}
     if out.is_file():
         found = json.loads(out.read_text(encoding="utf-8"))
-        if found["setting"] == setting and found["commit"] == commit():
-            return found
-    return {"machine": machine(), "date": now(), "commit": commit(), "setting": setting, "figures": {}, "runs": {}}
+        if (found["setting"], found["machine"]) == (setting, machine()):
+            kept = {name: one for name, one in found["runs"].items() if one["level"] not in arguments.again}
+            return found | {"runs": kept}
+    return {"machine": machine(), "setting": setting, "figures": {}, "runs": {}}
 
 
 def run(folder: Path, level: str, seed: int, arguments) -> dict:
@@ -95,6 +99,8 @@ def run(folder: Path, level: str, seed: int, arguments) -> dict:
     return {
         "level": level,
         "seed": seed,
+        "commit": commit(),
+        "date": now(),
         "load": Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").is_file() else None,
         "waiting_share": last["waiting_s"] / last["seconds"],
         "skipped_updates": last["skipped"],
@@ -148,7 +154,7 @@ def figures(runs: dict[str, dict], seeds: list[int]) -> dict:
 
 
 def table(result: dict) -> str:
-    lines = [f"{result['machine']}; {result['date']}; seeds {result['figures'].get('seeds')}; {result['setting']}"]
+    lines = [f"{result['machine']}; seeds {result['figures'].get('seeds')}; {result['setting']}"]
     for name, value in result["figures"].items():
         if isinstance(value, dict) and value.get("median") is not None:
             more = f"{value['never']} of {value['of']} never" if value.get("never") else ""
