@@ -24,15 +24,10 @@ class PreNet(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(config.n_mels, width), nn.Linear(width, width)])
         self.probability = config.prenet_dropout
 
-    def forward(self, frame_BNC: Tensor, noise_BNLD: Tensor | None = None) -> Tensor:
-        """`noise_BNLD`: dropout's factors for each of the two layers; drawn here where there are none."""
+    def forward(self, frame_BNC: Tensor) -> Tensor:
         x = frame_BNC
-        for index, layer in enumerate(self.layers):
-            x = F.relu(layer(x))
-            if noise_BNLD is None:
-                x = F.dropout(x, self.probability, training=True)
-            else:
-                x = x * noise_BNLD[:, :, index]
+        for layer in self.layers:
+            x = F.dropout(F.relu(layer(x)), self.probability, training=True)  # in validation too
         return x
 
 
@@ -78,22 +73,17 @@ class Decoder(nn.Module):
         self.end = nn.Linear(width, 1)
         self.postnet = PostNet(config)
 
-    def forward(
-        self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, cache=None, noise=None
-    ):
-        """Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
+    def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor):
+        """All N steps at once, as training has them (modeling.decoder_step takes them one by one).
 
-        With a `cache` (modeling.cache) the N steps follow those it holds; unless it is empty, N is 1.
-        `noise` [B, N, 2, D]: see PreNet.
+        Returns (frames [B, N * r, C] before the post-net, token-end logits [B, N]), both float32.
         """
         batch, steps, _ = previous_BNC.shape
-        x = self.input(torch.cat((self.prenet(previous_BNC, noise).to(token_BND.dtype), token_BND), dim=-1))
+        x = self.input(torch.cat((self.prenet(previous_BNC).to(token_BND.dtype), token_BND), dim=-1))
         x = x + self.age(age_BN.clamp(max=LONGEST_AGE)) + self.voice(voice_BV)[:, None]
-        done = cache.get_seq_length() if cache is not None else 0
-        assert done == 0 or steps == 1, "several steps after a cache would see each other's future"
-        rope = rope_table(steps, self.head_dim, x.device, offset=done)
-        for index, layer in enumerate(self.layers):
-            x = layer(x, rope, causal=done == 0 and steps > 1, cache=cache, layer=index)
+        rope = rope_table(steps, self.head_dim, x.device)
+        for layer in self.layers:
+            x = layer(x, rope, causal=True)
         x = self.norm(x)
         frames = self.frames(x).view(batch, steps * self.frames_per_step, self.n_mels)
         return frames.float(), self.end(x).squeeze(-1).float()

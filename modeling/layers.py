@@ -73,12 +73,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
-    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False, cache=None, layer: int = 0) -> Tensor:
+    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False) -> Tensor:
         batch, length, width = x_BLD.shape
         qkv = self.qkv(x_BLD).view(batch, length, 3, width // self.head_dim, self.head_dim).permute(2, 0, 3, 1, 4)
         (query, key), value = rotate(qkv[:2], rope), qkv[2]
-        if cache is not None:
-            key, value = cache.update(key, value, layer)
         mixed = attend(query, key, value, mask, causal)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
 
@@ -107,8 +105,8 @@ class TransformerLayer(GradientCheckpointingLayer):
         self.feed_forward = SwiGLU(width, inner)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False, cache=None, layer: int = 0) -> Tensor:
-        attended = self.attention(self.attention_norm(x_BLD), rope, mask, causal, cache, layer)
+    def forward(self, x_BLD: Tensor, rope, mask=None, causal: bool = False) -> Tensor:
+        attended = self.attention(self.attention_norm(x_BLD), rope, mask, causal)
         x_BLD = x_BLD + self.dropout(attended)
         return x_BLD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BLD)))
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modeling.cache import KeyValueCache
 from modeling.decoder import PreNet
+from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
 
@@ -89,30 +89,27 @@ def decode_steps(
     """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done)."""
     config, device = model.config, ids_BS.device
     batch, longest = ids_BS.shape
-    rows = torch.arange(batch, device=device)
     context_BSD, _ = model.text_encoder(ids_BS, token_lengths)
     token, age = torch.zeros_like(token_lengths), torch.zeros_like(token_lengths)
     staying = torch.ones(batch, device=device)
-    previous = torch.zeros(batch, 1, config.n_mels, device=device)
-    cache = KeyValueCache()
+    previous = torch.zeros(batch, config.n_mels, device=device)
+    step = DecoderStep(model.decoder, context_BSD, voice_BV)
     dropout = min(config.synthesis_dropout, config.prenet_dropout)
     noise = prenet_noise(model.decoder.prenet, dropout, seed, range(first_number, first_number + batch))
     while (token < token_lengths).any():
-        current = token.clamp(max=longest - 1)
-        token_B1D = context_BSD[rows, current][:, None]
-        frames, logit = model.decoder(previous, token_B1D, age[:, None], voice_BV, cache, next(noise))
+        frames, logit = step(previous, token.clamp(max=longest - 1), age, next(noise))
         done = token >= token_lengths
         yield frames, torch.where(done, longest, token)
-        staying = staying * (1 - end_probability(logit[:, 0], config.stop_smoothing)).pow(speed)
+        staying = staying * (1 - end_probability(logit, config.stop_smoothing)).pow(speed)
         leave = (staying < 0.5) | (age + 1 >= config.max_token_steps)
         token = token + (leave & ~done)
         age = torch.where(leave, 0, age + 1)
         staying = torch.where(leave, 1.0, staying)
-        previous = frames[:, -1:]
+        previous = frames[:, -1]
 
 
 def prenet_noise(prenet: PreNet, dropout: float, seed: int, numbers: Iterable[int]) -> Iterator[Tensor]:
-    """Yield the dropout factors [B, 1, 2, D] of each step: 0, or what keeps the mean.
+    """Yield the dropout factors [B, 2, D] of each step: 0, or what keeps the mean.
 
     Every utterance has a stream of its own, of (seed, its number), so that it sounds the same in any batch, on any
     device. Drawn for many steps at once: a call for each utterance and step would take as long as the pre-net.
@@ -120,7 +117,7 @@ def prenet_noise(prenet: PreNet, dropout: float, seed: int, numbers: Iterable[in
     weight, keep = prenet.layers[0].weight, 1 - dropout
     streams = [np.random.default_rng([seed, number]) for number in numbers]
     while True:
-        shape = (NOISE_STEPS, 1, len(prenet.layers), weight.shape[0])
+        shape = (NOISE_STEPS, len(prenet.layers), weight.shape[0])
         drawn = np.stack([stream.random(shape, dtype=np.float32) < keep for stream in streams], axis=1)
         yield from torch.from_numpy(drawn).to(weight.device, weight.dtype) / keep
 

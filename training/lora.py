@@ -47,5 +47,9 @@ def adapters(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight for name, weight in weights.items() if is_adapter(name)}
 
 
+def has_adapters(model: GoyaForTextToSpeech) -> bool:
+    return any(is_adapter(name) for name, _ in model.named_parameters())
+
+
 def is_adapter(name: str) -> bool:
     return name.endswith((BASE, DOWN, UP))

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from modeling.model import GoyaForTextToSpeech
-from training.lora import merged
+from training.lora import has_adapters, merged
 from training.sharding import is_sharded, reshard, whole_weights
 from training.weight_average import WeightAverage
 
@@ -31,7 +31,7 @@ class ShippedModel:
     def whole(self) -> Iterator[GoyaForTextToSpeech | None]:
         """A model that the main rank can use alone; None on the others."""
         with self.in_place() as model:
-            if not is_sharded(model):
+            if not is_sharded(model) and not has_adapters(model):
                 yield model if self.accelerator.is_main_process else None
                 return
             weights = whole_weights(self.accelerator, model)

@@ -1,4 +1,4 @@
-"""Free-running speech: neither the cache nor neighbours change it, and it always arrives at the end."""
+"""Free-running speech: neither going step by step nor neighbours change it, and it always arrives at the end."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from modeling.cache import KeyValueCache
+from modeling.decoder_step import FIRST_ROOM, DecoderStep
 from modeling.synthesis import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 
 
@@ -32,27 +32,19 @@ def constant_end(model, probability: float) -> None:
 
 
 @torch.no_grad()
-def test_cached_steps_equal_the_whole_pass(model):
-    previous = torch.randn(2, 15, model.config.n_mels)
-    token = torch.randn(2, 15, model.config.hidden_size)
-    age = torch.randint(0, 60, (2, 15))
-    voice = torch.randn(2, model.config.voice_dim)
-    expected_frames, expected_ends = model.decoder(previous, token, age, voice)
-    cache = KeyValueCache()
-    steps = [model.decoder(previous[:, n, None], token[:, n, None], age[:, n, None], voice, cache) for n in range(15)]
-    frames, ends = (torch.cat(parts, dim=1) for parts in zip(*steps, strict=True))
+@pytest.mark.parametrize("steps", [15, 2 * FIRST_ROOM + 3])
+def test_step_by_step_equals_the_whole_pass(model, steps):
+    """Past what there is room for at first, too."""
+    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_dim)
+    previous, token = torch.randn(2, steps, model.config.n_mels), torch.randint(0, 9, (2, steps))
+    age = torch.randint(0, 60, (2, steps))
+    token_BND = context.gather(1, token[..., None].expand(-1, -1, model.config.hidden_size))
+    expected_frames, expected_ends = model.decoder(previous, token_BND, age, voice)
+    step, noise = DecoderStep(model.decoder, context, voice), torch.ones(2, 2, model.config.hidden_size)
+    each = [step(previous[:, n], token[:, n], age[:, n], noise) for n in range(steps)]
+    frames, ends = torch.cat([one for one, _ in each], dim=1), torch.stack([end for _, end in each], dim=1)
     torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ends, expected_ends, rtol=1e-4, atol=1e-5)
-
-
-@torch.no_grad()
-def test_several_steps_after_a_cache_are_refused(model):
-    """They would need a mask of their own: without one they see each other's future."""
-    voice, age, cache = torch.randn(1, model.config.voice_dim), torch.arange(4)[None], KeyValueCache()
-    previous, token = torch.randn(1, 4, model.config.n_mels), torch.randn(1, 4, model.config.hidden_size)
-    model.decoder(previous, token, age, voice, cache)
-    with pytest.raises(AssertionError, match="each other's future"):
-        model.decoder(previous, token, age, voice, cache)
 
 
 @torch.no_grad()
@@ -155,10 +147,10 @@ def test_a_seed_repeats_speech_whose_noise_is_no_more_than_in_training(
 
 def test_noise_keeps_the_mean_and_is_each_utterances_own(talker):
     steps = list(itertools.islice(prenet_noise(talker.decoder.prenet, 0.25, 7, [0, 1]), 3 * NOISE_STEPS))
-    noise = torch.stack(steps)  # [N, B, 1, layers, D]
-    assert noise.shape[1:] == (2, 1, 2, talker.config.hidden_size)
+    noise = torch.stack(steps)  # [N, B, layers, D]
+    assert noise.shape[1:] == (2, 2, talker.config.hidden_size)
     assert noise.unique().tolist() == [0.0, pytest.approx(1 / 0.75)]
     # Standard error of a mean of 3 * 64 * 64 draws: 0.005.
-    assert noise.mean((0, 4)) == pytest.approx(torch.ones(2, 1, 2), abs=0.03)
+    assert noise.mean((0, 3)) == pytest.approx(torch.ones(2, 2), abs=0.03)
     agreement = [(a == b).float().mean() for a, b in ((noise[:, 0], noise[:, 1]), (noise[1:], noise[:-1]))]
     assert agreement == pytest.approx([0.625, 0.625], abs=0.03)  # 0.75 squared and 0.25 squared: by chance
