@@ -57,8 +57,8 @@ def block(utterances: list, steps: int) -> str:
         links = f"[wav]({name}.wav) | [wav]({name}_recorded.wav) | [png]({name}.png)"
         lines.append(f"| {utterance.text} | {links} |")
     said = (
-        f"Size tiny, {steps} steps, HiFi-GAN; `python benchmarks/sound_samples.py RUN`. The recordings, and the voices, "
-        "are the [demo corpus'](assets/demo_corpus/README.md), CC-BY-SA."
+        f"Size tiny, {steps} steps, HiFi-GAN; `python benchmarks/sound_samples.py RUN`. The recordings, and the "
+        "voices, are the [demo corpus'](assets/demo_corpus/README.md), CC-BY-SA."
     )
     return f"{said}\n\n" + "\n".join(lines)
 
