@@ -23,7 +23,7 @@ MAGNITUDE = (
 CURRENCY = r"[$€£¥₽]"
 # A word's: marks are no letters to \w, and follow one.
 MARKS = "\u0300-\u036f\u064b-\u065f\u0670"
-START, END = rf"(?<![\w{MARKS}])(?<!\w\u200c)", rf"(?![\w{MARKS}\u200c])"
+START, END = rf"(?<![\w{MARKS}])(?<![\w{MARKS}]\u200c)", rf"(?![\w{MARKS}\u200c])"
 RANGE = rf"(?<![\w.,:/-])({NUMBER})-({NUMBER})(?![\w:/-]|[.,]\d)"
 
 
@@ -34,6 +34,8 @@ def read_aloud(text: str, code: str | None) -> str:
     read and nothing else. Not read: Roman numerals, fractions as 3/4 (but for the commonest), and formulas.
     """
     rules = RULES.get(code) or other_languages.rules(code)
+    if rules.before_number:
+        text = _before_number(code).sub(lambda match: f"{_said(match[0], rules.before_number)} ", text)
     for pattern, reader in rules.passes:
         text = re.sub(pattern, lambda match, reader=reader: spaced(match, reader(match)), text)
     if has_words(code):
@@ -57,8 +59,6 @@ def spaced(match: re.Match, words: str) -> str:
 
 
 def _read_signs(text: str, rules: Rules) -> str:
-    before = _before_number(rules.code)
-    text = before.sub(lambda match: f"{_said(match[0], rules.before_number)} ", text)
     if rules.to:
         text = re.sub(RANGE, lambda match: _range(match, rules), text)
     # The currency is spoken after the amount, wherever it is written; in "3 € 5" it belongs to the 3.
@@ -71,7 +71,7 @@ def _read_signs(text: str, rules: Rules) -> str:
 
 @cache
 def _before_number(code: str) -> re.Pattern:
-    return re.compile(rf"{START}(?:{_any_of(RULES[code].before_number)})\s?(?=\d)")
+    return re.compile(rf"{START}(?:{_any_of(RULES[code].before_number)})\s?(?=[+(]?\d)")
 
 
 @cache
@@ -95,9 +95,9 @@ def _count(match: re.Match, rules: Rules) -> str:
     noun, magnitude = rules.counted[match["unit"]], match["magnitude"]
     whole, fraction = _parts(match["number"], rules)
     if magnitude:
-        linked = _linked(noun, rules) if re.match(r" (?i:mill[io]|bill?i|trill?i)", magnitude) else noun.of(0)
+        linked = _linked(noun, rules) if re.match(r" (?i:mil+[io]|bil+i|tril+i)", magnitude) else noun.of(0)
         return f"{number(match['number'], rules)}{magnitude} {linked}"
-    if whole is None or whole[0] == "0" != whole or len(whole) > LONGEST_QUANTITY_DIGITS:
+    if whole is None or len(whole) > LONGEST_QUANTITY_DIGITS or (whole[0] == "0" and whole != "0"):
         return f"{number(match['number'], rules)} {noun.of(0)}"
     if fraction is None:
         millions = int(whole) and int(whole) % 1_000_000 == 0
@@ -170,9 +170,9 @@ def _parts(token: str, rules: Rules) -> tuple[str | None, str | None]:
 def _read_abbreviations(text: str, rules: Rules) -> str:
     for pattern, reader in rules.late_passes:
         text = re.sub(pattern, lambda match, reader=reader: spaced(match, reader(match)), text)
-    if rules.titles:
-        pattern = rf"{START}(?:{_any_of(rules.titles)})\s*(?=\w)"
-        text = re.sub(pattern, lambda match: f"{_said(match[0], rules.titles)} ", text)
+    if rules.leading:
+        pattern = rf"{START}(?:{_any_of(rules.leading)})(?=[\s,:;\"'(¿¡]*\w)"
+        text = re.sub(pattern, lambda match: spaced(match, _said(match[0], rules.leading)), text)
     if rules.abbreviations:
         pattern = rf"{START}(?:{_any_of(rules.abbreviations)}){END}"
         text = re.sub(pattern, lambda match: _abbreviation(match, rules.abbreviations), text)

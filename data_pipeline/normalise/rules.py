@@ -43,8 +43,9 @@ class Rules:
     to: between the two ends of a range; "" leaves the hyphen. cents: what joins 5 dollars and 25 cents, with its space,
     and whether "cents" is said. link: between "million" and what it counts, with its space.
     symbols: said wherever they stand. counted: symbols and units, said after a number only.
-    titles: before a name, always with a dot that is none of the sentence's. abbreviations: elsewhere; a dot that also
-    ends the sentence stays. Both in any case, with or without the spaces in them. before_number: before digits only.
+    before_number: abbreviations before digits only. leading: before a word; their dot is never the sentence's ("Dr.").
+    abbreviations: elsewhere; a dot that also ends the sentence stays ("etc."). All in any case, but for single letters,
+    and with or without the spaces in them.
     passes: patterns of the language's own (dates, years, times), in order, before all else. late_passes: after the
     numbers, as abbreviations are.
     phone_in_numbers: a group of a telephone number is read as a number, not digit by digit. comma: said between them.
@@ -64,7 +65,7 @@ class Rules:
     link: str = ""
     symbols: dict[str, str] = field(default_factory=dict)
     counted: dict[str, Noun] = field(default_factory=dict)
-    titles: dict[str, str] = field(default_factory=dict)
+    leading: dict[str, str] = field(default_factory=dict)
     abbreviations: dict[str, str] = field(default_factory=dict)
     before_number: dict[str, str] = field(default_factory=dict)
     passes: tuple[tuple[str, Reader], ...] = ()
