@@ -38,7 +38,7 @@ def normalise_text(text: str, language: str | None) -> str:
     if code == "fa":
         text = true_joiners(text)
     text = "".join(map(_plain_character, text))
-    text = _letters(text.translate(PLAIN).translate(DIGITS), code)
+    text = _letters(unicodedata.normalize("NFC", text).translate(PLAIN).translate(DIGITS), code)
     text = read_aloud(_clean_joiners(text), code)
     if code in ("tr", "az"):
         text = text.translate(TURKIC)

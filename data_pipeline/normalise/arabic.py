@@ -50,7 +50,6 @@ PASSES = (
     (HOUR, lambda match: time(int(match["hour"]), int(match["minute"]), match["half"] or "")),
     (r"(?<![\w.,:/-])(?P<year>\d{3,4}) ?(?P<era>هـ?|م)(?![\w'])",
      lambda match: f"{cardinal(int(match['year']), RULES)} {'ميلادي' if match['era'] == 'م' else 'هجري'}"),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "نصف"),
 )  # fmt: skip
 
 RULES = Rules(
@@ -59,6 +58,7 @@ RULES = Rules(
     minus="سالب",
     to="إلى",
     cents=("و", True),
+    fractions={"1/2": "نصف", "1/3": "ثلث", "2/3": "ثلثان", "1/4": "ربع", "3/4": "ثلاثة أرباع"},
     symbols={"%": "بالمئة", "&": "و", "@": "آت", "+": "زائد", "#": "مربع", "$": "دولار", "€": "يورو", "£": "جنيه",
              "¥": "ين", "°": "درجة"},
     counted={

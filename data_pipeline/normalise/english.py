@@ -83,7 +83,11 @@ PASSES = (
     (rf"(?<![\w.,:/-])(?P<article>[Tt]he )?{DAY} (?:of )?{MONTH}(?:,? {YEAR})?(?![\w-]|[.,]\d)", _day_month),
     (TWELVE_HOURS, _time_of_day),
     times(time, r"(?: o'clock)"),
-    (r"(?<![\w.,:-])'?(?P<century>1[1-9]|20)?(?P<tens>[1-9])0'?s(?!\w)", _decade),
+    (r"(?<![\w.,:])(?<!\d-)'?(?:(?P<century>1[1-9]|20)(?=\d)|(?=[1-9]))(?P<tens>\d)0'?s(?!\w)", _decade),
+    (r"(?P<before>\b(?i:from|between) )(?P<first>1[1-9]\d\d|20\d\d)(?P<to> (?:to|and|until|through) )"
+     rf"(?P<last>1[1-9]\d\d|20\d\d){NO_YEAR}",
+     lambda match: f"{match['before']}{year(int(match['first']))}{match['to']}{year(int(match['last']))}"),
+    (r"\bUS\$(?=\s?\d)", lambda match: "$"),
     (rf"(?<![\w.,:/-])(?P<first>1[1-9]\d\d|20\d\d)-(?P<last>1[1-9]\d\d|20\d\d){NO_YEAR}",
      lambda match: f"{year(int(match['first']))} to {year(int(match['last']))}"),
     (rf"(?P<before>\b{TELL_YEAR}(?: the year)?[ -]|\(|(?i:{'|'.join(MONTHS)}),? ){YEAR}{NO_YEAR}",
@@ -93,10 +97,8 @@ PASSES = (
      lambda match: match["before"] + one_by_one(match["digits"], RULES)),
     (r"(?<=\b[Cc]all )[49]11(?![\w-]|[.,]\d)",
      lambda match: one_by_one(match[0], RULES)),
-    (r"(?<![\w.,:/-])[123]/[234](?![\w/]|[.,]\d)", lambda match: FRACTIONS.get(match[0], match[0])),
 )  # fmt: skip
 
-FRACTIONS = {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"}
 ORDINAL = "spellout-ordinal-verbose"  # with "and", as num2words has it
 
 RULES = Rules(
@@ -108,6 +110,8 @@ RULES = Rules(
     minus="minus",
     to="to",
     cents=("and ", True),
+    fractions={"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter",
+               "3/4": "three quarters"},
     symbols={"%": "percent", "&": "and", "@": "at", "+": "plus", "#": "hash", "$": "dollars", "€": "euros",
              "£": "pounds", "¥": "yen", "°": "degrees"},
     counted={

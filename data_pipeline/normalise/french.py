@@ -27,14 +27,15 @@ def time(hour: int, minute: int) -> str:
 PASSES = (
     *numeric_dates(date),
     (rf"(?<![\w.,:/-])1(?= {MONTH}\b)", lambda match: "premier"),
+    (r"(?<![\w.,:/-])2nd(?P<feminine>e)?\b", lambda match: f"second{match['feminine'] or ''}"),
     (HOUR, lambda match: time(int(match["hour"]), int(match["minute"] or 0))),
     times(time, r" ?h\b"),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "un demi"),
 )
 
 RULES = Rules(
     code="fr",
     decimal_mark=",",
+    spaced_thousands=True,
     point="virgule",
     paired_fraction=True,
     cardinals={"": "spellout-numbering", "m": "spellout-cardinal-masculine", "f": "spellout-cardinal-feminine"},
@@ -43,6 +44,7 @@ RULES = Rules(
     to="à",
     cents=("", False),
     link="de ",
+    fractions={"1/2": "un demi", "1/3": "un tiers", "2/3": "deux tiers", "1/4": "un quart", "3/4": "trois quarts"},
     symbols={"%": "pour cent", "&": "et", "@": "arobase", "+": "plus", "#": "dièse", "$": "dollars", "€": "euros",
              "£": "livres", "¥": "yens", "°": "degrés"},
     counted={
@@ -66,8 +68,9 @@ RULES = Rules(
     leading={"Mme.": "madame", "Mlle.": "mademoiselle", "M.": "monsieur", "MM.": "messieurs", "Dr.": "docteur",
              "Pr.": "professeur", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire", "env.": "environ",
              "bd.": "boulevard", "cf.": "confer"},
-    abbreviations={"Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Mlles": "mesdemoiselles",
-                   "Dr": "docteur", "Pr": "professeur", "etc.": "et cetera"},
+    abbreviations={"av. J.-C.": "avant jésus-christ", "apr. J.-C.": "après jésus-christ", "Mme": "madame",
+                   "Mmes": "mesdames", "Mlle": "mademoiselle", "Mlles": "mesdemoiselles", "Dr": "docteur",
+                   "Pr": "professeur", "etc.": "et cetera"},
     before_number={"n°": "numéro", "nº": "numéro", "No.": "numéro", "p.": "page", "pp.": "pages", "#": "numéro",
                    "№": "numéro", "tél.": "téléphone"},
     passes=PASSES,

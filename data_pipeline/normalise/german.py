@@ -1,7 +1,7 @@
 """German.
 
-Not read: case of an ordinal that is no date (it is nominative), "ein" before a noun that is spelled out (of units and
-currencies it agrees), Roman numerals. "15." is an ordinal before a month only: elsewhere the dot may end a sentence.
+Not read: "ein" before a noun that is spelled out (of units and currencies it agrees), Roman numerals. "15." is an
+ordinal before a month, or between an article and a noun: elsewhere the dot may end a sentence.
 """
 
 import re
@@ -23,9 +23,22 @@ def year(number: int) -> str:
 
 
 def date(day: int, month: int, in_year: int | None, before: str = "") -> str:
-    ending = next((ending for ending, words in ENDINGS.items() if before.strip().casefold() in words), "r")
-    spoken = ordinal(day, RULES, f"spellout-ordinal-{ending}".rstrip("-"))
+    spoken = ordinal(day, RULES, f"spellout-ordinal{_ending(before.strip().casefold())}")
     return f"{spoken} {MONTHS[month - 1]}" + (f" {year(in_year)}" if in_year else "")
+
+
+def _ending(before: str) -> str:
+    """Of the rule set for an ordinal that follows `before`."""
+    return next((f"-{ending}".rstrip("-") for ending, words in ENDINGS.items() if before in words), "-r")
+
+
+def _ordinal(match: re.Match) -> str:
+    ending = _ending(match["before"].strip().casefold())
+    return match["before"] + ordinal(int(match["number"]), RULES, f"spellout-ordinal{ending}")
+
+
+def _year_or_number(number: int) -> str:
+    return year(number) if 1100 <= number < 2000 else cardinal(number, RULES)
 
 
 def time(hour: int, minute: int) -> str:
@@ -49,22 +62,27 @@ PASSES = (
     *numeric_dates(date, marks="/-"),
     (rf"{BEFORE}(?<![\w.,:/-])(?P<day>\d{{1,2}})\. ?(?P<number>\d{{1,2}})\. ?(?P<year>\d{{4}})(?![\w/-])", _date),
     (rf"{BEFORE}(?<![\w.,:/-])(?P<day>[12]?\d|3[01])\. ?{MONTH}(?: (?P<year>\d{{4}}))?(?![\w-])", _date),
+    (rf"{BEFORE[:-1]}(?P<day>\d{{1,2}})\.(?P<number>\d{{1,2}})\.(?!\d)(?P<year>)", _date),
+    (rf"{BEFORE[:-1]}(?P<number>\d{{1,3}})\.(?= [A-ZÄÖÜ])", _ordinal),
+    (r"(?<![\w.,:/-])(?P<number>\d{2,4})er(?!\w)", lambda match: f"{_year_or_number(int(match['number']))}er"),
     times(time, " Uhr"),
     times(time, pattern=r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4])\.(?P<minute>[0-5]\d) Uhr\b"),
     (r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4]) Uhr(?: (?P<minute>[0-5]\d))?(?![\w'])",
      lambda match: time(int(match["hour"]), int(match["minute"] or 0))),
     (r"(?<![\w.,:/-])1[1-9]\d\d(?![\w-]|[.,:/]\d| ?[%€$£°])", lambda match: year(int(match[0]))),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "ein halb"),
 )  # fmt: skip
 
 RULES = Rules(
     code="de",
     decimal_mark=",",
+    spaced_thousands=True,
     point="komma",
     cardinals={"": "spellout-numbering", "m": "spellout-cardinal-masculine", "f": "spellout-cardinal-feminine"},
     minus="minus",
     to="bis",
     cents=("", False),
+    fractions={"1/2": "ein halb", "1/3": "ein drittel", "2/3": "zwei drittel", "1/4": "ein viertel",
+               "3/4": "drei viertel"},
     symbols={"%": "prozent", "&": "und", "@": "ät", "+": "plus", "#": "raute", "$": "dollar", "€": "euro",
              "£": "pfund", "¥": "yen", "°": "grad"},
     counted={
@@ -84,7 +102,8 @@ RULES = Rules(
     leading={"Dr.": "doktor", "Prof.": "professor", "Hr.": "herr", "Fr.": "frau", "Dipl.-Ing.": "diplomingenieur",
              "St.": "sankt", "z. B.": "zum beispiel", "d. h.": "das heißt", "u. a.": "unter anderem",
              "bzw.": "beziehungsweise", "ca.": "circa", "evtl.": "eventuell", "ggf.": "gegebenenfalls",
-             "inkl.": "inklusive", "vgl.": "vergleiche"},
+             "inkl.": "inklusive", "vgl.": "vergleiche", "Mio.": "millionen", "Mrd.": "milliarden",
+             "Abt.": "abteilung"},
     abbreviations={"usw.": "und so weiter", "etc.": "et cetera", "Abt.": "abteilung", "Str.": "straße",
                    "Mio.": "millionen", "Mrd.": "milliarden"},
     before_number={"Nr.": "nummer", "S.": "seite", "Art.": "artikel", "#": "nummer", "№": "nummer",

@@ -27,12 +27,12 @@ PASSES = (
     *numeric_dates(date),
     (rf"(?<![\w.,:/-])1[º°]?(?= {MONTH}\b)", lambda match: "primo"),
     times(time),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "un mezzo"),
 )
 
 RULES = Rules(
     code="it",
     decimal_mark=",",
+    spaced_thousands=True,
     point="virgola",
     paired_fraction=True,
     cardinals={"": "spellout-numbering", "m": "spellout-cardinal-masculine", "f": "spellout-cardinal-feminine"},
@@ -41,6 +41,7 @@ RULES = Rules(
     to="a",
     cents=("e ", True),
     link="di ",
+    fractions={"1/2": "un mezzo", "1/3": "un terzo", "2/3": "due terzi", "1/4": "un quarto", "3/4": "tre quarti"},
     symbols={"%": "per cento", "&": "e", "@": "chiocciola", "+": "più", "#": "cancelletto", "$": "dollari",
              "€": "euro", "£": "sterline", "¥": "yen", "°": "gradi"},
     counted={

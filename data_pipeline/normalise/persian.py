@@ -72,7 +72,6 @@ PASSES = (
     (rf"(?<![\w.,:/-])(?P<day>[12]?\d|3[01]) {MONTH}(?: (?:ماه )?(?P<year>\d{{4}}))?(?![\w{ZWNJ}-])", _day_month),
     (rf"(?<![\w.,:/-])(\d{{1,12}})[{ZWNJ} ]?ا?مین\b", lambda match: f"{ordinal(int(match[1]), RULES)}ین"),
     (HOUR, lambda match: time(int(match["hour"]), int(match["minute"]))),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "یک دوم"),
 )  # fmt: skip
 
 RULES = Rules(
@@ -83,6 +82,7 @@ RULES = Rules(
     minus="منفی",
     to="تا",
     cents=("و ", True),
+    fractions={"1/2": "یک دوم", "1/3": "یک سوم", "2/3": "دو سوم", "1/4": "یک چهارم", "3/4": "سه چهارم"},
     symbols={"%": "درصد", "&": "و", "@": "ات", "+": "به‌علاوه", "#": "مربع", "$": "دلار", "€": "یورو", "£": "پوند",
              "¥": "ین", "°": "درجه"},
     counted={

@@ -24,6 +24,8 @@ CURRENCY = r"[$€£¥₽]"
 # A word's: marks are no letters to \w, and follow one.
 MARKS = "\u0300-\u036f\u064b-\u065f\u0670"
 START, END = rf"(?<![\w{MARKS}])(?<![\w{MARKS}]\u200c)", rf"(?![\w{MARKS}\u200c])"
+FRACTION = r"(?<![\w.,:/-])\d/\d(?![\w/]|[.,:]\d)"
+SPACED_THOUSANDS = r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?![\w-]|[.:]\d| \d)"
 RANGE = rf"(?<![\w.,:/-])({NUMBER})-({NUMBER})(?![\w:/-]|[.,]\d)"
 
 
@@ -59,14 +61,20 @@ def spaced(match: re.Match, words: str) -> str:
 
 
 def _read_signs(text: str, rules: Rules) -> str:
+    text = re.sub(FRACTION, lambda match: spaced(match, rules.fractions.get(match[0], match[0])), text)
+    if rules.spaced_thousands:
+        text = re.sub(SPACED_THOUSANDS, lambda match: match[0].replace(" ", ""), text)
     if rules.to:
+        text = re.sub(rf"(?<!\w)({CURRENCY}) ?({NUMBER})-(?:\1 ?)?({NUMBER}{MAGNITUDE})(?!\w|-\d)", r"\2-\3 \1", text)
+        text = re.sub(r"(\d)%-(?=[\d.,]+%)", r"\1-", text)
         text = re.sub(RANGE, lambda match: _range(match, rules), text)
     # The currency is spoken after the amount, wherever it is written; in "3 € 5" it belongs to the 3.
-    text = re.sub(rf"({CURRENCY}|(?<!\d)(?<!\d )(?:{CURRENCY} |% ?))({NUMBER}{MAGNITUDE})(?!\w)", r"\2 \1", text)
+    before = rf"({CURRENCY}|(?<!\d)(?<!\d )(?:{CURRENCY} |% ?))({NUMBER}{MAGNITUDE})(?!\w)"
+    text = re.sub(before, lambda match: f"{match[2]} {match[1].strip()}", text)
     text = re.sub(rf"(?<![^\s(])-(?={NUMBER})", f"{rules.minus} ", text)
     text = _counted(rules.code).sub(lambda match: spaced(match, _count(match, rules)), text)
     signs = "".join(map(re.escape, rules.symbols))
-    return re.sub(f"[{signs}]", lambda match: spaced(match, rules.symbols[match[0]]), text)
+    return re.sub(f"[{signs}]+", lambda match: spaced(match, " ".join(rules.symbols[sign] for sign in match[0])), text)
 
 
 @cache

@@ -42,6 +42,7 @@ class Rules:
     decimal: reads (whole, fraction), both digits, where point is not all there is to it.
     to: between the two ends of a range; "" leaves the hyphen. cents: what joins 5 dollars and 25 cents, with its space,
     and whether "cents" is said. link: between "million" and what it counts, with its space.
+    fractions: the ones that are read as such. spaced_thousands: 21 000 is one number.
     symbols: said wherever they stand. counted: symbols and units, said after a number only.
     before_number: abbreviations before digits only. leading: before a word; their dot is never the sentence's ("Dr.").
     abbreviations: elsewhere; a dot that also ends the sentence stays ("etc."). All in any case, but for single letters,
@@ -63,6 +64,8 @@ class Rules:
     to: str = ""
     cents: tuple[str, bool] = ("", True)
     link: str = ""
+    fractions: dict[str, str] = field(default_factory=dict)
+    spaced_thousands: bool = False
     symbols: dict[str, str] = field(default_factory=dict)
     counted: dict[str, Noun] = field(default_factory=dict)
     leading: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import re
 
 from data_pipeline.normalise.calendar import any_month, numeric_dates, times
 from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal, ordinal
+from data_pipeline.normalise.spelling import by_cldr, cardinal, ordinal
 
 MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 MONTH = any_month(" ".join(MONTHS))
@@ -66,18 +66,29 @@ def _year(match: re.Match) -> str:
     return f"{match['before'] or ''}{_ordinal(int(match['year']), YEARS[word])} {word}"
 
 
+def _century(match: re.Match) -> str:
+    """'21 века' is of the twenty-first: five and more are 'веков'."""
+    case = {"век": "", "века": "-genitive", "веке": "-locative"}[match["word"]]
+    return f"{_ordinal(int(match['number']), case)} {match['word']}"
+
+
 PASSES = (
     *numeric_dates(date),
     (rf"(?<![\w.,:/-])(?P<day>[12]?\d|3[01]) {MONTH}(?: (?P<year>\d{{4}})(?: года?\b| г\.)?)?(?!\w)", _named_date),
     (rf"(?P<before>\b(?i:{BEFORE_YEAR}) )?(?<![\w.,:/-])(?P<year>[12]\d{{3}}) (?P<word>год(?:а|у|ом)?(?!\w)|г\.)",
      _year),
+    (r"(?<![\w.,:/-])(?P<number>[1-9]0)-?е(?!\w)",
+     lambda match: ordinal(int(match["number"]), RULES, "spellout-ordinal-plural")),
+    (r"(?<![\w.,:/-])(?P<number>[2-9])-?х(?!\w)",
+     lambda match: by_cldr(int(match["number"]), "ru", "spellout-cardinal-masculine-genitive")),
+    (r"(?<![\w.,:/-])(?P<number>[5-9]|1\d|2[01]) (?P<word>век[ае]?)(?!\w)", _century),
     times(time, r" ?ч\.?(?!\w)"),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "одна вторая"),
 )  # fmt: skip
 
 RULES = Rules(
     code="ru",
     decimal_mark=",",
+    spaced_thousands=True,
     decimal=_decimal,
     cardinals={"": "spellout-numbering", "m": "spellout-cardinal-masculine", "f": "spellout-cardinal-feminine",
                "n": "spellout-cardinal-neuter"},
@@ -86,12 +97,14 @@ RULES = Rules(
               r"-?(?:м|ом)\b": "spellout-ordinal-masculine-locative", r"-?х\b": "spellout-ordinal-plural-genitive"},
     minus="минус",
     cents=("", True),
+    fractions={"1/2": "одна вторая", "1/3": "одна треть", "2/3": "две трети", "1/4": "одна четверть",
+               "3/4": "три четверти"},
     symbols={"%": "процентов", "&": "и", "@": "собака", "+": "плюс", "#": "решётка", "$": "долларов", "€": "евро",
              "£": "фунтов", "¥": "иен", "₽": "рублей", "°": "градусов"},
     counted={
         "%": Noun("процент", "процентов", "процента", "m"), "°": Noun("градус", "градусов", "градуса", "m"),
         "°C": Noun("градус цельсия", "градусов цельсия", "градуса цельсия", "m"),
-        "$": DOLLAR, "USD": DOLLAR, "€": EURO, "EUR": EURO, "₽": ROUBLE, "руб.": ROUBLE, "RUB": ROUBLE,
+        "$": DOLLAR, "USD": DOLLAR, "€": EURO, "EUR": EURO, "₽": ROUBLE, "руб.": ROUBLE, "руб": ROUBLE, "RUB": ROUBLE,
         "коп.": KOPECK, "£": Noun("фунт", "фунтов", "фунта", "m"), "¥": Noun("иена", "иен", "иены", "f"),
         "км": Noun("километр", "километров", "километра", "m"), "м": Noun("метр", "метров", "метра", "m"),
         "см": Noun("сантиметр", "сантиметров", "сантиметра", "m"),

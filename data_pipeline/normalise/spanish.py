@@ -29,12 +29,12 @@ PASSES = (
     *numeric_dates(date),
     (rf"(?<![\w.,:/-])(?:1|1º|1\.º|1ro|1ero)(?= de {MONTH}\b)", lambda match: "primero"),
     times(time, r" ?h(?:rs?)?\.?(?!\w)"),
-    (r"(?<![\w/])(?:1/2)(?![\w/])", lambda match: "un medio"),
 )
 
 RULES = Rules(
     code="es",
     decimal_mark=",",
+    spaced_thousands=True,
     point="coma",
     paired_fraction=True,
     cardinals={"": "spellout-numbering", "m": "spellout-cardinal-masculine", "f": "spellout-cardinal-feminine"},
@@ -44,6 +44,8 @@ RULES = Rules(
     to="a",
     cents=("con ", True),
     link="de ",
+    fractions={"1/2": "un medio", "1/3": "un tercio", "2/3": "dos tercios", "1/4": "un cuarto",
+               "3/4": "tres cuartos"},
     symbols={"%": "por ciento", "&": "y", "@": "arroba", "+": "más", "#": "almohadilla", "$": "dólares", "€": "euros",
              "£": "libras", "¥": "yenes", "°": "grados"},
     counted={
