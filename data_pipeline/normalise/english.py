@@ -1,4 +1,4 @@
-"""English, American where it differs: 3/4/2024 is the fourth of March only where it cannot be March 4.
+"""English, American where it differs: 3/4/2024 is March 4, and 13/4/2024, which has no other way, April 13.
 
 Not read: years with nothing beside them that tells (1999 alone is a number), Roman numerals, "St." where neither a
 name before nor one after shows which it is.
@@ -15,7 +15,7 @@ SHORT = {name[:3]: name for name in MONTHS} | {"Sept": "September"}
 MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:{'|'.join(sorted(SHORT, key=len, reverse=True))})\.?(?= ))"
 DAY = r"(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>1[1-9]\d\d|20\d\d)"
-# A year follows these; "of" and the like may stand before any number.
+# What a year follows; "of", "by" and their like stand before any number.
 TELL_YEAR = r"(?i:in|since|until|till|before|after|during|circa|year|early|late|mid|summer|winter|spring|autumn|fall)"
 COUNTED = "people|times|dollars|percent|years|days|hours|minutes|feet|miles|meters|km|kg|points"
 NO_YEAR = rf"(?![\w-]|[.,:/]\d| ?[%$€£°]| (?:{COUNTED})\b)"

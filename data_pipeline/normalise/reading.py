@@ -79,7 +79,7 @@ def _read_signs(text: str, rules: Rules) -> str:
 
 @cache
 def _before_number(code: str) -> re.Pattern:
-    return re.compile(rf"{START}(?:{_any_of(RULES[code].before_number)})\s?(?=[+(]?\d)")
+    return re.compile(rf"{START}(?:{_any_of(tuple(RULES[code].before_number))})\s?(?=[+(]?\d)")
 
 
 @cache
@@ -179,10 +179,10 @@ def _read_abbreviations(text: str, rules: Rules) -> str:
     for pattern, reader in rules.late_passes:
         text = re.sub(pattern, lambda match, reader=reader: spaced(match, reader(match)), text)
     if rules.leading:
-        pattern = rf"{START}(?:{_any_of(rules.leading)})(?=[\s,:;\"'(¿¡]*\w)"
+        pattern = rf"{START}(?:{_any_of(tuple(rules.leading))})(?=[\s,:;\"'(¿¡]*\w)"
         text = re.sub(pattern, lambda match: spaced(match, _said(match[0], rules.leading)), text)
     if rules.abbreviations:
-        pattern = rf"{START}(?:{_any_of(rules.abbreviations)}){END}"
+        pattern = rf"{START}(?:{_any_of(tuple(rules.abbreviations))}){END}"
         text = re.sub(pattern, lambda match: _abbreviation(match, rules.abbreviations), text)
     return text
 
@@ -194,13 +194,14 @@ def _abbreviation(match: re.Match, table: dict[str, str]) -> str:
     return spaced(match, _said(match[0], table) + ("." if stops else ""))
 
 
-def _any_of(table: dict[str, str]) -> str:
+@cache
+def _any_of(keys: tuple[str, ...]) -> str:
     """A pattern of the keys in any case, spaces in them optional; a single letter only in the case given."""
-    keys = sorted(table, key=len, reverse=True)
-    parts = [re.escape(key).replace(r"\ ", r"\s?") + (END if key[-1].isalpha() else "") for key in keys]
-    return "|".join(
-        part if len(re.sub(r"\W", "", key)) == 1 else f"(?i:{part})" for part, key in zip(parts, keys, strict=True)
-    )
+    parts = []
+    for key in sorted(keys, key=len, reverse=True):
+        part = re.escape(key).replace(r"\ ", r"\s?") + (END if key[-1].isalpha() else "")
+        parts.append(part if len(re.sub(r"\W", "", key)) == 1 else f"(?i:{part})")
+    return "|".join(parts)
 
 
 def _said(written: str, table: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from data_pipeline.normalise.reading import RULES
-from data_pipeline.text import normalise_text
+from data_pipeline.text import Vocabulary, normalise_text
 
 SAID = {
     "en": [
@@ -161,6 +161,13 @@ CASES = [(code, written, said) for code, rows in SAID.items() for written, said 
 @pytest.mark.parametrize(("code", "written", "said"), CASES)
 def test_what_is_written_becomes_what_is_said(code, written, said):
     assert normalise_text(written, code) == said
+
+
+@pytest.mark.parametrize("code", SAID)
+def test_what_is_said_has_tokens(code):
+    vocabulary = Vocabulary()
+    ids = [index for _, said in SAID[code] for index in vocabulary.encode(said, code)]
+    assert max(ids) < len(vocabulary) - 256, "bytes are the last"
 
 
 def test_each_language_with_tables_is_tried():
