@@ -1,7 +1,8 @@
 """MODEL_IMPROVEMENTS_SUMMARY.md out of measured runs: python benchmarks/improvements.py
 
 Reads benchmarks/results/convergence.json, and, where they are there, convergence_fast.json (the same with --fast) and
-ablation.json; the parameters come from training/levels.py. Writes the summary and its picture, assets/convergence.png.
+ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
+the table of the levels in README.md.
 """
 
 import argparse
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
+from benchmarks import readme_block  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,7 +25,7 @@ COLOURS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:ora
 MEASURED = {
     "best_{level}_mel": "validation mel L1, best (log-mel, teacher-forced)",
     "best_{level}_cer": "CER of speech, best",
-    "best_{level}_ends": "token ends that are wrong, best",
+    "last_{level}_ends": "token ends that are wrong, at the end",
     "speedup_{level}_mel": "times as fast as basic to basic's best mel L1, by seconds",
     "speedup_{level}_mel_utterances": "the same by utterances",
     "speedup_{level}_mel_step": "the same by optimizer steps",
@@ -44,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     found = {name: read(results / f"{name}.json") for name in ("convergence", "convergence_fast", "ablation")}
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
-    print(f"{SUMMARY} and {PICTURE} are written.")
+    readme_block.put("levels", parameters(), into / "README.md")
+    print(f"{SUMMARY}, {PICTURE} and the levels' table in README.md are written.")
     return 0
 
 
@@ -57,7 +60,8 @@ def summary(found: dict[str, dict | None]) -> str:
         "# What the levels change, and what it gives\n\n"
         "Written by `python benchmarks/improvements.py` from the numbers in training/levels.py and the runs in "
         "benchmarks/results/; nothing here is typed by hand.",
-        "## Parameters\n\n" + parameters(),
+        "## Parameters\n\nAt width 1024; at width D the rate of matrices, `optim.lr`, is 1024 / D times this.\n\n"
+        + parameters(),
         "## Measured\n\n" + measured(found["convergence"], "convergence", "python benchmarks/convergence.py"),
         f"![Validation mel L1 and character error rate over seconds of training]({PICTURE})",
     ]
