@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from benchmarks import readme_block  # noqa: E402
+from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -78,11 +79,8 @@ def summary(found: dict[str, dict | None]) -> str:
 def parameters() -> str:
     """A dash where a level has no such thing."""
     by_level = [level.values() for level in LEVELS.values()]
-    keys = list(dict.fromkeys(key for values in by_level for key in values))
-    rows = [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys]
-    return "Rates are for width 1024; at width D the rate of matrices is 1024 / D times this.\n\n" + markdown(
-        ["", *LEVELS], rows
-    )
+    keys = [key for key in FIELDS if any(key in values for values in by_level)]
+    return markdown(["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys])
 
 
 def told(value) -> str:

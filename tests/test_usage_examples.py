@@ -140,8 +140,7 @@ def level_rows() -> list[tuple[str, list[str]]]:
 def test_the_table_of_levels_is_true():
     values = [level.values() for level in LEVELS.values()]
     rows = level_rows()
-    # One rate for matrices and vectors is published; the table has it once.
-    assert {key for key, _ in rows} == {key for level in values for key in level} - {"optim.lr_vector"}
+    assert {key for key, _ in rows} == {key for level in values for key in level}
     for key, cells in rows:
         told = [None if cell == "-" else coerce(key, cell, "README.md") for cell in cells]
         assert told == [level.get(key) for level in values], key
