@@ -101,7 +101,16 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
         "export": f"python -m training.export {DEMO_RUN}/checkpoints/step-00000500 exported",
     },
+    "when something is wrong": {
+        "less_memory": f"{TRAIN} --batch-size 4 --grad-accum 8 --set model.gradient_checkpointing=true",
+        "plain": f"{TRAIN} --mixed-precision no --set train.early_stopping=false",
+    },
     "measurements": {
+        "convergence": "python benchmarks/convergence.py",
+        "ablation": "python benchmarks/ablation.py",
+        "improvements": "python benchmarks/improvements.py",
+        "loop_speed": "python benchmarks/loop_speed.py",
+        "sound_samples": f"python benchmarks/sound_samples.py {DEMO_RUN}",
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",
         "synthesis_speed": "python benchmarks/synthesis_speed.py",
