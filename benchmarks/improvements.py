@@ -2,7 +2,7 @@
 
 Reads benchmarks/results/convergence.json, and, where they are there, convergence_fast.json (the same with --fast) and
 ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
-the table of the levels in README.md.
+what README.md says of the levels.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
     readme_block.put("levels", parameters(), into / "README.md")
-    print(f"{SUMMARY}, {PICTURE} and the levels' table in README.md are written.")
+    readme_block.put("convergence", compared(found["convergence"]), into / "README.md")
+    print(f"{SUMMARY}, {PICTURE} and what README.md says of the levels are written.")
     return 0
 
 
@@ -63,8 +64,7 @@ def summary(found: dict[str, dict | None]) -> str:
         "benchmarks/results/; nothing here is typed by hand.",
         "## Parameters\n\nAt width 1024; at width D the rate of matrices, `optim.lr`, is 1024 / D times this.\n\n"
         + parameters(),
-        "## Measured\n\n" + measured(found["convergence"], "convergence", "python benchmarks/convergence.py"),
-        f"![Validation mel L1 and character error rate over seconds of training]({PICTURE})",
+        "## Measured\n\n" + compared(found["convergence"]),
     ]
     if found["convergence_fast"]:
         command = "python benchmarks/convergence.py --fast --out benchmarks/results/convergence_fast.json"
@@ -74,6 +74,11 @@ def summary(found: dict[str, dict | None]) -> str:
     if found["ablation"]:
         parts.append("## One at a time\n\n" + ablation(found["ablation"]))
     return "\n\n".join(parts) + "\n"
+
+
+def compared(result: dict) -> str:
+    table = measured(result, "convergence", "python benchmarks/convergence.py")
+    return f"{table}\n\n![Validation mel L1 and character error rate over seconds of training]({PICTURE})"
 
 
 def parameters() -> str:
