@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from level.curves import gain, median_and_range  # noqa: E402
+from level.curves import best, gain, median_and_range  # noqa: E402
 from level.launched import run  # noqa: E402
 from main_job import machine  # noqa: E402
 
@@ -44,6 +44,8 @@ IMPROVEMENTS = {
 }
 OTHER = {"enhanced": "basic", "basic": "enhanced"}
 WHOLE = "whole"
+RATES = {"twice the rate": 2, "four times the rate": 4}
+APART = 1.1  # times the best mel of its run: where a run ends above it has come apart
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     if out.is_file():
         found = json.loads(out.read_text(encoding="utf-8"))
         result = found if all(found[key] == result[key] for key in ("machine", "minutes")) else result
-    for seed, level, change in product(arguments.seeds, OTHER, (WHOLE, *IMPROVEMENTS)):
+    for seed, level, change in product(arguments.seeds, OTHER, (WHOLE, *RATES, *IMPROVEMENTS)):
         name = f"{level}, {change}, seed {seed}"
         if name not in result["runs"]:
             folder = Path(arguments.work) / name.replace(", ", "-").replace(" ", "_")
@@ -74,30 +76,36 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def settings(level: str, change: str) -> list[str]:
-    """Flags that put the other level's values of an improvement in place of this one's."""
-    other = level_layer(OTHER[level], SIZES["tiny"]["hidden_size"])
+    """Flags that put the other level's values of an improvement in place of this one's, or more of its own rate."""
+    width = SIZES["tiny"]["hidden_size"]
+    if change in RATES:
+        own = level_layer(level, width)
+        return [f"--set={key}={RATES[change] * own[key][0]}" for key in IMPROVEMENTS["learning rate"]]
+    other = level_layer(OTHER[level], width)
     return [f"--set={key}={other[key][0]}" for key in IMPROVEMENTS.get(change, [])]
 
 
 def figures(runs: dict[str, dict]) -> dict:
-    """Improvement -> what it gives where it is taken from enhanced, and where it is given to basic."""
+    """Change -> level -> what it gives: an improvement taken from enhanced or given to basic, or a higher rate."""
     found: dict = {}
-    for change, level in product(IMPROVEMENTS, OTHER):
-        gains = []
+    for change, level in product((*RATES, *IMPROVEMENTS), OTHER):
+        gains, apart = [], 0
         for name, changed in runs.items():
             whole = f"{level}, {WHOLE}, seed {changed['seed']}"
             if name.startswith(f"{level}, {change}, ") and whole in runs:
                 pair = [changed["curve"], runs[whole]["curve"]]
-                without, with_it = pair if level == "enhanced" else pair[::-1]
+                taken = level == "enhanced" and change in IMPROVEMENTS
+                without, with_it = pair if taken else pair[::-1]
                 gains.append(gain(with_it, without, "eval_mel"))
+                apart += changed["curve"][-1]["eval_mel"] > APART * best(changed["curve"], "eval_mel")
         if gains:
-            found.setdefault(change, {})[f"of {level}"] = median_and_range(gains)
+            found.setdefault(change, {})[f"of {level}"] = median_and_range(gains) | {"came_apart": apart}
     return found
 
 
 def table(result: dict) -> str:
     lines = [f"{result['machine']}; {result['minutes']} minutes a run"]
-    lines.append(f"{'times as fast with it':<24}{'taken from enhanced':>24}{'given to basic':>24}")
+    lines.append(f"{'times as fast with it':<24}{'enhanced, taken away':>24}{'basic, given':>24}")
     for change, by_level in result["figures"].items():
         cells = [shown(by_level.get(f"of {level}")) for level in OTHER]
         lines.append(f"{change:<24}" + "".join(f"{cell:>24}" for cell in cells))
@@ -105,7 +113,10 @@ def table(result: dict) -> str:
 
 
 def shown(one: dict | None) -> str:
-    return f"{one['median']:.2f} ({one['least']:.2f} to {one['most']:.2f})" if one else ""
+    if not one:
+        return ""
+    apart = f", {one['came_apart']} apart" if one["came_apart"] else ""
+    return f"{one['median']:.2f} ({one['least']:.2f} to {one['most']:.2f}){apart}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """MODEL_IMPROVEMENTS_SUMMARY.md out of measured runs: python benchmarks/improvements.py
 
 Reads benchmarks/results/convergence.json, and, where they are there, convergence_fast.json (the same with --fast) and
-ablation.json; the parameters come from training/levels.py. Writes the summary and its picture, assets/convergence.png.
+ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
+what README.md says of the levels.
 """
 
 import argparse
@@ -15,6 +16,8 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
+from benchmarks import readme_block  # noqa: E402
+from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,7 +26,7 @@ COLOURS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:ora
 MEASURED = {
     "best_{level}_mel": "validation mel L1, best (log-mel, teacher-forced)",
     "best_{level}_cer": "CER of speech, best",
-    "best_{level}_ends": "token ends that are wrong, best",
+    "last_{level}_ends": "token ends that are wrong, at the end",
     "speedup_{level}_mel": "times as fast as basic to basic's best mel L1, by seconds",
     "speedup_{level}_mel_utterances": "the same by utterances",
     "speedup_{level}_mel_step": "the same by optimizer steps",
@@ -44,7 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     found = {name: read(results / f"{name}.json") for name in ("convergence", "convergence_fast", "ablation")}
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
-    print(f"{SUMMARY} and {PICTURE} are written.")
+    readme_block.put("levels", parameters(), into / "README.md")
+    readme_block.put("convergence", compared(found["convergence"]), into / "README.md")
+    print(f"{SUMMARY}, {PICTURE} and what README.md says of the levels are written.")
     return 0
 
 
@@ -57,9 +62,9 @@ def summary(found: dict[str, dict | None]) -> str:
         "# What the levels change, and what it gives\n\n"
         "Written by `python benchmarks/improvements.py` from the numbers in training/levels.py and the runs in "
         "benchmarks/results/; nothing here is typed by hand.",
-        "## Parameters\n\n" + parameters(),
-        "## Measured\n\n" + measured(found["convergence"], "convergence", "python benchmarks/convergence.py"),
-        f"![Validation mel L1 and character error rate over seconds of training]({PICTURE})",
+        "## Parameters\n\nAt width 1024; at width D the rate of matrices, `optim.lr`, is 1024 / D times this.\n\n"
+        + parameters(),
+        "## Measured\n\n" + compared(found["convergence"]),
     ]
     if found["convergence_fast"]:
         command = "python benchmarks/convergence.py --fast --out benchmarks/results/convergence_fast.json"
@@ -71,14 +76,16 @@ def summary(found: dict[str, dict | None]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def compared(result: dict) -> str:
+    table = measured(result, "convergence", "python benchmarks/convergence.py")
+    return f"{table}\n\n![Validation mel L1 and character error rate over seconds of training]({PICTURE})"
+
+
 def parameters() -> str:
     """A dash where a level has no such thing."""
     by_level = [level.values() for level in LEVELS.values()]
-    keys = list(dict.fromkeys(key for values in by_level for key in values))
-    rows = [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys]
-    return "Rates are for width 1024; at width D the rate of matrices is 1024 / D times this.\n\n" + markdown(
-        ["", *LEVELS], rows
-    )
+    keys = [key for key in FIELDS if any(key in values for values in by_level)]
+    return markdown(["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys])
 
 
 def told(value) -> str:
@@ -128,7 +135,7 @@ def ablation(result: dict) -> str:
         f"{', '.join(map(str, sorted({run['seed'] for run in runs})))}. {result['machine']}; commit "
         f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
         "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
-        "(benchmarks/results/ablation.json)."
+        "(benchmarks/results/ablation.json). A higher rate is given to both."
     )
     return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}"
 

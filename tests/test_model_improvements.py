@@ -1,8 +1,7 @@
 """What is said of the levels: enhanced learns faster than basic, live; and the summary says what was measured."""
 
 import json
-
-import pytest
+import shutil
 
 from benchmarks import improvements
 from tests.small_runs import DEMO, ROOT, forget_accelerator
@@ -31,9 +30,10 @@ def test_enhanced_passes_basic_on_the_same_utterances(tmp_path):
     assert enhanced < 0.9 * basic, (enhanced, basic)
 
 
-@pytest.mark.parametrize("name", [improvements.SUMMARY])
-def test_the_summary_is_what_the_measured_runs_say(tmp_path, name):
+def test_the_summary_and_the_readme_say_what_the_levels_are_and_what_was_measured(tmp_path):
     (tmp_path / "assets").mkdir()
+    shutil.copy(ROOT / "README.md", tmp_path)
     assert improvements.main(["--into", str(tmp_path)]) == 0
-    assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run python benchmarks/improvements.py"
+    for name in (improvements.SUMMARY, "README.md"):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run python benchmarks/improvements.py"
     assert (ROOT / improvements.PICTURE).is_file()
