@@ -57,13 +57,13 @@ def _date(match: re.Match) -> str:
     return before + date(day, month, int(in_year) if in_year else None, before)
 
 
-BEFORE = rf"(?P<before>\b(?i:{'|'.join(word for words in ENDINGS.values() for word in words)}) )?"
+BEFORE = rf"(?P<before>\b(?i:{'|'.join(word for words in ENDINGS.values() for word in words)}) )"
 PASSES = (
     *numeric_dates(date, marks="/-"),
-    (rf"{BEFORE}(?<![\w.,:/-])(?P<day>\d{{1,2}})\. ?(?P<number>\d{{1,2}})\. ?(?P<year>\d{{4}})(?![\w/-])", _date),
-    (rf"{BEFORE}(?<![\w.,:/-])(?P<day>[12]?\d|3[01])\. ?{MONTH}(?: (?P<year>\d{{4}}))?(?![\w-])", _date),
-    (rf"{BEFORE[:-1]}(?P<day>\d{{1,2}})\.(?P<number>\d{{1,2}})\.(?!\d)(?P<year>)", _date),
-    (rf"{BEFORE[:-1]}(?P<number>\d{{1,3}})\.(?= [A-ZÄÖÜ])", _ordinal),
+    (rf"{BEFORE}?(?<![\w.,:/-])(?P<day>\d{{1,2}})\. ?(?P<number>\d{{1,2}})\. ?(?P<year>\d{{4}})(?![\w/-])", _date),
+    (rf"{BEFORE}?(?<![\w.,:/-])(?P<day>[12]?\d|3[01])\. ?{MONTH}(?: (?P<year>\d{{4}}))?(?![\w-])", _date),
+    (rf"{BEFORE}(?P<day>\d{{1,2}})\.(?P<number>\d{{1,2}})\.(?!\d)(?P<year>)", _date),
+    (rf"{BEFORE}(?P<number>\d{{1,3}})\.(?= [A-ZÄÖÜ])", _ordinal),
     (r"(?<![\w.,:/-])(?P<number>\d{2,4})er(?!\w)", lambda match: f"{_year_or_number(int(match['number']))}er"),
     times(time, " Uhr"),
     times(time, pattern=r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4])\.(?P<minute>[0-5]\d) Uhr\b"),

@@ -14,7 +14,8 @@ RULES = {
     for module in (arabic, english, french, german, italian, persian, russian, spanish)
 }  # fmt: skip
 
-NUMBER = r"\d+(?:[.,]\d+)*"
+# Possessive, so that ten thousand digits take no longer than their length.
+NUMBER = r"\d++(?:[.,]\d++)*+"
 # "$5 million" is read "five million dollars".
 MAGNITUDE = (
     r"(?P<magnitude>(?i: (?:thousand|mille|mila|mil|tausend|тыс(?:яч\w*|\.)?|(?:m|b|tr)ill?i[oóa]\w*|mill[oó]n\w*|"
@@ -87,13 +88,13 @@ def _counted(code: str) -> re.Pattern:
     units = sorted(RULES[code].counted, key=len, reverse=True)
     # A letter's unit ends where the word does; "5's" and "5m's" have none.
     ends = [re.escape(unit) + (r"(?![\w'])" if unit[-1].isalpha() else "") for unit in units]
-    return re.compile(rf"(?P<number>{NUMBER}){MAGNITUDE} ?(?P<unit>{'|'.join(ends)})")
+    return re.compile(rf"(?<!\d)(?<!\d[.,])(?P<number>{NUMBER}){MAGNITUDE} ?(?P<unit>{'|'.join(ends)})")
 
 
 def _range(match: re.Match, rules: Rules) -> str:
     """'5-10' -> '5 to 10'; '3-2' is a result and stays."""
     first, second = (re.sub(r"\D", "", part) for part in match.groups())
-    if len(first) > LONGEST_QUANTITY_DIGITS or first[0] == "0" or int(first) >= int(second):
+    if max(len(first), len(second)) > LONGEST_QUANTITY_DIGITS or first[0] == "0" or int(first) >= int(second):
         return match[0]
     return f"{match[1]} {rules.to} {match[2]}"
 

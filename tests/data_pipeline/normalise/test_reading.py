@@ -209,6 +209,13 @@ def random_text(source: random.Random, code: str | None) -> str:
     return "".join(source.choice(source.choice(pools)) for _ in range(source.randint(1, 9)))
 
 
+@pytest.mark.parametrize("code", [*RULES, "nl", None])
+@pytest.mark.parametrize("piece", ["9", "9-", "9.", "+9 ", "0 99 ", "$9", "9%", "am 9. "])
+def test_a_row_of_ten_thousand_characters_is_read(piece, code):
+    """Python itself makes no number of more than 4,300 digits."""
+    assert normalise_text(piece * (10_000 // len(piece)) + "-" + "9" * 5000, code)
+
+
 @pytest.mark.parametrize("code", [*RULES, "nl", "tr", "zh", "xx", None])
 def test_any_text_is_read_once_and_for_all(code):
     """Nothing raises, no figure is left in a language that has tables, and what was read is not read again."""
