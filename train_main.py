@@ -100,8 +100,11 @@ def run(config, provenance, hardware) -> int:
 
 def check(config, provenance, hardware) -> int:
     """Report on the corpus instead of training; of several processes the first does it."""
+    from transformers.utils import logging
+
     from evaluation.data_check.check import check_data
 
+    logging.disable_progress_bar()
     if os.environ.get("RANK", "0") == "0":
         check_data(config, provenance, hardware.kind)
     return 0

@@ -11,9 +11,10 @@ import soundfile
 from data_pipeline.audio import decode_audio
 from data_pipeline.errors import UserError
 from evaluation.data_check import report as text
-from evaluation.data_check.findings import KINDS, Finding
+from evaluation.data_check.findings import CUT_DB, KINDS, NEAR_PEAK_SHARE, RATE_FACTOR, SPREADS, Finding
 from evaluation.data_check.report import HEADING, MEASURES, Report, groups, histogram, summary_cells, values
 from evaluation.data_check.survey import Surveyor
+from evaluation.data_check.waves import NEAR_PEAK, QUIETEST_SHARE, SILENCE_DB
 
 PLAYED = 4  # recordings of a kind that can be heard
 LISTED = 100  # rows of a kind that are listed
@@ -47,7 +48,8 @@ def page(report: Report, clips: dict[tuple[str, int], str]) -> str:
     """The whole page. clips: (split, place) -> the recording of a row as a data URL."""
     used = report.survey.used()
     parts = [
-        f"<h1>Check of {escape(report.corpus)}</h1>",
+        "<h1>Data check</h1>",
+        f"<p>{escape(report.corpus)}</p>",
         f"<p>{escape(text.how_read(report))}</p>",
         *(f"<p class=dim>{escape(line)}</p>" for line in text.not_measured(report)),
         "<h2>What is there</h2>",
@@ -66,15 +68,15 @@ def page(report: Report, clips: dict[tuple[str, int], str]) -> str:
     return HEAD + "\n".join(parts) + "\n</body></html>\n"
 
 
-METHODS = """<h2>How it was measured</h2>
+METHODS = f"""<h2>How it was measured</h2>
 <ul class=dim>
-<li>Level: mean power of the frames (20 ms) that are no more than 42 dB below the loudest one.</li>
-<li>Signal to noise: mean power less that of the quietest tenth of the frames, over the latter.</li>
-<li>Silence: share of the frames more than 42 dB below the loudest one.</li>
-<li>Clipped: more than 0.3 % of the samples within 2 % of the clip's own peak.</li>
-<li>Begins or ends within speech: the first or last 20 ms are less than 12 dB below the clip's level.</li>
+<li>Level: mean power of the frames (20 ms) that are no more than {SILENCE_DB:g} dB below the loudest one.</li>
+<li>Signal to noise: mean power less that of the quietest {QUIETEST_SHARE:.0%} of the frames, over the latter.</li>
+<li>Silence: share of the frames more than {SILENCE_DB:g} dB below the loudest one.</li>
+<li>Clipped: more than {NEAR_PEAK_SHARE:.1%} of the samples within {1 - NEAR_PEAK:.0%} of the clip's own peak.</li>
+<li>Begins or ends within speech: the first or last 20 ms are less than {-CUT_DB:g} dB below the clip's level.</li>
 <li>Text does not fit: seconds against characters of the normalised text, by a Theil-Sen line for each language;
-found are rows twice as fast or slow, and five robust standard deviations away.</li>
+found are rows {RATE_FACTOR:g} times as fast or slow, and {SPREADS:g} robust standard deviations away.</li>
 <li>Pitch: median of YIN in the loud frames. Equal recordings: by their bytes; re-encoded copies are not found.</li>
 <li>Alignment loss: forward sum and hardening of the aligner (Badlani et al. 2021), of the model that was given.</li>
 </ul>"""
