@@ -22,6 +22,7 @@ LEVEL_DB = 12.0  # away from the corpus' median, at least
 SPREADS = 5.0  # robust standard deviations away from the rest, at least
 RATE_FACTOR = 2.0  # times as fast or slow as the rest, at least
 SCORE_NATS = 0.5  # per decoder step, above the median, at least
+SHORTEST_S = 1e-3  # for the logarithm
 FEWEST_ROWS = 30  # fewer have no range of their own
 MAD = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 LINE_POINTS = 400  # whose slopes are compared in pairs
@@ -130,7 +131,7 @@ def texts_that_do_not_fit(survey: Survey) -> Iterator[Finding]:
 
 def _misfits(rows: list[Row], seconds_of: Callable[[Row], float]) -> Iterator[Finding]:
     for group in by_language(rows):
-        seconds = np.array([seconds_of(row) for row in group])
+        seconds = np.maximum([seconds_of(row) for row in group], SHORTEST_S)
         ratios = np.log(seconds / expected_seconds(np.array([row.characters for row in group]), seconds))
         limit = max(np.log(RATE_FACTOR), SPREADS * spread(ratios))
         for row, ratio, found_s in zip(group, ratios, seconds, strict=True):

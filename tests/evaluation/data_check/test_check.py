@@ -14,12 +14,19 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import soundfile
+import torch
 
 import train_main
+from data_pipeline.collate import Collator
+from data_pipeline.plan import Cursor, PlannedBatch
 from data_pipeline.sources import open_source
 from evaluation.data_check import survey as survey_module
-from evaluation.data_check.findings import KINDS
+from evaluation.data_check.alignment import score_alignment
+from evaluation.data_check.findings import KINDS, findings, to_drop
+from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from modeling.losses import alignment_of_each
+from modeling.pretrained import load
 from tests import small_runs
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus
@@ -255,14 +262,41 @@ def test_a_row_that_shares_its_id_with_a_good_one_is_told_and_not_listed(tmp_pat
 # With a model
 
 
-def test_with_a_model_the_alignment_is_scored_and_the_worst_is_told(tmp_path, capsys):
-    """That of a model that hardly trained; its scores are those of validation, an utterance at a time."""
+def test_with_a_model_the_alignment_is_scored_and_told(tmp_path, capsys):
     run, done = small_runs.trained_run()
     assert done.returncode == 0, done.stderr[-3000:]
-    assert check(small_runs.corpus(), tmp_path, "--init-from", run, "--device", "cpu") == 0
+    assert check(small_runs.corpus(), tmp_path, "--init-from", run) == 0
     out = capsys.readouterr().out
     assert re.search(r"^alignment loss, nats per step .* median [\d.]+$", out, re.MULTILINE)
     assert "Alignment was not scored" not in out
+
+
+def test_each_row_gets_the_score_that_it_has_alone():
+    """Not that of its neighbour in the batch, nor one that the padding changes."""
+    run, _ = small_runs.trained_run()
+    one = surveyor(small_runs.corpus(), 11)
+    survey = survey_module.whole_survey(one)
+    score_alignment(one, survey, str(run), "cpu")
+    model, _ = load(str(run))
+    scored = [row for row in survey.rows if row.score is not None]
+    assert len(scored) == 11
+    for row, utterance in one.again(scored[::3], "Again"):
+        planned = PlannedBatch((utterance,), Cursor(), True, True, (0,))
+        tensors = Collator(one.make).__getitems__(planned).tensors
+        with torch.inference_mode():
+            [alone] = alignment_of_each(model(**tensors), tensors, model.config.frames_per_step).tolist()
+        assert row.score == pytest.approx(alone, rel=1e-3), row.id
+
+
+def test_a_score_far_above_the_rest_is_found():
+    scores = [*np.linspace(1.0, 1.4, 40), 4.0]
+    rows = [Row("train", index, id=f"{index}", seconds=2.0, characters=30) for index in range(len(scores))]
+    for row, score in zip(rows, scores, strict=True):
+        row.score, row.audio_key = score, row.id.encode()
+    survey = Survey(rows)
+    found = findings(survey)["score"]
+    assert [one.row.id for one in found] == ["40"] and "4.00 nats per step; the median is 1.2" in found[0].detail
+    assert to_drop({"score": found}, survey)[0][0][0] == "40"
 
 
 # Leaving rows out
