@@ -129,5 +129,10 @@ def report(config, trainer, vocoder, result) -> None:
     print(closing_lines(config, trainer, result, quality, unheard))
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """What goya-train runs."""
     leave(main())
+
+
+if __name__ == "__main__":
+    command()

@@ -1,15 +1,17 @@
-"""Every command of README.md, by name:  python usage_examples.py            lists them
-                                      python usage_examples.py --run speak  runs one
+"""Every command of README.md, by name:  python usage_examples.py               lists them
+                                      python usage_examples.py --run ljspeech  runs one, small
+                                      python usage_examples.py --run ljspeech --whole
 
-What follows a name is added to its command, so `--run ljspeech --debug` tries a training command in half a
-minute. The commands about data use small corpora in my_data/, one of each format, made out of the demo corpus
-by `python usage_examples.py --make-data my_data`.
+Small: a command that trains gets --debug, and is done in half a minute; --whole runs what README.md says. What follows
+a name is added to its command. The commands about data use small corpora in my_data/, one of each format, made out of
+the demo corpus by `python usage_examples.py --make-data my_data`.
 """
 
 import argparse
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -106,7 +108,16 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
         "export": f"python -m training.export {DEMO_RUN}/checkpoints/step-00000500 exported",
     },
+    "when something is wrong": {
+        "less_memory": f"{TRAIN} --batch-size 4 --grad-accum 8 --set model.gradient_checkpointing=true",
+        "plain": f"{TRAIN} --mixed-precision no --set train.early_stopping=false",
+    },
     "measurements": {
+        "convergence": "python benchmarks/convergence.py",
+        "ablation": "python benchmarks/ablation.py",
+        "improvements": "python benchmarks/improvements.py",
+        "loop_speed": "python benchmarks/loop_speed.py",
+        "sound_samples": f"python benchmarks/sound_samples.py {DEMO_RUN}",
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",
         "synthesis_speed": "python benchmarks/synthesis_speed.py",
@@ -120,12 +131,14 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }
+TRAINS = re.compile(r"accelerate launch .*train_main\.py(?!.* --debug)")
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md.")
     parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; more words are added to it")
+    parser.add_argument("--whole", action="store_true", help="run a training command as it is, not with --debug")
     parser.add_argument("--make-data", metavar="FOLDER", help="write a small corpus of each format there")
     arguments, more = parser.parse_known_args(argv)
     if more and not arguments.run:
@@ -133,7 +146,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.make_data:
         make_data(Path(arguments.make_data))
     elif arguments.run:
-        command = " ".join([COMMANDS[arguments.run], *more])
+        command = COMMANDS[arguments.run]
+        # A run that starts from a model has that model's size, which --debug would change.
+        small = ["--debug"] if TRAINS.search(command) and "--init-from" not in command and not arguments.whole else []
+        command = " ".join([command, *small, *more])
         print(f"$ {command}", flush=True)
         # So that python, pip and accelerate are those of this interpreter's environment, activated or not.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(arguments.threads)
         print(json.dumps(measure()))
         return 0
-    repeats = {f"{name}, {threads} threads": each for threads in THREADS for name, each in measured(threads).items()}
+    counts = [count for count in THREADS if count <= len(os.sched_getaffinity(0))]
+    repeats = {f"{name}, {count} threads": each for count in counts for name, each in measured(count).items()}
     report(repeats, Path(arguments.out))
     return 0
 

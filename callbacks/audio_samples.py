@@ -71,8 +71,9 @@ class AudioSamples(TrainerCallback):
         self.folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.-]+", "_", utterance_id)[:LONGEST_NAME]
         path = self.folder / f"step-{step:08d}-{name}"
+        wav, png = Path(f"{path}.wav"), Path(f"{path}.png")
         config = self.vocoder.audio_config
-        soundfile.write(f"{path}.wav", spoken.wave.cpu().numpy(), config.sample_rate_hz)
+        soundfile.write(wav, spoken.wave.cpu().numpy(), config.sample_rate_hz)
         figure = mel_and_alignment_figure(
             spoken.speech.mel_TC.cpu(),
             text=spoken.tokens,
@@ -80,9 +81,5 @@ class AudioSamples(TrainerCallback):
             durations_S=spoken.speech.durations_S.cpu(),
             title=f"step {step}: {spoken.text}",
         )
-        figure.savefig(f"{path}.png", dpi=80)
-        with self.trackers.guarded():
-            for writer in self.trackers.tensorboard():
-                wave = spoken.wave.cpu()[None]
-                writer.add_audio(f"sample/{name}", wave, step, sample_rate=config.sample_rate_hz)
-                writer.add_figure(f"sample/{name}", figure, step)
+        figure.savefig(png, dpi=80)
+        self.trackers.sample(f"sample/{name}", wav, png, step)

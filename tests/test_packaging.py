@@ -3,6 +3,7 @@
 import ast
 import configparser
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_every_package_and_module_of_ours_is_installed(setup):
     assert set(setup["options"]["py_modules"].split()) == set(MODULES)
     patterns = setup["options.packages.find"]["include"].split()
     assert {pattern.rstrip("*") for pattern in patterns} == set(PACKAGES)
+
+
+def test_the_installed_commands_answer(setup):
+    for line in setup["options.entry_points"]["console_scripts"].split("\n")[1:]:
+        target = line.partition("=")[2].strip()
+        module, _, function = target.partition(":")
+        program = f"import sys; from {module} import {function}; sys.exit({function}())"
+        done = subprocess.run([sys.executable, "-c", program, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0 and "usage:" in done.stdout, (line, done.stderr)
 
 
 def test_torch_and_torchaudio_are_a_pair(setup):

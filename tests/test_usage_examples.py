@@ -118,15 +118,24 @@ def test_clips_to_clone_and_a_text_to_read_are_made(my_data):
     assert len((my_data / "long.txt").read_text(encoding="utf-8").split("\n\n")) == 2
 
 
-def test_run_adds_what_follows(monkeypatch, capsys):
+def test_run_is_small_unless_told_otherwise_and_adds_what_follows(monkeypatch, capsys):
     ran = []
 
     class Done:
         returncode = 3
 
     monkeypatch.setattr(usage_examples.subprocess, "run", lambda command, **_: ran.append(command) or Done)
-    assert usage_examples.main(["--run", "ljspeech", "--debug"]) == 3
-    assert ran == [COMMANDS["ljspeech"] + " --debug"]
+    assert usage_examples.main(["--run", "ljspeech", "--seed", "5"]) == 3
+    assert ran.pop() == COMMANDS["ljspeech"] + " --debug --seed 5"
+    for name, words in (
+        ("ljspeech", ["--whole"]),
+        ("debug", []),
+        ("fine_tune", []),
+        ("speak", []),
+        ("print_config", []),
+    ):
+        usage_examples.main(["--run", name, *words])
+        assert ran.pop() == COMMANDS[name]
     assert usage_examples.main([]) == 0
     assert all(command in capsys.readouterr().out for command in [COMMANDS["ddp"]])
 
@@ -140,8 +149,7 @@ def level_rows() -> list[tuple[str, list[str]]]:
 def test_the_table_of_levels_is_true():
     values = [level.values() for level in LEVELS.values()]
     rows = level_rows()
-    # One rate for matrices and vectors is published; the table has it once.
-    assert {key for key, _ in rows} == {key for level in values for key in level} - {"optim.lr_vector"}
+    assert {key for key, _ in rows} == {key for level in values for key in level}
     for key, cells in rows:
         told = [None if cell == "-" else coerce(key, cell, "README.md") for cell in cells]
         assert told == [level.get(key) for level in values], key

@@ -22,7 +22,6 @@ from training.freezing import freeze
 from training.precision import fp8_recipe
 from training.starting import starting_model
 
-PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 # How long a process waits for the others in one exchange, at least. A process that dies closes its connections, and the
 # others know at once; this is for a machine that falls silent. It has to be longer than whatever one process does while
 # the others wait: a checkpoint of size big on a slow network disk, or samples, take minutes; data may stall for as long
@@ -33,10 +32,8 @@ PATIENCE_MINUTES = 10
 def build_accelerator(config: RunConfig) -> Accelerator:
     """Raises UserError where the tracker's package is missing: before training, not after."""
     tracker = config.log.tracker
-    if tracker != "none" and importlib.util.find_spec(PACKAGES[tracker]) is None:
-        raise UserError(
-            f"The tracker {tracker} is not installed. Run pip install {PACKAGES[tracker]}, or give --tracker none."
-        )
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        raise UserError(f"The tracker {tracker} is not installed. Run pip install {tracker}, or give --tracker none.")
     if config.train.cpu_threads is not None:
         torch.set_num_threads(config.train.cpu_threads)
     return Accelerator(

@@ -144,7 +144,7 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class LogConfig:
-    tracker: Literal["tensorboard", "trackio", "wandb", "none"] = "tensorboard"  # where curves and samples go
+    tracker: Literal["tensorboard", "trackio", "wandb", "mlflow", "none"] = "tensorboard"  # where curves and samples go
     every_steps: int = within(10, low=1)  # optimizer steps between logged scalars
     samples_every_minutes: float = within(3.0, above=0)  # between audio samples; the end always has one
     samples: int = within(3, low=0)  # held-out sentences spoken each time

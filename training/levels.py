@@ -104,9 +104,13 @@ ENHANCED = Level(
     },
 )
 
-# Experimental holds only what a dated measurement in benchmarks/LOG.md shows to help: each change goes in
-# here, with its date. No measurement has passed yet, so it equals enhanced.
-EXPERIMENTAL = replace(ENHANCED)
+# Experimental holds only what a dated measurement in benchmarks/LOG.md shows to help.
+EXPERIMENTAL = replace(
+    ENHANCED,
+    lr=2.5e-4,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
+    grad_accum=1,  # 2026-11-25
+    more=ENHANCED.more | {"optim.lr_vector": 1e-3},  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
+)
 
 LEVELS: dict[str, Level] = {"basic": BASIC, "enhanced": ENHANCED, "experimental": EXPERIMENTAL}
 

@@ -30,6 +30,30 @@ def speedups(basic: Sequence[Curve], other: Sequence[Curve], measure: str, unit:
     return found
 
 
+def gain(with_it: Curve, without: Curve, measure: str, unit: str = "seconds") -> float:
+    """How many times as fast the first is: the better of the two, to where the other gets within its whole budget.
+
+    Between two evaluations a measure is taken to change evenly.
+    """
+    if best(with_it, measure) > best(without, measure):
+        return 1 / gain(without, with_it, measure, unit)
+    target = best(without, measure)
+    return crossing(without, measure, target, unit) / crossing(with_it, measure, target, unit)
+
+
+def crossing(curve: Curve, measure: str, target: float, unit: str) -> float:
+    """Where a curve first is at `target`, on the line between the evaluations before and after."""
+    before: dict | None = None
+    for point in curve:
+        if point[measure] <= target:
+            if before is None:
+                return point[unit]
+            share = (before[measure] - target) / (before[measure] - point[measure])
+            return before[unit] + share * (point[unit] - before[unit])
+        before = point
+    raise ValueError(f"{measure} never gets to {target}")
+
+
 def median_and_range(values: Sequence[float | None]) -> dict:
     """Of those that are there, and how many are not; a median only where most are."""
     there = sorted(value for value in values if value is not None)

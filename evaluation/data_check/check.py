@@ -80,7 +80,8 @@ def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
     lines.append(f"Looks wrong: {'; '.join(counts) or 'nothing in these'}.")
     if report.unknown:
         lines.append(told_unknown(config.data.exclude_list, report.unknown))
-    lines.append(f"The whole check: python train_main.py {_data_flags(config, provenance)} --check-data")
+    words = ["python train_main.py", _data_flags(config, provenance), "--check-data"]
+    lines.append(f"The whole check: {' '.join(filter(None, words))}")
     return redact("\n".join(lines))
 
 

@@ -23,6 +23,14 @@ def test_a_speedup_is_the_time_to_the_best_of_basic_over_the_time_to_get_there()
     assert curves.speedups([basic, basic], [curve(0.5), basic], "eval_mel") == [3.0, 1.0]
 
 
+def test_a_gain_is_told_between_evaluations_and_turned_round_where_it_is_a_loss():
+    slow, quick = curve(1.0, 0.8, 0.6), curve(0.8, 0.5, 0.4)
+    # 0.6 lies two thirds of the way from the first evaluation of the quick one, at 10 s, to its second, at 20 s.
+    assert curves.gain(quick, slow, "eval_mel") == pytest.approx(30 / (10 + 10 * 2 / 3))
+    assert curves.gain(slow, quick, "eval_mel") == pytest.approx((10 + 10 * 2 / 3) / 30)
+    assert curves.gain(slow, slow, "eval_mel") == 1.0
+
+
 def test_an_evaluation_without_the_measure_is_passed_over():
     heard = [{"seconds": 10.0}, {"seconds": 20.0, "cer": 0.5}, {"seconds": 30.0}, {"seconds": 40.0, "cer": 0.2}]
     assert curves.best(heard, "cer") == 0.2

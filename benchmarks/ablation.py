@@ -1,0 +1,123 @@
+"""What each improvement of enhanced gives by itself: python benchmarks/ablation.py
+
+Each change that makes enhanced of basic is taken away from enhanced, and given to basic alone, for the same minutes on
+the demo corpus (size tiny). A change gives k if with it a run is in 1/k of the time as good (validation mel L1) as one
+without it gets within the budget; below 1 it is in the way. Restarts and warm-up are not in the table: levels.py fits
+them to the length of the run, and in a short run that makes them the same in both.
+Each run is written down as it ends; the same command goes on with those that are missing. Wants an idle machine, or
+cores of its own (taskset). Prints one table and writes benchmarks/results/ablation.json.
+"""
+
+import argparse
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from level.curves import best, gain, median_and_range  # noqa: E402
+from level.launched import run  # noqa: E402
+from main_job import machine  # noqa: E402
+
+from modeling.configuration import SIZES  # noqa: E402
+from training.levels import level_layer  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "ablation.json"
+# Improvement -> the settings that make it.
+IMPROVEMENTS = {
+    "learning rate": ["optim.lr", "optim.lr_vector"],
+    "mel weight": ["loss.mel_weight"],
+    "KL weight": ["loss.kl_weight"],
+    "stop weight": ["loss.stop_weight"],
+    "alignment weight": ["loss.alignment_weight"],
+    "weight decay": ["optim.weight_decay"],
+    "gradient clip": ["optim.clip_norm"],
+    "schedule": ["optim.schedule"],
+    "accumulation": ["train.grad_accum"],
+    "Huber": ["loss.mel_loss"],
+    "label smoothing": ["loss.mel_smoothing", "loss.stop_smoothing"],
+    "adaptive weights": ["loss.adaptive_weights"],
+    "spike detection": ["train.spike_detection"],
+    "early stopping": ["train.early_stopping"],
+}
+OTHER = {"enhanced": "basic", "basic": "enhanced"}
+WHOLE = "whole"
+RATES = {"twice the rate": 2, "four times the rate": 4}
+APART = 1.1  # times the best mel of its run: where a run ends above it has come apart
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/ablation.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--minutes", type=float, default=3.0, help="budget of each run (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2], help="of training (default: 1 2)")
+    parser.add_argument("--work", default=str(ROOT / "runs" / "ablation"), help="folder of the runs")
+    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    out = Path(arguments.out)
+    result = {"machine": machine(), "minutes": arguments.minutes, "figures": {}, "runs": {}}
+    if out.is_file():
+        found = json.loads(out.read_text(encoding="utf-8"))
+        result = found if all(found[key] == result[key] for key in ("machine", "minutes")) else result
+    for seed, level, change in product(arguments.seeds, OTHER, (WHOLE, *RATES, *IMPROVEMENTS)):
+        name = f"{level}, {change}, seed {seed}"
+        if name not in result["runs"]:
+            folder = Path(arguments.work) / name.replace(", ", "-").replace(" ", "_")
+            result["runs"][name] = run(folder, level, seed, arguments.minutes, *settings(level, change))
+            result["figures"] = figures(result["runs"])
+            out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(table(result))
+    return 0
+
+
+def settings(level: str, change: str) -> list[str]:
+    """Flags that put the other level's values of an improvement in place of this one's, or more of its own rate."""
+    width = SIZES["tiny"]["hidden_size"]
+    if change in RATES:
+        own = level_layer(level, width)
+        return [f"--set={key}={RATES[change] * own[key][0]}" for key in IMPROVEMENTS["learning rate"]]
+    other = level_layer(OTHER[level], width)
+    return [f"--set={key}={other[key][0]}" for key in IMPROVEMENTS.get(change, [])]
+
+
+def figures(runs: dict[str, dict]) -> dict:
+    """Change -> level -> what it gives: an improvement taken from enhanced or given to basic, or a higher rate."""
+    found: dict = {}
+    for change, level in product((*RATES, *IMPROVEMENTS), OTHER):
+        gains, apart = [], 0
+        for name, changed in runs.items():
+            whole = f"{level}, {WHOLE}, seed {changed['seed']}"
+            if name.startswith(f"{level}, {change}, ") and whole in runs:
+                pair = [changed["curve"], runs[whole]["curve"]]
+                taken = level == "enhanced" and change in IMPROVEMENTS
+                without, with_it = pair if taken else pair[::-1]
+                gains.append(gain(with_it, without, "eval_mel"))
+                apart += changed["curve"][-1]["eval_mel"] > APART * best(changed["curve"], "eval_mel")
+        if gains:
+            found.setdefault(change, {})[f"of {level}"] = median_and_range(gains) | {"came_apart": apart}
+    return found
+
+
+def table(result: dict) -> str:
+    lines = [f"{result['machine']}; {result['minutes']} minutes a run"]
+    lines.append(f"{'times as fast with it':<24}{'enhanced, taken away':>24}{'basic, given':>24}")
+    for change, by_level in result["figures"].items():
+        cells = [shown(by_level.get(f"of {level}")) for level in OTHER]
+        lines.append(f"{change:<24}" + "".join(f"{cell:>24}" for cell in cells))
+    return "\n".join(lines)
+
+
+def shown(one: dict | None) -> str:
+    if not one:
+        return ""
+    apart = f", {one['came_apart']} apart" if one["came_apart"] else ""
+    return f"{one['median']:.2f} ({one['least']:.2f} to {one['most']:.2f}){apart}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""MODEL_IMPROVEMENTS_SUMMARY.md out of measured runs: python benchmarks/improvements.py
+
+Reads benchmarks/results/convergence.json, and, where they are there, convergence_fast.json (the same with --fast) and
+ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
+what README.md says of the levels.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from benchmarks import readme_block  # noqa: E402
+from training.config import FIELDS  # noqa: E402
+from training.levels import LEVELS  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+SUMMARY, PICTURE = "MODEL_IMPROVEMENTS_SUMMARY.md", "assets/convergence.png"
+COLOURS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:orange"}
+MEASURED = {
+    "best_{level}_mel": "validation mel L1, best (log-mel, teacher-forced)",
+    "best_{level}_cer": "CER of speech, best",
+    "last_{level}_ends": "token ends that are wrong, at the end",
+    "speedup_{level}_mel": "times as fast as basic to basic's best mel L1, by seconds",
+    "speedup_{level}_mel_utterances": "the same by utterances",
+    "speedup_{level}_mel_step": "the same by optimizer steps",
+    "speedup_{level}_cer": "times as fast as basic to basic's best CER, by seconds",
+    "worse_evaluations_{level}": "share of evaluations more than 2 % worse than the one before",
+    "largest_swing_{level}": "largest rise of mel L1 from one evaluation to the next",
+    "skipped_updates_{level}": "updates skipped, all seeds",
+    "data_wait_share_{level}": "share of the time spent waiting for data",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks/improvements.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--results", default=str(RESULTS), help="folder of the json (default: %(default)s)")
+    parser.add_argument("--into", default=str(ROOT), help="folder that is written to (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    results, into = Path(arguments.results), Path(arguments.into)
+    found = {name: read(results / f"{name}.json") for name in ("convergence", "convergence_fast", "ablation")}
+    draw(found["convergence"], into / PICTURE)
+    (into / SUMMARY).write_text(summary(found), encoding="utf-8")
+    readme_block.put("levels", parameters(), into / "README.md")
+    readme_block.put("convergence", compared(found["convergence"]), into / "README.md")
+    print(f"{SUMMARY}, {PICTURE} and what README.md says of the levels are written.")
+    return 0
+
+
+def read(path: Path) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def summary(found: dict[str, dict | None]) -> str:
+    parts = [
+        "# What the levels change, and what it gives\n\n"
+        "Written by `python benchmarks/improvements.py` from the numbers in training/levels.py and the runs in "
+        "benchmarks/results/; nothing here is typed by hand.",
+        "## Parameters\n\nAt width 1024; at width D the rate of matrices, `optim.lr`, is 1024 / D times this.\n\n"
+        + parameters(),
+        "## Measured\n\n" + compared(found["convergence"]),
+    ]
+    if found["convergence_fast"]:
+        command = "python benchmarks/convergence.py --fast --out benchmarks/results/convergence_fast.json"
+        parts.append(
+            "## With --apply-fast-convergence\n\n" + measured(found["convergence_fast"], "convergence_fast", command)
+        )
+    if found["ablation"]:
+        parts.append("## One at a time\n\n" + ablation(found["ablation"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def compared(result: dict) -> str:
+    table = measured(result, "convergence", "python benchmarks/convergence.py")
+    return f"{table}\n\n![Validation mel L1 and character error rate over seconds of training]({PICTURE})"
+
+
+def parameters() -> str:
+    """A dash where a level has no such thing."""
+    by_level = [level.values() for level in LEVELS.values()]
+    keys = [key for key in FIELDS if any(key in values for values in by_level)]
+    return markdown(["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys])
+
+
+def told(value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def measured(result: dict, name: str, command: str) -> str:
+    figures, setting = result["figures"], result["setting"]
+    levels = [level for level in LEVELS if f"best_{level}_mel" in figures]
+    rows = []
+    for form, label in MEASURED.items():
+        each = [figures.get(form.format(level=level)) for level in levels]
+        if any(value is not None for value in each):
+            rows.append([label, *map(value_and_range, each)])
+    runs = result["runs"].values()
+    commits, dates = sorted({run["commit"][:12] for run in runs}), sorted(run["date"][:10] for run in runs)
+    head = (
+        f"`{command}`: size tiny on the demo corpus, {setting['minutes']:g} minutes a run, seeds "
+        f"{', '.join(map(str, figures['seeds']))}; median, and least to most. {result['machine']}; {dates[0]} to "
+        f"{dates[-1]}; commit {', '.join(commits)}. Raw, with every curve: [benchmarks/results/{name}.json]"
+        f"(benchmarks/results/{name}.json)."
+    )
+    silent = "best_basic_cer" in figures and "speedup_enhanced_cer" not in figures
+    why = "\n\nNo speed-up by CER: within this budget basic does not become intelligible." if silent else ""
+    return f"{head}\n\n{markdown(['', *levels], rows)}{why}"
+
+
+def value_and_range(value) -> str:
+    if not isinstance(value, dict):
+        return "" if value is None else f"{value:.3g}"
+    if value["median"] is None:
+        return f"never, in {value['never']} of {value['of']}"
+    return f"{value['median']:.3g} ({value['least']:.3g} to {value['most']:.3g})"
+
+
+def ablation(result: dict) -> str:
+    runs = result["runs"].values()
+    commits = sorted({run["commit"][:12] for run in runs})
+    rows = []
+    for change, by_level in result["figures"].items():
+        both = [by_level.get(f"of {level}") for level in ("enhanced", "basic")]
+        rows.append([change, *map(value_and_range, both)])
+    head = (
+        f"`python benchmarks/ablation.py`: {result['minutes']:g} minutes a run, seeds "
+        f"{', '.join(map(str, sorted({run['seed'] for run in runs})))}. {result['machine']}; commit "
+        f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
+        "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
+        "(benchmarks/results/ablation.json). A higher rate is given to both."
+    )
+    return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}"
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def draw(result: dict, path: Path) -> None:
+    """A line for each run: mel L1 on the left, character error rate of what was heard on the right."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for run in result["runs"].values():
+        for axes, measure in ((left, "eval_mel"), (right, "cer")):
+            points = [(point["seconds"], point[measure]) for point in run["curve"] if measure in point]
+            axes.plot(*zip(*points, strict=True), color=COLOURS[run["level"]], linewidth=1, label=run["level"])
+    for axes, what in ((left, "validation mel L1"), (right, "character error rate")):
+        axes.set(xlabel="seconds of training", ylabel=what)
+        axes.set_ylim(bottom=0)
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry a level
+        axes.legend(handles.values(), handles.keys())
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

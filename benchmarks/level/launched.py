@@ -1,0 +1,74 @@
+"""One run of a level on the demo corpus, as a user gets it, and the curve it leaves."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from main_job import commit, now
+
+from level.curves import Curve
+
+ROOT = Path(__file__).resolve().parents[2]
+EVALUATIONS = 20
+# The same for all, and nothing that a level decides.
+SAME = (
+    "--train-data assets/demo_corpus --model-size tiny --tracker none --set log.samples=0 "
+    f"--set log.quality_sentences=0 --set train.eval_every_share={1 / EVALUATIONS} --set data.text_units=phonemes"
+).split()
+
+
+def run(folder: Path, level: str, seed: int, minutes: float, *more: str, sentences: int = 0, every: int = 1) -> dict:
+    """Train in `folder` for `minutes`, with `more` flags; its curve, in which every so many-th evaluation is heard.
+
+    `sentences`: that are heard each time; 0: none.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "watched").mkdir(parents=True)
+    command = [sys.executable, str(ROOT / "benchmarks" / "level" / "watched.py"), str(folder / "watched"), *SAME]
+    command += ["--optimization-level", level, "--seed", str(seed), "--max-minutes", str(minutes)]
+    command += ["--checkpoint-dir", str(folder / "run"), *more]
+    print("$ " + " ".join(command), flush=True)
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        subprocess.run(command, cwd=ROOT, check=True, stdout=log, stderr=subprocess.STDOUT)
+    report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
+    lines = (folder / "watched" / "curve.jsonl").read_text(encoding="utf-8").splitlines()
+    train = report["config"]["train"]
+    evaluations = [json.loads(line) for line in lines]
+    curve = [point_of(one, train["batch_size"] * train["grad_accum"]) for one in evaluations]
+    if sentences:
+        hear(folder, curve, sentences, every)
+    for weights in (folder / "watched").glob("*.safetensors"):
+        weights.unlink()
+    last = evaluations[-1]
+    return {
+        "level": level,
+        "seed": seed,
+        "commit": commit(),
+        "date": now(),
+        "load": Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").is_file() else None,
+        "waiting_share": last["waiting_s"] / last["seconds"],
+        "skipped_updates": last["skipped"],
+        "curve": curve,
+    }
+
+
+def point_of(line: dict, utterances: int) -> dict:
+    kept = {name: value for name, value in line.items() if name in ("step", "seconds", "eval_mel")}
+    return kept | {"utterances": line["step"] * utterances, "end_errors": 1 - line["eval_end_accuracy"]}
+
+
+def hear(folder: Path, curve: Curve, sentences: int, every: int) -> None:
+    """Put the error rate of every so many-th evaluation, and of the last, into the curve."""
+    import heldout_speech as speech  # here, so that training is launched from a process that is still small
+    from safetensors.torch import load_model
+
+    speaker = speech.Speaker(folder / "run")
+    english = speech.heldout(sentences)[speech.ASR_LANGUAGE]
+    vocoder = speech.vocoder_for(speech.VOCODERS[0], speaker.audio)
+    for number, point in enumerate(reversed(curve)):
+        if number % every == 0:
+            load_model(speaker.model, str(folder / "watched" / f"step-{point['step']:08d}.safetensors"))
+            waves = [vocoder(one.speech.mel_TC) for one in speaker.speak(english)]
+            point["cer"] = min(1.0, speech.score(waves, english, speaker.audio.sample_rate_hz)[0])

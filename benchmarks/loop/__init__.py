@@ -1,0 +1,1 @@
+"""Trainers on the same model and batches, to compare what their loops cost."""

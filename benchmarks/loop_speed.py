@@ -1,0 +1,107 @@
+"""What the loop costs: python benchmarks/loop_speed.py     (pip install lightning coqui-tts-trainer for the rivals)
+
+Steps on recorded batches of the demo corpus by this trainer with everything on that a user has (callbacks, logs, spike
+guard, gradient monitor), by a bare loop, by transformers.Trainer, Lightning and coqui's Trainer: same model, batches,
+optimizer, clipping and precision, logging each tenth step. Round by round, each in its turn; a figure is the bare
+loop's time over a contender's in the same round. A rival that is not installed is left out, and said so.
+Prints one table and writes benchmarks/results/loop_speed.json. Wants an idle machine.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import statistics
+import sys
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+import torch  # noqa: E402
+from loop.bare import Job, bare  # noqa: E402
+from loop.goya import goya  # noqa: E402
+from loop.rivals import coqui, hf_trainer, lightning  # noqa: E402
+from main_job import commit, machine, now  # noqa: E402
+
+from benchmarks import command_line  # noqa: E402
+from modeling.configuration import GoyaConfig  # noqa: E402
+from training.arguments import parse  # noqa: E402
+from training.inputs import build_inputs  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "loop_speed.json"
+# Name -> (what runs it, the package it needs).
+CONTENDERS = {
+    "bare": (bare, "torch"),
+    "goya": (goya, "torch"),
+    "hf_trainer": (hf_trainer, "transformers"),
+    "lightning": (lightning, "lightning"),
+    "coqui": (coqui, "trainer"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks/loop_speed.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--size", default="tiny", choices=("debug", "tiny"), help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=30, help="timed, each time (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    os.chdir(ROOT)
+    there = {name: run for name, (run, package) in CONTENDERS.items() if find_spec(package)}
+    left_out = [name for name in CONTENDERS if name not in there]
+    job = recorded(arguments.size, arguments.steps)
+    seconds: dict[str, list[float]] = {name: [] for name in there}
+    for number in range(arguments.repeats):
+        turn = number % len(there)
+        for name, run in [*there.items()][turn:] + [*there.items()][:turn]:  # nobody is always the first
+            torch.set_num_threads(len(os.sched_getaffinity(0)))
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                seconds[name].append(run(job))
+    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
+    results |= {"size": arguments.size, "steps": arguments.steps, "bf16": job.bf16, "left_out": left_out}
+    results |= {"seconds_a_step": seconds, "figures": figures(seconds)}
+    command_line.write_json(results, arguments.out)
+    print(table(results))
+    return 0
+
+
+def recorded(size: str, steps: int, batches: int = 20) -> Job:
+    """The first batches of an epoch, as training has them on this machine."""
+    flags = f"--model-size {size} --num-workers 0".split()
+    config, _, _ = parse(["--train-data", "assets/demo_corpus", *flags, "--grad-accum", "1"])
+    model = GoyaConfig.of_size(size, vocab_size=1000)
+    loader = build_inputs(config, model.frames_per_step, rank=0, world_size=1).train
+    found = list(islice(loader.epoch(loader.plan.start(0)), batches))
+    return Job(found, model, steps, config.train.mixed_precision == "bf16", flags)
+
+
+def figures(seconds: dict[str, list[float]]) -> dict:
+    """Contender -> share of the bare loop's speed, round by round."""
+    found = {}
+    for name, each in seconds.items():
+        shares = [alone / one for alone, one in zip(seconds["bare"], each, strict=True)]
+        found[f"{name}_vs_bare"] = {"median": statistics.median(shares), "least": min(shares), "most": max(shares)}
+    return found
+
+
+def table(results: dict) -> str:
+    lines = [f"{results['machine']}; size {results['size']}, {results['steps']} steps; left out: {results['left_out']}"]
+    lines.append(
+        f"{'share of the bare loop' + chr(39) + 's speed':<28}{'median':>9}{'least':>9}{'most':>9}{'s a step':>10}"
+    )
+    for name, each in results["seconds_a_step"].items():
+        one = results["figures"][f"{name}_vs_bare"]
+        shares = "".join(f"{one[key]:>9.3f}" for key in ("median", "least", "most"))
+        lines.append(f"{name:<28}{shares}{statistics.median(each):>10.4f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
