@@ -64,7 +64,7 @@ def made(config: RunConfig, surveyor: Surveyor, survey: Survey, model: str | Non
 
 def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
     """A few lines on the corpus out of what can be read and decoded in a second or two."""
-    surveyor, survey = Surveyor(inputs, BRIEF_DECODED, config.train.seed, in_order=True), Survey()
+    surveyor, survey = Surveyor(inputs, BRIEF_DECODED, config.train.seed, quick=True), Survey()
     surveyor.look(survey, time.monotonic() + BRIEF_READ_S)
     if not surveyor.is_streamed:
         surveyor.decode_sample(survey, time.monotonic() + BRIEF_DECODE_S)
@@ -73,7 +73,7 @@ def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
     read = f"{len(survey.rows)} rows" if survey.whole else f"the first {len(survey.rows)} rows, read in a second"
     speakers, languages = ({getattr(row, name) for row in used} - {None} for name in ("speaker", "language"))
     lines = [
-        f"Data: {read}, {hours(used):.2f} hours to use, {len(speakers) or 'no named'} speakers, languages: "
+        f"Data: {read}, {hours(used):.2f} hours to use, speakers: {len(speakers) or 'not named'}, languages: "
         f"{', '.join(sorted(languages)) or 'not said (--language)'}. {survey.decoded} recordings were decoded."
     ]
     counts = [f"{KINDS[kind].title}: {len(group)}" for kind, group in report.found.items()]

@@ -49,8 +49,13 @@ class Row:
         return self.broken is None and self.left_out is None
 
 
-def first_look(raw: dict, row: Row, source: Source, make: FeatureMaker, limits: Limits) -> Utterance | None:
-    """Fills in what a row tells undecoded; the utterance, or None where there is none to be had."""
+def first_look(
+    raw: dict, row: Row, source: Source, make: FeatureMaker, limits: Limits, spells: bool
+) -> Utterance | None:
+    """Fills in what a row tells undecoded; the utterance, or None where there is none to be had.
+
+    spells: whether its tokens are looked at.
+    """
     try:
         utterance = source.to_utterance(raw)
     except UserError as error:
@@ -68,7 +73,7 @@ def first_look(raw: dict, row: Row, source: Source, make: FeatureMaker, limits: 
     row.audio_key = audio_key(utterance.audio)
     try:
         text = make.text_of(utterance)
-        tokens = make.vocabulary.encode(text, row.language)
+        tokens = make.vocabulary.encode(text, row.language) if spells else []
     except UserError as error:
         row.broken = ("no_words", str(error))
         return None

@@ -338,7 +338,7 @@ def test_a_run_begins_with_a_few_lines_on_its_data(tmp_path, capsys):
     arguments = ["--max-steps", "1", "--train-data", str(corpus), "--val-data", str(small_runs.corpus())]
     assert train(tmp_path / "run", *arguments) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^Data: \d+ rows, [\d.]+ hours to use, \d speakers, languages: en, es, fr\.", out, re.MULTILINE)
+    assert re.search(r"^Data: \d+ rows, [\d.]+ hours to use, speakers: \d, languages: en, es, fr\.", out, re.MULTILINE)
     [wrong] = re.findall(r"^Looks wrong: (.*)$", out, re.MULTILINE)
     assert "recording and text are there before: 1" in wrong and "characters that the vocabulary has not: 1" in wrong
     [command] = re.findall(r"^The whole check: python (.*)$", out, re.MULTILINE)
