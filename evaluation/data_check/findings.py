@@ -39,9 +39,9 @@ class Kind:
 
 KINDS = {
     "unreadable": Kind("cannot be read", True, "Training skips them. Correct the path, or convert the file."),
-    "cut_off": Kind("file is cut off", True, "Training skips them. Copy the file again."),
+    "cut_off": Kind("cut-off file", True, "Training skips them. Copy the file again."),
     "silent": Kind("silent", True, "Training skips them. Record them again or leave them out."),
-    "no_words": Kind("text holds nothing to speak", True, "Training skips them. Write what is said."),
+    "no_words": Kind("no words in the text", True, "Training skips them. Write what is said."),
     "too_long": Kind("text too long for its audio", True, "Training skips them. It belongs to another recording."),
     "rate": Kind("text does not fit the audio", True, "Listen: text and recording may belong to other rows."),
     "score": Kind("text is not what the aligner hears", True, "Listen: the text may say something else."),
