@@ -1,5 +1,6 @@
 """A user's mistake: exit code 2 and one message that says what, where, what was expected and what to do."""
 
+import importlib.util
 import json
 import math
 import re
@@ -83,7 +84,8 @@ def test_no_gpu(capsys, monkeypatch):
 
 
 def test_no_tracker(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("training.building.PACKAGES", {"trackio": "no_such_package"})
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "trackio" else there(name))
     arguments = on(small_runs.corpus(), tmp_path, "--tracker", "trackio")
     fails(capsys, *arguments, message="The tracker trackio is not installed")
     assert not (tmp_path / "run").exists()
