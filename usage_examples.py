@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-DEMO_RUN = "runs/demo_corpus_tiny_enhanced"
+DEMO_RUN, MANA_RUN = "runs/demo_corpus_tiny_enhanced", "runs/mana"
 TRAIN = "accelerate launch train_main.py"
 FINE_TUNE = f"{TRAIN} --init-from {DEMO_RUN} --train-data my_data/seed --language en"
 SPEAK = f"python synthesize.py {DEMO_RUN}"
@@ -76,6 +76,16 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "phonemes": {
         "install_phonemes": 'pip install -e ".[phonemes]"',
         "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
+    },
+    "text": {
+        "show_text": 'python train_main.py --show-text "Dr. Lee, 9:05, €5.25, since 1999" --language en',
+        "show_text_of_run": f'python train_main.py --show-text "Call 555-1234." --language en --init-from {DEMO_RUN}',
+        "show_lines": "python train_main.py --show-text - --language en < my_data/long.txt",
+        "show_persian": 'python train_main.py --show-text "ساعت ۱۲:۳۰ کتاب خواندم." --language fa',
+        "mana": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa "
+        f"--set data.text_units=phonemes --checkpoint-dir {MANA_RUN}",
+        "mana_speaks": f"python synthesize.py {MANA_RUN} "
+        '--text "سلام، امروز ۱۵ مهر است." --language fa --out salam.wav',
     },
     "fine-tuning": {
         "fine_tune": FINE_TUNE,

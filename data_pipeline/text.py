@@ -9,8 +9,9 @@ import unicodedata
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code, language_token
+from data_pipeline.normalise.persian import persian_letters, true_joiners
+from data_pipeline.normalise.reading import read_aloud
 from data_pipeline.phonemes import phonemise
-from data_pipeline.text_numbers import numbers_to_words
 
 ZWNJ, ZWJ = "\u200c", "\u200d"  # these two format characters are spelling (Persian, Indic scripts); the others go
 
@@ -21,31 +22,39 @@ PLAIN = str.maketrans(
     | {"…": "...", "\u0640": "", "٪": "%", "٫": ".", "٬": ","}  # U+0640: tatweel, which only stretches a word
 )
 DIGITS = str.maketrans({chr(first + n): str(n) for first in (0x06F0, 0x0660) for n in range(10)})
-# Arabic yeh, alef maksura and kaf, which many keyboards write for the Persian letters.
-PERSIAN = str.maketrans({"\u064a": "\u06cc", "\u0649": "\u06cc", "\u0643": "\u06a9"})
 TURKIC = str.maketrans({"I": "ı", "İ": "i"})
 
 
 def normalise_text(text: str, language: str | None) -> str:
     """One way of writing a transcript: NFC, no control or direction marks, numbers as words, lower case.
 
-    Accents, hamza, madda and the zero-width non-joiner stay. Numbers and symbols are read where num2words covers
-    the language; Persian text gets Persian letters. The result can be empty, which the caller has to refuse.
+    Accents, hamza, madda, vowel signs and the zero-width non-joiner stay. Numbers, dates, money, units and
+    abbreviations are read as data_pipeline.normalise has it for the language; Persian text gets Persian letters. What
+    is normalised already does not change. The result can be empty, which the caller has to refuse.
     """
     code = language_code(language)
     # A no-break or thin space between three digits groups thousands; a plain one may part two numbers.
     text = re.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "", text)
-    text = "".join(map(_plain_character, text))
-    text = unicodedata.normalize("NFC", text.translate(PLAIN).translate(DIGITS))
     if code == "fa":
-        text = text.translate(PERSIAN)
-    text = numbers_to_words(" ".join(text.split()), code)
+        text = true_joiners(text)
+    text = "".join(map(_plain_character, text))
+    text = _letters(unicodedata.normalize("NFC", text).translate(PLAIN).translate(DIGITS), code)
+    text = read_aloud(_clean_joiners(text), code)
     if code in ("tr", "az"):
         text = text.translate(TURKIC)
-    text = unicodedata.normalize("NFC", text.lower())  # again, for the words that num2words wrote
+    return _clean_joiners(_letters(text.lower(), code))  # again, for the words that were put in
+
+
+def _letters(text: str, code: str | None) -> str:
+    text = unicodedata.normalize("NFC", text)
+    return persian_letters(text) if code == "fa" else text
+
+
+def _clean_joiners(text: str) -> str:
+    """One space between words, one zero-width non-joiner at a time, and that within words only."""
+    text = " ".join(text.split())
     text = re.sub(rf"\s*{ZWNJ}+\s*(?=\s)|(?<=\s){ZWNJ}+|^{ZWNJ}+|{ZWNJ}+$", "", text)
-    text = re.sub(rf"{ZWNJ}{{2,}}", ZWNJ, text)
-    return " ".join(text.split())
+    return " ".join(re.sub(rf"{ZWNJ}{{2,}}", ZWNJ, text).split())
 
 
 def _plain_character(character: str) -> str:

@@ -1,8 +1,10 @@
 """README.md and usage_examples.py say the same commands, and each of them is one that the programs take."""
 
 import importlib.util
+import io
 import re
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def arguments_of(script: str) -> list:
         words = shlex.split(command)
         if script in words:
             given = words[words.index(script) + 1 :]
-            signs = (given.index(sign) for sign in (">", "&&", "|") if sign in given)
+            signs = (given.index(sign) for sign in (">", "<", "&&", "|") if sign in given)
             found.append(pytest.param(given[: min(signs, default=len(given))], id=name))
     return found
 
@@ -60,7 +62,8 @@ def test_training_commands_are_taken(given, tmp_path, monkeypatch):
     for part in (GoyaConfig.of_size("tiny", audio=asdict(AudioConfig())), GoyaProcessor()):  # what --init-from looks at
         part.save_pretrained(tmp_path / usage_examples.DEMO_RUN / "best")
     monkeypatch.chdir(tmp_path)
-    if "--print-config" in given:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("A line."))
+    if {"--print-config", "--show-text"} & set(given):
         with pytest.raises(SystemExit) as end:
             parse(given, CPU)
         assert end.value.code == 0
@@ -71,7 +74,10 @@ def test_training_commands_are_taken(given, tmp_path, monkeypatch):
 @pytest.mark.parametrize("given", arguments_of("synthesize.py"))
 def test_synthesis_commands_are_taken(given):
     arguments = synthesize.build_parser().parse_args(given)
-    assert arguments.model == usage_examples.DEMO_RUN == parse([], CPU)[0].checkpoint.dir
+    if arguments.model == usage_examples.MANA_RUN:
+        assert f"--checkpoint-dir {usage_examples.MANA_RUN}" in COMMANDS["mana"]
+    else:
+        assert arguments.model == usage_examples.DEMO_RUN == parse([], CPU)[0].checkpoint.dir
 
 
 @pytest.mark.parametrize("given", arguments_of("listen.py"))

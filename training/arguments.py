@@ -1,12 +1,13 @@
 """The command line: flags, a config file and --set, as the values given by hand.
 
 Flags carry text only; `training.config.coerce` gives it a type and a range, the same for flags, file and
---set. Whatever is wrong raises UserError, which the front end prints before it exits with 2; --help and
---print-config print and exit with 0. --help answers before torch is imported.
+--set. Whatever is wrong raises UserError, which the front end prints before it exits with 2; --help,
+--print-config and --show-text print and exit with 0. --help answers before torch is imported.
 """
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,9 @@ ALONE = {
 }
 
 
+LANGUAGE_OF_NONE = "en"  # of --show-text, as of synthesize.py
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
         raise UserError(f"{message[:1].upper()}{message[1:]}".rstrip(".") + ". --help lists all flags.")
@@ -113,6 +117,8 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=assign)
     show = "show every setting and where it came from, as yaml for --config, and exit"
     group.add_argument("--print-config", action="store_true", help=show)
+    read = "show how a text is normalised and what tokens it is read as, and exit; - takes the lines of standard input"
+    group.add_argument("--show-text", metavar="TEXT", help=read)
     return parser
 
 
@@ -122,7 +128,7 @@ def parse(
     """The configuration, where each value came from, and the machine it is for.
 
     `argv`: None takes the command line. `hardware`: None asks the machine. Raises UserError for a mistake in
-    a flag, a file or a value, and SystemExit(0) after --help and --print-config.
+    a flag, a file or a value, and SystemExit(0) after --help, --print-config and --show-text.
     """
     parser = build_parser()
     given, unknown = parser.parse_known_args(argv)
@@ -141,7 +147,23 @@ def parse(
         if os.environ.get("RANK", "0") == "0":
             print(as_yaml(config, provenance))
         raise SystemExit(0)
+    if given.show_text is not None:
+        if os.environ.get("RANK", "0") == "0":
+            show_text(given.show_text, config)
+        raise SystemExit(0)
     return config, provenance, hardware
+
+
+def show_text(text: str, config: RunConfig) -> None:
+    """Print what the model will read of a text ("-": of each line of standard input). Raises UserError."""
+    from data_pipeline.shown_text import given_texts, shown_text
+    from training.starting import reading_vocabulary
+
+    vocabulary, language = reading_vocabulary(config), config.data.language or LANGUAGE_OF_NONE
+    where = "" if config.data.language else " (none was named: --language)"
+    print(f"{'language':<12}{language}{where}")
+    for one in given_texts(text, sys.stdin):
+        print(f"\n{shown_text(one, language, vocabulary)}")
 
 
 def _by_hand(given: argparse.Namespace) -> Layer:

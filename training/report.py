@@ -9,9 +9,16 @@ from pathlib import Path
 
 from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
+from data_pipeline.languages import language_code
 from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.run_state import callback_states
+
+TO_SAY = {
+    "en": "Thank you for calling.", "es": "Gracias por llamar.", "fr": "Merci de votre appel.",
+    "it": "Grazie per la chiamata.", "de": "Vielen Dank für Ihren Anruf.", "ru": "Спасибо за звонок.",
+    "ar": "شكرا لاتصالك.", "fa": "سلام، حال شما چطور است؟",
+}  # fmt: skip
 
 
 def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> None:
@@ -69,7 +76,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         )
     else:
         lines.append(unheard)
-    lines.append(f'Hear it:\n  python synthesize.py {folder} --text "Thank you for calling." --out hello.wav')
+    lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")
     return redact("\n".join(lines))
 
 
@@ -80,6 +87,12 @@ def unknown_exclusions(trainer: Trainer) -> list[str]:
     if None in tallies:
         return []
     return sorted(plans[0].exclude.difference(*(tally.excluded for tally in tallies)))
+
+
+def _something_to_say(language: str | None) -> str:
+    code = language_code(language) or "en"
+    option = "" if code == "en" else f"--language {code} "
+    return f'{option}--text "{TO_SAY.get(code, TO_SAY["en"])}"'
 
 
 def _best(trainer: Trainer, value: float) -> str:

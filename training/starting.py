@@ -98,6 +98,17 @@ def starting_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
     return model, vocabulary.grown(added)
 
 
+def reading_vocabulary(config: RunConfig) -> Vocabulary:
+    """How a run's model will read texts, or that of --init-from does, without what its corpus may add.
+
+    Raises UserError where --init-from names no model.
+    """
+    described = described_by(config)
+    if described is None:
+        return Vocabulary(units=config.data.text_units)
+    return load_description(described.where)[1].tokenizer.vocabulary
+
+
 def new_config(config: RunConfig, vocabulary: Vocabulary) -> GoyaConfig:
     """What a new model of the configured size and mel convention is."""
     audio = PRESETS[config.audio.preset]

@@ -33,7 +33,8 @@ th {font-weight: 600} .n {text-align: right; font-variant-numeric: tabular-nums}
 svg rect {fill: #2563eb} svg text {font: 12px system-ui, sans-serif; fill: currentColor}
 svg line {stroke: #d97706; stroke-width: 2}
 .dim {opacity: .75} audio {height: 2rem; width: 15rem} td bdi {unicode-bidi: isolate}
-td.id {overflow-wrap: anywhere; min-width: 8rem}
+.rows {table-layout: fixed; min-width: 44rem} .rows td {overflow-wrap: anywhere}
+.rows .id {width: 20%} .rows .play {width: 15.5rem}
 """.strip()
 
 HEAD = f"""<!doctype html>
@@ -134,10 +135,12 @@ def listing(kind: str, group: list[Finding], clips: dict[tuple[str, int], str]) 
         clip = clips.get((one.row.split, one.row.index))
         player = f'<audio controls preload="none" src="{clip}"></audio>' if clip and kind not in UNHEARD else ""
         cells = [f"<bdi>{escape(cell)}</bdi>" for cell in (one.row.id or "-", one.detail, one.row.text)]
-        lines.append(f"<tr><td class=id>{cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}</td><td>{player}</td></tr>")
+        lines.append(
+            f"<tr><td class=id>{cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}</td><td class=play>{player}</td></tr>"
+        )
     more = f"<p class=dim>{len(group) - LISTED} more.</p>" if len(group) > LISTED else ""
     heading = f"<h3>{escape(KINDS[kind].title)} ({len(group)})</h3>"
-    return heading + f'<div class="scroll"><table>{"".join(lines)}</table></div>{more}'
+    return heading + f'<div class="scroll"><table class=rows>{"".join(lines)}</table></div>{more}'
 
 
 def clips_of(surveyor: Surveyor, found: dict[str, list[Finding]]) -> dict[tuple[str, int], str]:

@@ -11,7 +11,7 @@ from data_pipeline.text import CHARACTERS, Vocabulary, normalise_text
 
 WRITTEN_AND_SAID = [
     ("en", "Hello “World” — it’s 42%", 'hello "world" - it\'s forty-two percent'),
-    ("en", "$1, $5.25 or $5 million?", "one dollar, five point two five dollars or five million dollars?"),
+    ("en", "$1, $5.25 or $5 million?", "one dollar, five dollars and twenty-five cents or five million dollars?"),
     ("en", "1st, 22nd; -7° at 12:30", "first, twenty-second; minus seven degrees at twelve thirty"),
     (
         "en",
@@ -20,7 +20,7 @@ WRITTEN_AND_SAID = [
     ),
     ("en", "agent 007", "agent zero zero seven"),
     ("en", "v1.2.3", "v one two three"),
-    ("es", "¿1.234,5 € o 3%?", "¿mil doscientos treinta y cuatro punto cinco euros o tres por ciento?"),
+    ("es", "¿1.234,5 € o 3%?", "¿mil doscientos treinta y cuatro coma cinco euros o tres por ciento?"),
     ("es", "el 1º NIÑO", "el primero niño"),
     ("fr", "L’été, 80\u00a0% à 1\u202f234 €", "l'été, quatre-vingts pour cent à mille deux cent trente-quatre euros"),
     ("fr", "1er 2e", "premier deuxième"),

@@ -1,0 +1,15 @@
+"""Languages without tables of their own: num2words reads their numbers, where it has them, and the rest stays."""
+
+from data_pipeline.normalise.rules import Rules
+
+# These write 1.234,5; the others 1,234.5.
+COMMA_DECIMAL = frozenset({
+    "pt", "nl", "pl", "tr", "uk", "cs", "sv", "fi", "da", "no", "hu", "ro", "be", "bg", "sr", "hr", "sl", "sk", "lt",
+    "lv", "is", "ca", "az", "kk", "id", "vi",
+})  # fmt: skip
+# "1e"; only the endings that num2words' masculine nominative ordinal agrees with, so that no case is made up.
+ORDINALS = {"pt": {r"\.?º": ""}, "nl": {r"(?:e|de|ste)\b": ""}}
+
+
+def rules(code: str | None) -> Rules:
+    return Rules(code, decimal_mark="," if code in COMMA_DECIMAL else ".", ordinals=ORDINALS.get(code, {}))
