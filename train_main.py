@@ -3,6 +3,7 @@
 Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> quality and the command that speaks.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,13 +28,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(config, provenance, hardware) -> int:
-    """Build everything from the configuration and train."""
+    """Build everything from the configuration and train; with --check-data only look at the corpus."""
+    if config.data.check_data is not None:
+        return check(config, provenance, hardware)
     # Here, not above: --help and a mistyped flag answer before torch and transformers are loaded.
     from accelerate.utils import set_seed
     from transformers.utils import logging
 
     from callbacks.default import default_callbacks
     from data_pipeline.audio import PRESETS
+    from evaluation.data_check.check import brief
     from modeling.vocoder import load_vocoder
     from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
     from training.checkpoint import CheckpointFolder
@@ -64,6 +68,8 @@ def run(config, provenance, hardware) -> int:
     pin = accelerator.device.type == "cuda"
     inputs = build_inputs(config, model.config.frames_per_step, rank, world_size, pin, vocabulary)
     accelerator.print(f"\n{redact(inputs.description)}\n{what_trains(model)}\n")
+    if accelerator.is_main_process:
+        print(brief(config, provenance, inputs), flush=True)
     checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
     checkpoints.prepare(config.checkpoint.reset)
     trainer = Trainer(
@@ -90,6 +96,18 @@ def run(config, provenance, hardware) -> int:
     if accelerator.is_main_process:
         report(config, trainer, vocoder, result)
     return 128 + result.interrupted if result.interrupted else 0
+
+
+def check(config, provenance, hardware) -> int:
+    """Report on the corpus instead of training; of several processes the first does it."""
+    from transformers.utils import logging
+
+    from evaluation.data_check.check import check_data
+
+    logging.disable_progress_bar()
+    if os.environ.get("RANK", "0") == "0":
+        check_data(config, provenance, hardware.kind)
+    return 0
 
 
 def report(config, trainer, vocoder, result) -> None:

@@ -62,6 +62,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "val_data": f"{TRAIN} --train-data my_data/csv/train.csv --val-data my_data/parquet/train.parquet "
         "--language en",
     },
+    "checking data": {
+        "check": "python train_main.py --train-data my_data/seed --language en --check-data",
+        "check_here": "python train_main.py --train-data my_data/seed --language en --check-data my_check",
+        "exclude": f"{TRAIN} --train-data my_data/seed --language en --exclude-list my_check/exclude.tsv",
+        "check_by_model": f"python train_main.py --train-data my_data/seed --language en --init-from {DEMO_RUN} "
+        "--check-data my_check",
+    },
     "levels": {
         "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
         "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",

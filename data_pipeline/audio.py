@@ -10,6 +10,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import fsspec
 import numpy as np
@@ -35,6 +36,21 @@ UNKNOWN_WAV_BYTES = 2**31 - 4096
 
 class BrokenAudio(UserError):
     """Audio that cannot be used: says which, what was found, what is expected, what to do."""
+
+
+class CutOffAudio(BrokenAudio):
+    """A file of which a part is missing."""
+
+
+class SilentAudio(BrokenAudio):
+    """A recording in which nothing is to be heard."""
+
+
+class Header(NamedTuple):
+    """What a recording says of itself before it is decoded."""
+
+    seconds: float
+    rate_hz: int
 
 
 @dataclass(frozen=True)
@@ -83,18 +99,39 @@ PRESETS = {
 
 def duration_s(audio: bytes | str | Samples, *, name: str = "") -> float:
     """Seconds of a recording, from its header alone. Raises BrokenAudio where there is no readable header."""
+    return header_of(audio, name=name).seconds
+
+
+def header_of(audio: bytes | str | Samples, *, name: str = "") -> Header:
+    """Length and rate of a recording, undecoded. Raises BrokenAudio where there is no readable header."""
     if isinstance(audio, Samples):
-        return len(audio.values) / _checked_rate(audio.rate_hz, _label(audio, name))
+        return Header(len(audio.values) / _checked_rate(audio.rate_hz, _label(audio, name)), audio.rate_hz)
     with _opened(audio, name) as file:
         rate_hz = _checked_rate(file.samplerate, _label(audio, name))
-        return file.frames / rate_hz
+        return Header(file.frames / rate_hz, rate_hz)
 
 
 def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str = "") -> np.ndarray:
     """Decodes to mono float32 [N] at sample_rate_hz (channels averaged, resampled by soxr's HQ filter).
 
-    name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio for a missing or
-    unreadable or cut-off file, no samples, a rate out of range, NaN or infinite samples, and digital silence.
+    name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio as `read_samples` does.
+    """
+    samples_NC, rate_hz = read_samples(audio, name=name)
+    wave = samples_NC.mean(axis=1, dtype=np.float32)
+    if rate_hz == sample_rate_hz:
+        return wave
+    wave = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
+    if not len(wave):
+        label = _label(audio, name)
+        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Leave it out.")
+    return np.ascontiguousarray(wave, dtype=np.float32)
+
+
+def read_samples(audio: bytes | str | Samples, *, name: str = "") -> tuple[np.ndarray, int]:
+    """The samples as they were recorded, float32 [N, channels], and their rate in Hz.
+
+    Raises BrokenAudio for a missing or unreadable or cut-off file, no samples, a rate out of range, NaN or infinite
+    samples, and digital silence.
     """
     label = _label(audio, name)
     if isinstance(audio, Samples):
@@ -110,16 +147,10 @@ def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str
             f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
             "Write the file again or leave it out."
         )
-    wave = samples_NC.mean(axis=1, dtype=np.float32)
-    peak = float(np.abs(wave).max())
+    peak = float(np.abs(samples_NC.mean(axis=1, dtype=np.float32)).max())
     if peak < SILENT_PEAK:
-        raise BrokenAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Leave it out.")
-    if rate_hz == sample_rate_hz:
-        return wave
-    wave = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
-    if not len(wave):
-        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Leave it out.")
-    return np.ascontiguousarray(wave, dtype=np.float32)
+        raise SilentAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Leave it out.")
+    return samples_NC, rate_hz
 
 
 def trim_silence(wave: np.ndarray, sample_rate_hz: int, keep_s: float = 0.05, top_db: float = 42.0) -> np.ndarray:
@@ -201,7 +232,7 @@ def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
 def _check_whole(label: str, found: int, promised: int) -> None:
     # mp3 headers only estimate the length; a tenth missing is beyond any such estimate.
     if found < 0.9 * promised:
-        raise BrokenAudio(
+        raise CutOffAudio(
             f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
             "Copy it again or leave it out."
         )

@@ -65,23 +65,32 @@ class FeatureMaker:
     def __call__(self, utterance: Utterance) -> Features:
         """Decode, trim, mel, tokens. Raises UserError, naming the utterance, where it cannot be learned from."""
         language = utterance.language or self.language
-        text = normalise_text(utterance.text, language)
-        if not any(character.isalnum() for character in text):
-            raise UserError(
-                f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
-                "expected words. Correct it or remove the row."
-            )
-        tokens = np.asarray(self.vocabulary.encode(text, language), dtype=np.int64)
+        tokens = np.asarray(self.vocabulary.encode(self.text_of(utterance), language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         if utterance.shift is not None:
             wave = shifted(wave, self.audio.sample_rate_hz, utterance.shift)
         wave = trim_silence(wave, self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
-        steps = -(-len(mel) // self.frames_per_step)
-        if steps < len(tokens):
+        self.check_fits(utterance, len(tokens), len(wave) / self.audio.sample_rate_hz)
+        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)
+
+    def text_of(self, utterance: Utterance) -> str:
+        """Its normalised text. Raises UserError where that holds nothing to speak."""
+        text = normalise_text(utterance.text, utterance.language or self.language)
+        if not any(character.isalnum() for character in text):
             raise UserError(
-                f"The text of row {utterance.id} is too long for its audio: {len(tokens)} tokens in "
-                f"{len(wave) / self.audio.sample_rate_hz:.2f} s of speech, which has {steps} decoder steps; each token "
+                f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
+                "expected words. Correct it or remove the row."
+            )
+        return text
+
+    def check_fits(self, utterance: Utterance, tokens: int, speech_s: float) -> None:
+        """Raises UserError where so many seconds of speech have fewer decoder steps than the text has tokens."""
+        frames = round(speech_s * self.audio.sample_rate_hz) // self.audio.hop
+        steps = -(-frames // self.frames_per_step)
+        if steps < tokens:
+            raise UserError(
+                f"The text of row {utterance.id} is too long for its audio: {tokens} tokens in "
+                f"{speech_s:.2f} s of speech, which has {steps} decoder steps; each token "
                 "needs one. The transcript probably belongs to another recording; correct it or remove the row."
             )
-        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)

@@ -12,16 +12,20 @@ ROWS_READ = 2000  # a corpus can be endless, and its rows large
 FEWEST_UTTERANCES = 5  # that hold a character: with fewer its row would hardly be trained, and it stays bytes
 
 
-def new_tokens(vocabulary: Vocabulary, source: Source, language: str | None) -> list[str]:
+def new_tokens(
+    vocabulary: Vocabulary, source: Source, language: str | None, exclude: frozenset[str] = frozenset()
+) -> list[str]:
     """Languages, then characters by code point, that FEWEST_UTTERANCES of the corpus' first rows have and the
     vocabulary has not. No audio is decoded; broken rows are left to the loader, which lists them.
 
-    language: of rows that name none.
+    language: of rows that name none. exclude: ids of rows that are left out.
     """
     seen: Counter[str] = Counter()
     for row in islice(source.rows(), ROWS_READ):
         try:
             utterance = source.to_utterance(row)
+            if utterance.id in exclude:
+                continue
             spoken_in = utterance.language or language
             text = vocabulary.spoken(normalise_text(utterance.text, spoken_in), spoken_in)
         except UserError:

@@ -65,6 +65,23 @@ class Limits:
     max_text_chars: int = 400
     pool_batches: int = 64
 
+    def refusal(self, utterance: Utterance, seconds: float, frames: int) -> str | None:
+        """Why an utterance is left out, or None where it is not."""
+        if seconds < self.min_duration_s:
+            return f"shorter than {self.min_duration_s:g} s"
+        if seconds > self.max_duration_s:
+            return f"longer than {self.max_duration_s:g} s"
+        if frames > self.max_batch_frames:
+            return f"longer than a batch of {self.max_batch_frames} frames"
+        if len(utterance.text) > self.max_text_chars:
+            return f"text longer than {self.max_text_chars} characters"
+        return None
+
+
+def padded_frames(seconds: float, audio: AudioConfig) -> int:
+    """Mel frames that a recording fills in a batch, at most."""
+    return rounded_up(int(seconds * audio.frames_per_s) + 1, FRAME_MULTIPLE)
+
 
 def held_out(utterance_id: str, fraction: float) -> bool:
     """Whether an utterance belongs to the validation split: by a hash of its id, never by its position."""
@@ -85,6 +102,7 @@ class Plan:
         keep: decides by id whether an utterance is in this split.
         shuffle_buffer: rows that are shuffled together, less where rows are large.
         by_length: leave each pool's batches in order of length (length curriculum) in these epochs.
+        exclude: ids of utterances that are left out (data_pipeline.exclude_list).
         made_voices: shifts that utterances are heard in too (data_pipeline.made_voices); 0: all as recorded.
     """
 
@@ -103,11 +121,12 @@ class Plan:
         by_length: Iterable[int] = (),
         shuffle: bool = True,
         made_voices: int = 0,
+        exclude: frozenset[str] = frozenset(),
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
-        self.made_voices = made_voices
+        self.made_voices, self.exclude = made_voices, exclude
         self.tally = Tally()  # of the epoch under way
         self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
 
@@ -122,7 +141,7 @@ class Plan:
                 utterance = self.source.to_utterance(row)
             except UserError:
                 continue  # `epoch` counts and lists it
-            if self.keep(utterance.id):
+            if utterance.id not in self.exclude and self.keep(utterance.id):
                 yield utterance
 
     def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
@@ -218,6 +237,9 @@ class Plan:
         """The utterance with its number of frames (an upper bound: silence is trimmed later), or None, tallied."""
         try:
             utterance = self.source.to_utterance(row)
+            if utterance.id in self.exclude:
+                self.tally.add_excluded(utterance.id)
+                return None
             if not self.keep(utterance.id):
                 return None
             seconds = duration_s(utterance.audio, name=utterance.id)
@@ -225,25 +247,13 @@ class Plan:
             # Without an id the message tells which row it is, the same in every epoch.
             self.tally.add_broken(str(row.get("id", error)), str(error))
             return None
-        frames = rounded_up(int(seconds * self.audio.frames_per_s) + 1, FRAME_MULTIPLE)
-        reason = self._left_out(utterance, seconds, frames)
+        frames = padded_frames(seconds, self.audio)
+        reason = self.limits.refusal(utterance, seconds, frames)
         if reason:
             self.tally.left_out[reason] += 1
             return None
         self.tally.kept += 1
         return frames, utterance
-
-    def _left_out(self, utterance: Utterance, seconds: float, frames: int) -> str | None:
-        limits = self.limits
-        if seconds < limits.min_duration_s:
-            return f"shorter than {limits.min_duration_s:g} s"
-        if seconds > limits.max_duration_s:
-            return f"longer than {limits.max_duration_s:g} s"
-        if frames > limits.max_batch_frames:
-            return f"longer than a batch of {limits.max_batch_frames} frames"
-        if len(utterance.text) > limits.max_text_chars:
-            return f"text longer than {limits.max_text_chars} characters"
-        return None
 
     def _cut(self, pool: list[tuple[int, Utterance]], cursor: Cursor, rows_before: int) -> list[tuple[Utterance, ...]]:
         """A pool's batches, longest first inside each, in groups of similar length whose order is drawn."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from data_pipeline.utterance import plain
 
+ON_EXCLUDE_LIST = "on the exclude list"  # a reason to leave a row out
 MOST_MESSAGES = 1000  # of broken rows that are kept, so that memory does not grow with the corpus
 
 
@@ -12,12 +13,13 @@ MOST_MESSAGES = 1000  # of broken rows that are kept, so that memory does not gr
 class Tally:
     """The rows of one epoch that were read so far: kept, left out by reason, and broken.
 
-    broken: id -> message of the first of them; unlisted: how many more there are. undecodable: those of all broken
-    rows that only decoding found out, which this rank alone knows of.
+    excluded: ids of the exclude list that were met. broken: id -> message of the first of them; unlisted: how many more
+    there are. undecodable: those of all broken rows that only decoding found out, which this rank alone knows of.
     """
 
     kept: int = 0
     left_out: Counter = field(default_factory=Counter)
+    excluded: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
     unlisted: int = 0
     undecodable: int = 0
@@ -38,6 +40,10 @@ class Tally:
             self.unlisted += 1
         else:
             self.broken[name] = message
+
+    def add_excluded(self, name: str) -> None:
+        self.excluded.add(name)
+        self.left_out[ON_EXCLUDE_LIST] += 1
 
     def add_undecodable(self, name: str, message: str) -> None:
         """A row that was kept and turns out to be broken."""

@@ -157,6 +157,11 @@ class Vocabulary:
                 parts.append(token.encode("utf-8"))
         return b"".join(parts).decode("utf-8", errors="replace")
 
+    def in_bytes(self, ids: list[int]) -> str:
+        """The characters among ids that the table has no token for, so that they are written as bytes."""
+        first_byte = self._ids[BYTES[0]]
+        return self.decode([index for index in ids if first_byte <= index < first_byte + 256])
+
     def to_json(self) -> str:
         document = {"version": VOCABULARY_VERSION, "units": self.units, "tokens": self.tokens}
         return json.dumps(document, ensure_ascii=False)

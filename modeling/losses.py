@@ -92,16 +92,21 @@ def kl_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) ->
 
 
 def alignment_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:
-    """Forward-sum plus hardening, each in nats per decoder step, summed over utterances.
+    """`alignment_of_each`, summed over utterances."""
+    return alignment_of_each(output, batch, shape.frames_per_step).sum()
+
+
+def alignment_of_each(output: GoyaOutput, batch: Mapping[str, Tensor], frames_per_step: int) -> Tensor:
+    """Forward-sum plus hardening of each utterance [B], in nats per decoder step.
 
     Hardening is the cross-entropy of the soft alignment to the searched path (Badlani et al. 2021, section 2.3).
     """
-    steps_B = -(-batch["mel_lengths"] // shape.frames_per_step)
+    steps_B = -(-batch["mel_lengths"] // frames_per_step)
     alignment_BNS = output.alignment_BNS
     path_BN = token_of_step(output.durations_BS, alignment_BNS.shape[1])[0]
     hard_BN = alignment_BNS.gather(2, path_BN[..., None]).squeeze(-1)
     hardening_B = -(hard_BN * length_mask(steps_B, hard_BN.shape[1])).sum(1)
-    return ((forward_sum(alignment_BNS, batch["token_lengths"], steps_B) + hardening_B) / steps_B).sum()
+    return (forward_sum(alignment_BNS, batch["token_lengths"], steps_B) + hardening_B) / steps_B
 
 
 SUMS = {"mel": mel_sum, "stop": stop_sum, "kl": kl_sum, "alignment": alignment_sum}

@@ -28,6 +28,7 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         "--speaker-column": ("data.speaker_column", "column of the speaker"),
         "--language-column": ("data.language_column", "column of the language"),
         "--language": ("data.language", "language of rows that name none, such as fa"),
+        "--exclude-list": ("data.exclude_list", "file with the ids of rows to leave out, as --check-data writes it"),
         "--num-workers": ("data.num_workers", "loading processes per training process"),
         "--max-batch-frames": ("data.max_batch_frames", "padded mel frames per device and batch, at most"),
     },
@@ -65,6 +66,25 @@ SWITCHES: dict[str, dict[str, tuple[str, str]]] = {
         "--reset-training": ("checkpoint.reset", "move an old run in the folder aside and start over"),
     },
 }
+# Flags that can stand alone: flag -> (key, the value it then has, metavar, help).
+ALONE = {
+    "data": {
+        "--check-data": (
+            "data.check_data",
+            "run",
+            "FOLDER",
+            "do not train, report on the corpus, into this folder (default: data_check in the run folder)",
+        ),
+    },
+    "run folder": {
+        "--resume": (
+            "checkpoint.resume",
+            "auto",
+            "PATH",
+            "go on from a checkpoint, or none (default: from the newest in the run folder)",
+        ),
+    },
+}
 
 
 LANGUAGE_OF_NONE = "en"  # of --show-text, as of synthesize.py
@@ -89,8 +109,8 @@ def build_parser() -> argparse.ArgumentParser:
             group.add_argument(flag, dest=key, metavar=metavar, help=text)
         for flag, (key, text) in SWITCHES.get(title, {}).items():
             group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
-    resume = "go on from a checkpoint, or none (default: from the newest in the run folder)"
-    group.add_argument("--resume", dest="checkpoint.resume", nargs="?", const="auto", metavar="PATH", help=resume)
+        for flag, (key, alone, metavar, text) in ALONE.get(title, {}).items():
+            group.add_argument(flag, dest=key, nargs="?", const=alone, metavar=metavar, help=text)
     group = parser.add_argument_group("configuration")
     group.add_argument("--config", metavar="FILE", help="json or yaml; flags win over it")
     assign = "any other setting, such as loss.kl_weight=0.5; may be repeated, and wins over the flags"
@@ -153,8 +173,8 @@ def _by_hand(given: argparse.Namespace) -> Layer:
         source = f"file {given.config}"
         for key, value in flatten(read_file(given.config), source).items():
             layer[key] = (coerce(key, value, source), source)
-    for flags in (*FLAGS.values(), *SWITCHES.values(), {"--resume": ("checkpoint.resume", "")}):
-        for flag, (key, _) in flags.items():
+    for flags in (*FLAGS.values(), *SWITCHES.values(), *ALONE.values()):
+        for flag, (key, *_) in flags.items():
             text = getattr(given, key)
             if text is not None:
                 layer[key] = (coerce(key, text, f"flag {flag}"), f"flag {flag}")

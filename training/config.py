@@ -51,6 +51,9 @@ class DataConfig:
     shuffle_buffer: int = within(2000, low=1)  # undecoded rows shuffled together when streaming
     cache_mb: int = within(512, low=0)  # decoded features kept in memory, MB per rank
     max_broken_share: float = within(0.1, low=0, high=1)  # more broken rows than this stop the run
+    exclude_list: str | None = None  # file with the ids of rows that are left out, one a line; --check-data writes one
+    check_data: str | None = None  # do not train, write a report on the corpus into this folder; "run": the run folder
+    check_rows: int = within(2000, low=1)  # recordings that the report on the corpus decodes, at most
     stall_minutes: float = within(30.0, above=0)  # without the next batch for so long, the run ends
 
 

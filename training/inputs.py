@@ -6,6 +6,7 @@ from functools import partial
 from data_pipeline.audio import PRESETS
 from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
+from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.features import FeatureMaker
 from data_pipeline.loader import Loader
 from data_pipeline.patience import Patience
@@ -67,6 +68,7 @@ def build_inputs(
         rank=rank,
         world_size=world_size,
         shuffle_buffer=data.shuffle_buffer,
+        exclude=read_exclude_list(data.exclude_list),
     )
     keep_train = partial(_outside, data.val_fraction) if by_hash else _every
     keep_validation = partial(_inside, data.val_fraction) if by_hash else _every

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data_pipeline.errors import UserError, redact, redacted
+from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
 from training.config import RunConfig
 from training.loop import Result, Trainer
@@ -37,6 +38,7 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
             "left_out": dict(rows.left_out),
             "broken_rows": rows.broken_rows,
             "broken": rows.broken,
+            "not_in_corpus": unknown_exclusions(trainer),
         },
         "config": config.to_dict(),
     }
@@ -61,6 +63,9 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         listed = "\n  ".join(list(rows.broken.values())[:10])
         where = f"{'the first ' if rows.unlisted else 'all '}{len(rows.broken)} are in {folder}/report.json"
         lines.append(f"{rows.broken_rows} broken rows were skipped ({where}):\n  {listed}")
+    unknown = unknown_exclusions(trainer)
+    if unknown:
+        lines.append(told_unknown(config.data.exclude_list, unknown))
     lines.append(f"Padding was {result.padded_share:.1%} of the mel frames in a batch.")
     if result.best_metric is not None:
         lines.append(f"Best checkpoint: {folder}/best ({_best(trainer, result.best_metric)}).")
@@ -73,6 +78,15 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         lines.append(unheard)
     lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")
     return redact("\n".join(lines))
+
+
+def unknown_exclusions(trainer: Trainer) -> list[str]:
+    """Ids of the exclude list that no row has; none where that is not known, as the corpus was not read to its end."""
+    plans = (trainer.inputs.train.plan, trainer.inputs.validation.plan)
+    tallies = [plan.whole_tally for plan in plans]
+    if None in tallies:
+        return []
+    return sorted(plans[0].exclude.difference(*(tally.excluded for tally in tallies)))
 
 
 def _something_to_say(language: str | None) -> str:

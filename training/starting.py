@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError
+from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.new_tokens import new_tokens
 from data_pipeline.text import Vocabulary
 from modeling.configuration import SIZES, GoyaConfig
@@ -80,14 +81,16 @@ def starting_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
     described = described_by(config)
     if described is None:
         vocabulary = Vocabulary(units=config.data.text_units)
-        return GoyaForTextToSpeech(_new_config(config, vocabulary)), vocabulary
+        return GoyaForTextToSpeech(new_config(config, vocabulary)), vocabulary
     trained, processor = load_description(described.where)
     vocabulary = processor.tokenizer.vocabulary
     trained.prenet_dropout, trained.stop_smoothing = config.model.prenet_dropout, config.loss.stop_smoothing
     if described.is_own:
         return GoyaForTextToSpeech(trained), vocabulary
     model = load_weights(described.where, trained)
-    added = new_tokens(vocabulary, open_training(config), config.data.language)
+    added = new_tokens(
+        vocabulary, open_training(config), config.data.language, read_exclude_list(config.data.exclude_list)
+    )
     model.config.new_tokens = len(added)
     if added:
         # Like the rows of a new model. The mean of the old rows would have all new tokens begin alike.
@@ -106,7 +109,8 @@ def reading_vocabulary(config: RunConfig) -> Vocabulary:
     return load_description(described.where)[1].tokenizer.vocabulary
 
 
-def _new_config(config: RunConfig, vocabulary: Vocabulary) -> GoyaConfig:
+def new_config(config: RunConfig, vocabulary: Vocabulary) -> GoyaConfig:
+    """What a new model of the configured size and mel convention is."""
     audio = PRESETS[config.audio.preset]
     given = {"frames_per_step": config.model.frames_per_step} if config.model.frames_per_step else {}
     return GoyaConfig.of_size(
