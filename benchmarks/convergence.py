@@ -26,7 +26,7 @@ from main_job import machine  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
 LEVELS = ("basic", "enhanced", "experimental")
 MEASURES = {"mel": "eval_mel", "cer": "cer"}
-INTELLIGIBLE = 0.5  # character error rate; where no run of basic gets below, it has nothing to be as good as
+INTELLIGIBLE = 0.5  # character error rate; where no run of a level gets below, it has nothing to be as good as
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,13 +82,14 @@ def figures(runs: dict[str, dict], seeds: list[int]) -> dict:
         return found
     for level, (name, measure) in product(levels, MEASURES.items()):
         found[f"best_{level}_{name}"] = median_and_range([best(curve, measure) for curve in curves[level]])
-        if name == "cer" and "basic" in levels and found["best_basic_cer"]["least"] > INTELLIGIBLE:
-            continue  # there is no sense in how soon the others say nothing
-        if level != "basic" and "basic" in levels:
+        for reference in levels[: levels.index(level)]:
+            if name == "cer" and found[f"best_{reference}_cer"]["least"] > INTELLIGIBLE:
+                continue  # there is no sense in how soon a level says as little
+            over = "" if reference == "basic" else f"_over_{reference}"
             for unit in ("seconds", "step", "utterances"):
-                each = speedups(curves["basic"], curves[level], measure, unit)
+                each = speedups(curves[reference], curves[level], measure, unit)
                 suffix = "" if unit == "seconds" else f"_{unit}"
-                found[f"speedup_{level}_{name}{suffix}"] = median_and_range(each)
+                found[f"speedup_{level}{over}_{name}{suffix}"] = median_and_range(each)
     for level in levels:
         steady = [steadiness(curve, "eval_mel") for curve in curves[level]]
         found[f"worse_evaluations_{level}"] = statistics.mean(one["worse_evaluations"] for one in steady)

@@ -31,6 +31,8 @@ MEASURED = {
     "speedup_{level}_mel_utterances": "the same by utterances",
     "speedup_{level}_mel_step": "the same by optimizer steps",
     "speedup_{level}_cer": "times as fast as basic to basic's best CER, by seconds",
+    "speedup_{level}_over_enhanced_mel": "times as fast as enhanced to enhanced's best mel L1, by seconds",
+    "speedup_{level}_over_enhanced_cer": "times as fast as enhanced to enhanced's best CER, by seconds",
     "worse_evaluations_{level}": "share of evaluations more than 2 % worse than the one before",
     "largest_swing_{level}": "largest rise of mel L1 from one evaluation to the next",
     "skipped_updates_{level}": "updates skipped, all seeds",
