@@ -13,7 +13,9 @@ from training.config import Layer, Provenance, RunConfig, with_values
 
 REFERENCE_WIDTH = 1024  # the learning rates below are for this model width (size normal)
 WARMUP_SHARE = 0.1  # of the run, at most
-FAST_RATE = 3.0  # fast convergence: times the level's rate
+FAST_RATE = 3.0  # fast convergence: times the level's rate,
+# but never past what experimental has found to be the most, at REFERENCE_WIDTH and of vectors (benchmarks/LOG.md).
+MOST_RATE, MOST_RATE_VECTOR = 2.5e-4, 1e-3
 FAST_ALIGNMENT_START = 1.0  # fast convergence: first weight of the alignment loss
 FAST_EVAL_STEPS = 1000  # fast convergence: an evaluation after so many steps,
 FAST_EVAL_SHARE = 0.05  # or after this share of the run, whichever comes first
@@ -107,9 +109,10 @@ ENHANCED = Level(
 # Experimental holds only what a dated measurement in benchmarks/LOG.md shows to help.
 EXPERIMENTAL = replace(
     ENHANCED,
-    lr=2.5e-4,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
+    lr=MOST_RATE,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
     grad_accum=1,  # 2026-11-25
-    more=ENHANCED.more | {"optim.lr_vector": 1e-3},  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
+    more=ENHANCED.more
+    | {"optim.lr_vector": MOST_RATE_VECTOR},  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
 )
 
 LEVELS: dict[str, Level] = {"basic": BASIC, "enhanced": ENHANCED, "experimental": EXPERIMENTAL}
@@ -152,12 +155,14 @@ def fast_convergence_layer(config: RunConfig, provenance: Provenance) -> Layer:
     def then(key: str, what: str) -> str:
         return f"{provenance.get(key, 'level')}; fast convergence: {what}"
 
+    def faster(key: str, rate: float, most: float) -> tuple[float, str]:
+        found = max(rate, min(FAST_RATE * rate, most))
+        return _rounded(found), then(key, f"x{found / rate:.3g}")
+
+    most = MOST_RATE * REFERENCE_WIDTH / width_of(config.model.size)
     layer: Layer = {
-        "optim.lr": (_rounded(config.optim.lr * FAST_RATE), then("optim.lr", f"x{FAST_RATE:g}")),
-        "optim.lr_vector": (
-            _rounded(config.optim.lr_vector * FAST_RATE),
-            then("optim.lr_vector", f"x{FAST_RATE:g}"),
-        ),
+        "optim.lr": faster("optim.lr", config.optim.lr, most),
+        "optim.lr_vector": faster("optim.lr_vector", config.optim.lr_vector, MOST_RATE_VECTOR),
         "optim.warmup_steps": (config.optim.warmup_steps // 2, then("optim.warmup_steps", "halved")),
         "train.length_curriculum": (True, "fast convergence: short utterances first"),
     }

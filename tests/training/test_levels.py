@@ -71,13 +71,21 @@ def test_a_scaled_rate_says_how_it_was_scaled():
 
 
 def test_fast_convergence_is_three_times_the_rate_after_half_the_warm_up():
-    level = apply_level(RunConfig(), "enhanced", 256)
+    level = apply_level(with_values(RunConfig(), {"model.size": "tiny"}), "enhanced", 256)
     fast = apply_fast_convergence(level)
     assert (fast.optim.lr, fast.optim.lr_vector) == (9.6e-4, 2.4e-4)
     assert fast.optim.warmup_steps == 750
     assert (fast.loss.alignment_weight_start, fast.loss.alignment_weight) == (1.0, 0.3)
     assert (fast.train.eval_every, fast.train.eval_every_share) == (1000, 0.05)
     assert fast.train.length_curriculum and fast.train.fast_convergence
+
+
+def test_fast_convergence_goes_no_faster_than_experimental_does():
+    tiny = with_values(RunConfig(), {"model.size": "tiny"})
+    for name in LEVELS:
+        rates = apply_fast_convergence(apply_level(tiny, name, 256)).optim
+        assert rates.lr <= 1e-3 and rates.lr_vector <= 1e-3, name
+    assert (rates.lr, rates.lr_vector) == (1e-3, 1e-3)
 
 
 @pytest.mark.parametrize("source", ["flag --lr", "--set optim.lr", "file run.yaml"])
