@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(config, provenance, hardware) -> int:
-    """Build everything from the configuration and train; with --check-data only look at the corpus."""
+    """Train as the configuration says; with --check-data only look at the corpus."""
     if config.data.check_data is not None:
         return check(config, provenance, hardware)
     # Here, not above: --help and a mistyped flag answer before torch and transformers are loaded.
@@ -37,25 +37,43 @@ def run(config, provenance, hardware) -> int:
 
     from callbacks.default import default_callbacks
     from data_pipeline.audio import PRESETS
-    from evaluation.data_check.check import brief
     from modeling.vocoder import load_vocoder
-    from training.building import build_accelerator, build_model, build_processor, loss_shape, start_trackers
-    from training.checkpoint import CheckpointFolder
+    from training.building import build_accelerator, start_trackers
     from training.control import Diverged
-    from training.freezing import what_trains
-    from training.inputs import build_inputs
-    from training.loop import Trainer
-    from training.optimizer import build_optimizer
     from training.report import write_report
     from training.resolve import table
-    from training.step import LossWeights
 
     logging.disable_progress_bar()  # of each save; the training has its own
     accelerator = build_accelerator(config)
     set_seed(config.train.seed)
-    folder = Path(config.checkpoint.dir)
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
+    trainer = build_trainer(config, provenance, accelerator)
+    start_trackers(accelerator, config)
+    vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
+    resume_from = trainer.checkpoints.to_resume(config.checkpoint)
+    try:
+        result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), resume_from)
+    except Diverged:
+        if accelerator.is_main_process:
+            write_report(Path(config.checkpoint.dir), config, trainer, trainer.result(diverged=True), quality=None)
+        raise
+    trainer.trackers.end()
+    if accelerator.is_main_process:
+        report(config, trainer, vocoder, result)
+    return 128 + result.interrupted if result.interrupted else 0
+
+
+def build_trainer(config, provenance, accelerator):
+    """Model, data, optimizer, checkpoints and the loop over them; says what the corpus and the model are."""
+    from evaluation.data_check.check import brief
+    from training.building import build_model, build_processor, loss_shape
+    from training.checkpoint import CheckpointFolder
+    from training.freezing import what_trains
+    from training.inputs import build_inputs
+    from training.loop import Trainer
+    from training.optimizer import build_optimizer
+    from training.step import LossWeights
 
     model, vocabulary = build_model(config)
     processor = build_processor(config, vocabulary)
@@ -70,9 +88,9 @@ def run(config, provenance, hardware) -> int:
     accelerator.print(f"\n{redact(inputs.description)}\n{what_trains(model)}\n")
     if accelerator.is_main_process:
         print(brief(config, provenance, inputs), flush=True)
-    checkpoints = CheckpointFolder(accelerator, folder, config.checkpoint.keep, export)
+    checkpoints = CheckpointFolder(accelerator, Path(config.checkpoint.dir), config.checkpoint.keep, export)
     checkpoints.prepare(config.checkpoint.reset)
-    trainer = Trainer(
+    return Trainer(
         config,
         provenance,
         accelerator,
@@ -84,18 +102,6 @@ def run(config, provenance, hardware) -> int:
         LossWeights({}),
         loss_shape(config, model.config.frames_per_step),
     )
-    start_trackers(accelerator, config)
-    vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
-    try:
-        result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), checkpoints.to_resume(config.checkpoint))
-    except Diverged:
-        if accelerator.is_main_process:
-            write_report(folder, config, trainer, trainer.result(diverged=True), quality=None)
-        raise
-    trainer.trackers.end()
-    if accelerator.is_main_process:
-        report(config, trainer, vocoder, result)
-    return 128 + result.interrupted if result.interrupted else 0
 
 
 def check(config, provenance, hardware) -> int:
