@@ -9,6 +9,7 @@ last, and the layers can depend on it: the level's rate on the size, the hardwar
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from data_pipeline import made_voices, phonemes
@@ -224,7 +225,7 @@ def table(config: RunConfig, provenance: Provenance) -> str:
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
             rows.append((label, _shown(value), reason))
-    return redact(_aligned(rows))
+    return redact("\n".join(aligned(rows)))
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:
@@ -247,6 +248,7 @@ def _shown(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows)
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, its cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
