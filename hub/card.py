@@ -97,7 +97,7 @@ def _data(facts: RunFacts) -> list[str]:
     seen = "" if data.whole else f" (of the first {data.rows} rows; not all were counted)"
     rows = [
         ("corpus", data.name),
-        ("recordings", f"{data.rows}{'' if data.whole else ' or more'}"),
+        ("recordings, held-out ones among them", f"{data.rows}{'' if data.whole else ' or more'}"),
         ("hours", f"{data.hours:.2f}{seen}"),
         ("speakers", str(data.speakers) if data.speakers else "not named"),
         ("languages", ", ".join(data.languages) or "not named"),

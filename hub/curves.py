@@ -9,7 +9,7 @@ MOST_POINTS = 1000  # of a curve that are kept
 Curve = list[list[float]]  # [step, value], in order
 # Panel -> name in the log -> label.
 PANELS = {
-    "mel L1": {"loss/mel": "training (loss/mel)", "eval_mel": "validation (eval_mel)"},
+    "mel loss": {"loss/mel": "training (loss/mel)", "eval_mel": "validation (eval_mel, L1)"},
     "character error rate": {"eval_quality_cer": "held-out sentences (quality_cer)"},
 }
 DRAWN = {name for panel in PANELS.values() for name in panel}

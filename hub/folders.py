@@ -57,9 +57,6 @@ class Folders:
             _link(self.run / "best", folder / "best")
         return Push(folder, state_branch(self.branch), f"Training state at {checkpoint.name}", ("*",))
 
-    def remove(self) -> None:
-        shutil.rmtree(self.run / FOLDER, ignore_errors=True)
-
     def _new(self, name: str) -> Path:
         self.made += 1
         folder = self.run / FOLDER / f"{name}-{self.made}"

@@ -105,15 +105,14 @@ class Pusher:
             return self.at_work
 
     def _done(self, push: Push) -> None:
-        with self.change:
-            self.at_work = None
-            is_wanted = self.over.is_set()  # whoever waited in vain for it was told of its folder
-            self.change.notify_all()
-        if not is_wanted:
-            shutil.rmtree(push.folder, ignore_errors=True)
         if self.is_failing:
             print(f"The Hub answers again: {push.title} is there.", flush=True)
         self.is_failing = False
+        with self.change:
+            if not self.over.is_set():  # else whoever waited in vain was told of the folder
+                shutil.rmtree(push.folder, ignore_errors=True)
+            self.at_work = None
+            self.change.notify_all()
 
     def _put_back(self, push: Push, error: BaseException) -> None:
         if not self.is_failing:

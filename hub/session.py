@@ -1,12 +1,15 @@
 """The Hub's part of a run, from the login to the last push. The main process does it; all hear of its errors."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
 from hub.client import open_repository, quiet
+from hub.folders import FOLDER
 from hub.pusher import Pusher, by_hand
 from hub.resume import bring_training_state
 from training.agreement import first_failure
@@ -31,10 +34,17 @@ def hub_session(config: RunConfig, accelerator: Accelerator) -> Iterator[Pusher 
     try:
         yield pusher
     finally:
-        left = pusher.finish() if pusher else []
-        if left:
-            print(by_hand(pusher.repo_id, pusher.public, left), flush=True)
-            abandon_threads()
+        if pusher:
+            _finish(pusher, Path(config.checkpoint.dir))
+
+
+def _finish(pusher: Pusher, run: Path) -> None:
+    left = pusher.finish()
+    if left:
+        print(by_hand(pusher.repo_id, pusher.public, left), flush=True)
+        abandon_threads()
+    else:
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
 
 
 def _on_main(accelerator: Accelerator, part: Callable[[], str]) -> None:

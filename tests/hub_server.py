@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         status = 409 if repo_id in self.hub.repositories else 200
         first = {".gitattributes": self.keep(b"*.safetensors lfs\n")}
-        self.hub.repositories.setdefault(repo_id, Repository(asked.get("private", False), {"main": [first]}))
+        self.hub.repositories.setdefault(repo_id, Repository(asked["visibility"] == "private", {"main": [first]}))
         self.send(status, {"url": f"{self.hub.url}/{repo_id}", "error": "You already created this model repo"})
 
     def keep(self, content: bytes) -> str:
