@@ -159,7 +159,7 @@ def _limits(facts: RunFacts) -> list[str]:
     data = facts.data
     hours = f"{data.hours:.2f} hours" if data.whole else f"{data.hours:.2f} hours or more"
     lines = [
-        f"It learned from {hours} of one corpus; what is unlike it (other words, other ways to speak) may be said badly.",
+        f"It learned from {hours} of one corpus; what is unlike it (other words, other manners) may be said badly.",
         f"It can be asked for the voices of {len(facts.speakers()) or 'no'} named speakers. How well it follows a clip "
         "of another voice was not measured in this run.",
         "No listener judged it: what stands above is what programs measured.",

@@ -77,10 +77,13 @@ class HubServer:
         off = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "0"}
         return {"HF_ENDPOINT": self.url, "HF_TOKEN": TOKEN, "HF_HOME": str(home), **off}
 
-    def wait_for(self, pattern: str) -> None:
-        """Until such a request has come."""
+    def wait_for(self, pattern: str, number: int = 1) -> None:
+        """Until so many such requests have come."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: any(re.search(pattern, one) for one in self.requests), timeout=30)
+            came = self.arrived.wait_for(
+                lambda: len(re.findall(pattern, "\n".join(self.requests))) >= number, timeout=60
+            )
+            assert came, self.requests
 
     def take_fault(self, request: str) -> Fault | None:
         with self.lock:
