@@ -296,6 +296,8 @@ def in_process(server: HubServer, monkeypatch, home) -> Iterator[None]:
         for name, value in server.environment(home).items():
             patch.setenv(name, value)
         patch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         patch.setattr(constants, "HF_HUB_OFFLINE", False)
         patch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
