@@ -136,6 +136,16 @@ def test_what_the_hub_holds_speaks_where_goya_is_not(pushed, tmp_path):
     np.testing.assert_array_equal(said["piped"], ours)
 
 
+def test_synthesize_takes_the_id(pushed, tmp_path, monkeypatch):
+    for name, value in pushed.server.environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    wavs = tmp_path / "hub.wav", tmp_path / "run.wav"
+    for where, wav in zip((ID, pushed.run), wavs, strict=True):
+        done = small_runs.launch(ROOT / "synthesize.py", where, "--text", TEXT, "--language", "es", "--out", wav)
+        assert done.returncode == 0, done.stderr
+    assert wavs[0].read_bytes() == wavs[1].read_bytes()
+
+
 REFUSED = {
     "no token": ({"HF_TOKEN": None}, ID, "there is no token"),
     "a token that is refused": ({"HF_TOKEN": "hf_old"}, ID, "status 401"),
