@@ -11,8 +11,9 @@ from data_pipeline.errors import UserError, redact
 from training.config import HubConfig
 
 # What a request can end in: a status (HfHubHTTPError), no answer or half of one (HTTPError, OSError), an answer that is
-# no JSON or says no (ValueError), and what huggingface_hub (RuntimeError) makes of one while it uploads a large file.
-ERRORS = (HTTPError, OSError, ValueError, RuntimeError)
+# no JSON or says no (ValueError) or lacks what it should have (KeyError), and what huggingface_hub makes of one when a
+# large file is uploaded (RuntimeError).
+ERRORS = (HTTPError, OSError, ValueError, KeyError, RuntimeError)
 # Of a client's mistakes these pass: a timeout, another commit at the same moment, too early, too many requests.
 PASSING = (408, 409, 425, 429)
 LOG_IN = "Log in with hf auth login, or set HF_TOKEN to a token from huggingface.co/settings/tokens"

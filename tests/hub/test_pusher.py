@@ -49,6 +49,7 @@ FAULTS = {
     "500 for the large file": {"pattern": "PUT /lfs", "times": 9, "status": 500},
     "503 for the commit": {"pattern": "commit", "times": 1, "status": 503},
     "409: another commit": {"pattern": "commit", "times": 2, "status": 409},
+    "409 that is no answer": {"pattern": "repos/create", "times": 1, "status": 409},
     "429": {"pattern": "commit", "times": 1, "status": 429, "headers": {"Retry-After": "77"}},
     "429 for the large file": {"pattern": "PUT /lfs", "times": 7, "status": 429, "headers": {"Retry-After": "77"}},
     "408": {"pattern": "tree", "times": 7, "status": 408},
