@@ -67,9 +67,9 @@ def run(arguments) -> int:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    from evaluation.speaking import voice_of
     from modeling.pretrained import check_device, load
     from modeling.vocoder import load_vocoder
+    from modeling.voices import voice_of
 
     check_device(arguments.device)
     model, processor = load(arguments.model, arguments.device)

@@ -93,6 +93,14 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "install_lora": 'pip install -e ".[lora]"',
         "lora": f"{FINE_TUNE} --lora-rank 16",
     },
+    "the Hub": {
+        "hub_login": "hf auth login",
+        "push": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME",
+        "push_branch": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME --hub-branch slow "
+        "--lr 1e-4 --checkpoint-dir runs/slow --public",
+        "resume_from_hub": f"{TRAIN} --train-data my_data/seed --language en --resume-from-hub OWNER/NAME "
+        "--push-to-hub OWNER/NAME",
+    },
     "made voices": {
         "install_made_voices": 'pip install -e ".[made_voices]"',
         "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",

@@ -11,6 +11,7 @@ LOGIN = re.compile(r"(:/{1,2})(?:([^/\s:@\"']*):)?[^/\s\"']+@")
 PARAMETER = re.compile(
     r"([?&;](?:[\w-]*(?:token|key|signature|secret|password|credential)|sig|auth)=)[^&;\s#\"']+", re.IGNORECASE
 )
+HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")  # of huggingface.co, wherever it came from: a login lies in a file
 
 
 class UserError(ValueError):
@@ -18,10 +19,11 @@ class UserError(ValueError):
 
 
 def redact(text: str) -> str:
-    """The text with *** for passwords and tokens: in URLs, and those of SECRET_VARIABLES. For whatever leaves a run."""
+    """The text with *** for passwords and tokens: of URLs, the Hub and SECRET_VARIABLES. For whatever leaves a run."""
     for secret in filter(None, map(os.environ.get, SECRET_VARIABLES)):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "***")
+    text = HUB_TOKEN.sub("hf_***", text)
     text = LOGIN.sub(lambda found: f"{found[1]}{found[2]}:***@" if found[2] else f"{found[1]}***@", text)
     return PARAMETER.sub(r"\1***", text)
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from data_pipeline.errors import UserError
-from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest, read_file
+from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
+from training.config_file import read_file
 
 if TYPE_CHECKING:
     from training.hardware import Hardware
@@ -52,6 +53,11 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         "--freeze": ("fine_tune.freeze", "parameters that stay as they are, such as text_encoder,decoder.layers"),
         "--lora-rank": ("fine_tune.lora_rank", "train adapters of this rank in place of the matrices (extra lora)"),
     },
+    "hub": {
+        "--push-to-hub": ("hub.push_to_hub", "push the model to this repository (owner/name) whenever it is better"),
+        "--hub-branch": ("hub.branch", "branch of the repository, such as one for each run (default: main)"),
+        "--resume-from-hub": ("hub.resume_from_hub", "go on from the training state in this repository"),
+    },
     "run folder": {
         "--checkpoint-dir": ("checkpoint.dir", "the run folder: checkpoints, samples, logs"),
         "--tracker": ("log.tracker", "where curves and samples go (default: tensorboard)"),
@@ -61,6 +67,9 @@ SWITCHES: dict[str, dict[str, tuple[str, str]]] = {
     "training": {
         "--apply-fast-convergence": ("train.fast_convergence", "overlay on the level: speech comes early"),
         "--debug": ("train.debug", "a half-minute end-to-end run of the debug size"),
+    },
+    "hub": {
+        "--public": ("hub.public", "make a new repository that everybody can read (default: private)"),
     },
     "run folder": {
         "--reset-training": ("checkpoint.reset", "move an old run in the folder aside and start over"),

@@ -17,6 +17,7 @@ SHOWN = {
     ),
     "https://h/a?sv=2&sig=ab%3D'": "https://h/a?sv=2&sig=***'",
     "https://h/a?api_key=1&Signature=2&password=3": "https://h/a?api_key=***&Signature=***&password=***",
+    "the token hf_AbCdEfGhIjKlMnOpQrStUvWxYz is old": "the token hf_*** is old",
     '{"a": "https://ann:s@h", "b": "x@y"}': '{"a": "https://ann:***@h", "b": "x@y"}',
 }
 LEFT_ALONE = [
@@ -24,6 +25,7 @@ LEFT_ALONE = [
     "https://host/a?text=token&page=2",
     "mail ann@host, see https://host/~ann",
     "the key=value of a file: C:/a/b",
+    "runs/hf_transfer_of_a_voice",
     "optim.lr is -1 (flag --lr)",
 ]
 

@@ -248,7 +248,7 @@ def test_every_flag_sets_its_field(tmp_path):
     GoyaProcessor().save_pretrained(tmp_path)
     by_kind = {"model.size": "big", "train.level": "basic", "log.tracker": "wandb", "train.device": "cpu"}
     by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": str(tmp_path)}
-    also = {"--lora-rank": ["--init-from", str(tmp_path)]}
+    also = {"--lora-rank": ["--init-from", str(tmp_path)], "--public": ["--push-to-hub", "ann/voice"]}
     for flag, (key, _) in {k: v for group in FLAGS.values() for k, v in group.items()}.items():
         text = by_kind.get(key, "7")
         config, provenance, _ = parse([flag, text, *also.get(flag, [])], CPU)
@@ -257,7 +257,7 @@ def test_every_flag_sets_its_field(tmp_path):
         assert provenance[key] == f"flag {flag}"
     for flag, (key, _) in {k: v for group in SWITCHES.values() for k, v in group.items()}.items():
         section, leaf = key.split(".")
-        assert getattr(getattr(parse([flag], CPU)[0], section), leaf) is True
+        assert getattr(getattr(parse([flag, *also.get(flag, [])], CPU)[0], section), leaf) is True
 
 
 def test_no_flag_is_listed_in_a_group_that_is_never_built():
