@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, redact, tell
 from training.arguments import parse
 from training.leave import leave
 from training.lost_rank import LostRank, telling_of_lost_ranks
@@ -19,12 +19,9 @@ def main(argv: list[str] | None = None) -> int:
         config, provenance, hardware = parse(argv)
         with telling_of_lost_ranks(config):
             return run(config, provenance, hardware)
-    except LostRank as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr, flush=True)
-        return 1
-    except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
-        return 2
+    except (LostRank, UserError) as error:
+        tell(error)
+        return 1 if isinstance(error, LostRank) else 2
 
 
 def run(config, provenance, hardware) -> int:

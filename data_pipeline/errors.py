@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 SHORTEST_SECRET = 8  # a shorter value of such a variable is no token, and would be found in innocent words
@@ -16,6 +17,13 @@ HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")  # of huggingface.co, wherever 
 
 class UserError(ValueError):
     """Says what was found and where, what was expected, and what to do; front ends print it and exit with 2."""
+
+
+def tell(error: Exception) -> None:
+    """One message to standard error, its first word red where a person reads along (no-color.org)."""
+    is_red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    label = "\033[31merror:\033[0m" if is_red else "error:"
+    print(f"{label} {redact(str(error))}", file=sys.stderr, flush=True)
 
 
 def redact(text: str) -> str:

@@ -1,8 +1,16 @@
-"""What no message may give away."""
+"""How an error is told, and what no message may give away."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from data_pipeline.errors import redact, redacted
+
+ROOT = Path(__file__).parents[2]
 
 SHOWN = {
     "https://ann:s3cret@host/a.tar": "https://ann:***@host/a.tar",
@@ -53,3 +61,24 @@ def test_values_inside_of_others():
     value = {"a": ["s3://a:b@c", 1, None, {"d": "s3://e:f@g"}], "s3://h:i@j": 0.5}
     assert redacted(value) == {"a": ["s3://a:***@c", 1, None, {"d": "s3://e:***@g"}], "s3://h:***@j": 0.5}
     assert value["a"][0] == "s3://a:b@c"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "more", "begins"),
+    [
+        (True, {}, b"\x1b[31merror:\x1b[0m There is no flag --lerning-rate"),
+        (True, {"NO_COLOR": "1"}, b"error: There is no flag"),
+        (True, {"TERM": "dumb"}, b"error: There is no flag"),
+        (False, {}, b"error: There is no flag"),
+    ],
+    ids=["terminal", "no color", "dumb terminal", "file"],
+)
+def test_an_error_is_red_where_a_person_reads_along(is_terminal, more, begins):
+    reads, writes = pty.openpty() if is_terminal else os.pipe()
+    environment = {**os.environ, "NO_COLOR": "", "TERM": "xterm", **more}
+    command = [sys.executable, "train_main.py", "--lerning-rate", "3"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writes, timeout=60)
+    os.close(writes)
+    assert done.returncode == 2
+    assert os.read(reads, 1000).startswith(begins)
+    os.close(reads)

@@ -1,5 +1,6 @@
 """The command line as a user types it: what wins, where each value came from, what goes wrong."""
 
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -276,3 +277,11 @@ def test_help_answers_before_torch_is_imported():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "--optimization-level {basic,enhanced,experimental}" in done.stdout
+
+
+def test_help_says_what_each_level_makes_of_a_flag():
+    told = " ".join(build_parser().format_help().split())
+    for level, lr, accum in (("basic", "5e-05", 16), ("enhanced", "8e-05", 2), ("experimental", "0.00025", 1)):
+        assert re.search(rf"--lr RATE [^(]*\(default at width 1024: [^)]*{level} {lr}", told)
+        assert re.search(rf"--grad-accum NUMBER [^(]*\(default: [^)]*{level} {accum}\b", told)
+    assert re.search(r"--seed SEED [^(]*--", told)  # which no level touches
