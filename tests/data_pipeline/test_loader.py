@@ -76,7 +76,8 @@ def test_an_epoch_of_all_ranks_is_the_corpus_exactly(world, num_workers):
         plans = [[batch.planned for batch in rank[number]] for rank in ranks]
         places = [[(one.ends_step, one.ends_epoch, one.after) for one in planned] for planned in plans]
         assert all(place == places[0] for place in places)
-        assert len(places[0]) == -(-15 // world) and sum(ends_epoch for _, ends_epoch, _ in places[0]) == 1
+        assert len(places[0]) >= -(-15 // world) and sum(ends_epoch for _, ends_epoch, _ in places[0]) == 1
+        assert all(batch.real for rank in ranks for batch in rank[number][:-1])  # only at the end one may have none
     assert all(names_of(first) != names_of(second) for first, second in ranks)
 
 

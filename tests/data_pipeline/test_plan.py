@@ -11,8 +11,7 @@ import pytest
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
-from data_pipeline.features import FRAME_MULTIPLE, rounded_up
-from data_pipeline.plan import Cursor, Limits, Plan, held_out
+from data_pipeline.plan import Cursor, Limits, Plan, held_out, most_frames
 from data_pipeline.tally import MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 
@@ -147,8 +146,7 @@ def test_what_is_drawn_for_a_batch_does_not_depend_on_the_number_of_ranks():
 
 def frames_of(batch) -> list[int]:
     """Of each utterance, as it will be padded at most."""
-    seconds = [len(entry.audio.values) / 4000 for entry in batch.entries]
-    return [rounded_up(int(one * AudioConfig().frames_per_s) + 1, FRAME_MULTIPLE) for one in seconds]
+    return [most_frames(len(entry.audio.values) / 4000, AudioConfig()) for entry in batch.entries]
 
 
 def test_batches_keep_to_size_and_frames():
