@@ -5,8 +5,7 @@ each the Hub fails in another way: a status, a connection cut half way, an answe
 at the login, the repository, the branch, the listing, the upload or the commit; once, ten times in a row, or for good.
 A run survives where it ends with code 0, its losses and its best model are bit-equal to those of a run without the Hub,
 and either the Hub holds that model or the run has said how to push it by hand, and what there was to push lies there.
-Waits between tries take no time here. Prints one table and writes benchmarks/results/hub_faults.json, and the figures
-of the front door that other scripts have measured beside it: front_door.json.
+Waits between tries take no time here. Prints one table and writes benchmarks/results/hub_faults.json.
 """
 
 import argparse
@@ -26,15 +25,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from main_job import commit, machine, now  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from hub.pusher import Pusher  # noqa: E402
 from tests import small_runs  # noqa: E402
 from tests.hub_server import HubServer, in_process  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "hub_faults.json"
-FRONT_DOOR = RESULTS.with_name("front_door.json")
 ID, FOR_GOOD = "ann/voice", 10**9
 RUN = "--max-steps 6 --set train.eval_every=2 --set checkpoint.every_steps=3".split()
 PUSH = f"--push-to-hub {ID} --set hub.state_every_minutes=0".split()
@@ -84,7 +82,6 @@ def main(argv: list[str] | None = None) -> int:
     figures = {"hub_faults_tried": len(ends), "hub_faults_survived": sum(end["ill"] is None for end in ends)}
     results = {"machine": machine(), "date": now(), "commit": commit(), "seconds": time.perf_counter() - started}
     command_line.write_json(results | {"figures": figures, "ends": ends}, arguments.out)
-    command_line.write_json(front_door(arguments.out), arguments.out.with_name(FRONT_DOOR.name))
     print("\n".join(f"{name:<22}{count:>5}" for name, count in figures.items()))
     return 0
 
@@ -119,16 +116,6 @@ def judged(code: int, said: str, server: HubServer, plain: Path, run: Path) -> s
     by_hand = [path.read_bytes() for folder in told for path in folder.glob("model.safetensors")]
     is_there = server.blobs.get(files.get("model.safetensors")) == weights
     return None if is_there or weights in by_hand else "neither there nor told how to push it"
-
-
-def front_door(hub: Path) -> dict:
-    """The figures of the front door, each from the file of the script that measured it."""
-    figures, sources = {}, {}
-    for path in (hub, RESULTS.with_name("bad_inputs.json")):
-        found = command_line.read_json(path)
-        figures |= found["figures"]
-        sources[path.name] = {key: found[key] for key in ("machine", "date", "commit")}
-    return {"figures": figures, "from": sources}
 
 
 if __name__ == "__main__":

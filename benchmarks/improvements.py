@@ -134,7 +134,8 @@ def ablation(result: dict) -> str:
         f"{', '.join(map(str, sorted({run['seed'] for run in runs})))}. {result['machine']}; commit "
         f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
         "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
-        "(benchmarks/results/ablation.json). A higher rate is given to both."
+        "(benchmarks/results/ablation.json). A higher rate is given to both. The first row compares runs of the same "
+        "level: what is within its range gives nothing that can be told."
     )
     return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}"
 
