@@ -12,7 +12,7 @@ from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance, VoiceShift
 
 # Padded texts are rounded up to this: a GPU's attention wants masks of such lengths, and a CPU few different shapes.
-# Mels are not: rounding them up to 16 was three points of padding and gained no time (benchmarks/LOG.md).
+# Mels are not: rounding them up to 16 was three points of padding, for no gain in time that shows (benchmarks/LOG.md).
 TOKEN_MULTIPLE = 8
 
 
