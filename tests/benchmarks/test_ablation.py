@@ -1,15 +1,9 @@
 """What benchmarks/ablation.py changes, and what it reads out of the curves."""
 
-import sys
-
 import pytest
 
-from tests.small_runs import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import ablation  # noqa: E402
-
-from training.levels import level_layer  # noqa: E402
+from benchmarks import ablation
+from training.levels import level_layer
 
 
 def test_the_changes_together_make_one_level_of_the_other():
