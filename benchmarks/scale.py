@@ -41,8 +41,9 @@ BASE = (8, 4.0)  # batch, seconds of each utterance
 # One thing is changed at a time; each size at the base.
 VARIED = [("tiny", 8, 2.0), ("tiny", 8, 8.0), ("tiny", 8, 16.0), ("tiny", 2, 4.0), ("tiny", 32, 4.0)]
 GPUS = (1, 8, 64, 512)
+LEAST_ROWS = 20_000
 BATCH_ON_PAPER = 16  # utterances of a GPU's micro-batch
-RANKED_ROWS, RATE_HZ = 50_000, 4_000
+POOL_BATCHES, RATE_HZ = 32, 4_000  # batches of each rank that are sorted together, as training.hardware has it
 BACKWARD_SHARE = 2 / 3
 
 
@@ -162,7 +163,9 @@ class LongTail:
 def unlikeness(ranks: int) -> float:
     """Mean over steps of the largest rank's padded frames over the ranks' mean."""
     # One process that accumulates has the batches, in order, that the ranks have beside one another.
-    plan = Plan(LongTail(RANKED_ROWS), AUDIO, Limits(BATCH_ON_PAPER, 32_000), grad_accum=ranks)
+    limits = Limits(BATCH_ON_PAPER, 32_000, pool_batches=POOL_BATCHES)
+    rows = max(LEAST_ROWS, 2 * ranks * BATCH_ON_PAPER * POOL_BATCHES)
+    plan = Plan(LongTail(rows), AUDIO, limits, grad_accum=ranks)
     ratios, sizes = [], []
     for batch in plan.epoch(Cursor(epoch=0, group=ranks)):
         sizes.append(len(batch.entries) * max(len(one.audio.values) for one in batch.entries))
