@@ -32,8 +32,8 @@ from data_pipeline.errors import UserError  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
 CORPUS = ROOT / "assets" / "demo_corpus"
 RATE_HZ = 22_050  # of the recipes, and of our own preset
-GOYA, COQUI = ("goya_experimental", "goya_enhanced"), ("glow_tts", "vits", "glow_tts_published")
-CONTENDERS = ("glow_tts", "vits", "goya_experimental", "goya_enhanced", "glow_tts_published")
+GOYA, COQUI = ("goya_experimental", "goya_enhanced"), ("glow_tts", "vits", "glow_tts_fp32", "glow_tts_published")
+CONTENDERS = (*COQUI[:2], *GOYA, *COQUI[2:])  # in this order
 INTELLIGIBLE = 0.5  # character error rate; where no peer gets below, this is what Goya's minutes are counted to
 
 
@@ -72,8 +72,9 @@ def measure(arguments) -> None:
     write_corpus(corpus, arguments.sentences)
     for name in missing:
         run = run_coqui if name in COQUI else run_goya
+        of = commit()  # before the run, which may take hours
         done = run(name, corpus, arguments)
-        result["runs"][name] = {"commit": commit(), "date": now(), "load": os.getloadavg()[0]} | done
+        result["runs"][name] = done | {"commit": of, "date": now(), "load": os.getloadavg()[0]}
         command_line.write_json(result, arguments.out)
     result["figures"] = figures(result["runs"])
     command_line.write_json(result, arguments.out)

@@ -51,6 +51,7 @@ def glow_tts_published() -> BaseTTSConfig:
         text_cleaner="phoneme_cleaners",
         use_phonemes=True,
         phoneme_language="en-us",
+        mixed_precision=True,
     )
 
 
@@ -67,6 +68,13 @@ def glow_tts() -> BaseTTSConfig:
     return config
 
 
+def glow_tts_fp32() -> BaseTTSConfig:
+    """glow_tts without mixed precision: fewer steps, in case they are worth more."""
+    config = glow_tts()
+    config.mixed_precision = False
+    return config
+
+
 def vits() -> BaseTTSConfig:
     """recipes/ljspeech/vits_tts/train_vits.py of coqui-ai-TTS, in batches as small as ours. It has no warm-up."""
     audio = BaseAudioConfig(
@@ -80,10 +88,11 @@ def vits() -> BaseTTSConfig:
         use_phonemes=True,
         phoneme_language="en-us",
         compute_input_seq_cache=True,
+        mixed_precision=True,
     )
 
 
-RECIPES = {"glow_tts": glow_tts, "vits": vits, "glow_tts_published": glow_tts_published}
+RECIPES = {recipe.__name__: recipe for recipe in (glow_tts, vits, glow_tts_fp32, glow_tts_published)}
 
 
 class Watch:
@@ -92,7 +101,7 @@ class Watch:
     def __init__(self, folder: Path, sentences: dict[str, str], minutes: list[float]):
         self.folder, self.sentences, self.left = folder, sentences, sorted(minutes)
         self.seconds = self.wall_s = 0.0
-        self.utterances = 0
+        (folder / "losses.jsonl").touch()  # a run may end within its first epoch
 
     def start(self, trainer: Trainer | None = None) -> None:
         self.before, self.wall_before = time.process_time(), time.monotonic()
@@ -107,7 +116,7 @@ class Watch:
         self.start()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        averages = {key: value for key, value in trainer.keep_avg_train.avg_values.items() if "time" not in key}
+        averages = {key: float(value) for key, value in trainer.keep_avg_train.avg_values.items() if "time" not in key}
         self.write("losses", {"step": trainer.total_steps_done, "seconds": self.seconds, **averages})
 
     def speak(self, trainer: Trainer, minutes: float) -> None:
@@ -137,8 +146,9 @@ def main(name: str, corpus: Path, folder: Path, seed: int, minutes: list[float])
         setattr(config, key, value)
     config.datasets = [BaseDatasetConfig(formatter="ljspeech", meta_file_train="metadata.csv", path=str(corpus))]
     config.phoneme_cache_path, config.training_seed = str(folder / "phonemes"), seed
-    # Mixed precision, as the recipes have it; they are for GPUs and fp16, for which a CPU has bf16 where it has any.
-    config.mixed_precision, config.precision = torch.cpu._is_avx512_bf16_supported(), "bf16"
+    # The recipes' mixed precision is fp16, of GPUs. A CPU has bf16 or nothing; torch has no public question for that.
+    config.mixed_precision = config.mixed_precision and torch.cpu._is_avx512_bf16_supported()
+    config.precision = "bf16"
     samples, _ = load_tts_samples(config, eval_split=False)
     lines = (corpus / "sentences.txt").read_text(encoding="utf-8").splitlines()
     watch = Watch(folder, dict(line.split("|", 1) for line in lines), minutes)
