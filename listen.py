@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, tell
 
 MOST_PORT = 65_535
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(arguments)
     except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        tell(error)
         return 2
     except KeyboardInterrupt:
         pass

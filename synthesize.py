@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, tell
 from data_pipeline.sentences import Sentence, split_sentences
 
 STDOUT = "-"
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(arguments)
     except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        tell(error)
         return 2
     except BrokenPipeError:
         # What python would write when it ends has nobody to read it either.
@@ -67,9 +67,9 @@ def run(arguments) -> int:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    from evaluation.speaking import voice_of
     from modeling.pretrained import check_device, load
     from modeling.vocoder import load_vocoder
+    from modeling.voices import voice_of
 
     check_device(arguments.device)
     model, processor = load(arguments.model, arguments.device)

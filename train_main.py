@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, redact, tell
 from training.arguments import parse
 from training.leave import leave
 from training.lost_rank import LostRank, telling_of_lost_ranks
@@ -19,12 +19,9 @@ def main(argv: list[str] | None = None) -> int:
         config, provenance, hardware = parse(argv)
         with telling_of_lost_ranks(config):
             return run(config, provenance, hardware)
-    except LostRank as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr, flush=True)
-        return 1
-    except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
-        return 2
+    except (LostRank, UserError) as error:
+        tell(error)
+        return 1 if isinstance(error, LostRank) else 2
 
 
 def run(config, provenance, hardware) -> int:
@@ -35,12 +32,8 @@ def run(config, provenance, hardware) -> int:
     from accelerate.utils import set_seed
     from transformers.utils import logging
 
-    from callbacks.default import default_callbacks
-    from data_pipeline.audio import PRESETS
-    from modeling.vocoder import load_vocoder
-    from training.building import build_accelerator, start_trackers
-    from training.control import Diverged
-    from training.report import write_report
+    from hub.session import hub_session
+    from training.building import build_accelerator
     from training.resolve import table
 
     logging.disable_progress_bar()  # of each save; the training has its own
@@ -48,12 +41,28 @@ def run(config, provenance, hardware) -> int:
     set_seed(config.train.seed)
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
+    with hub_session(config, accelerator) as pusher:
+        return train(config, provenance, accelerator, pusher)
+
+
+def train(config, provenance, accelerator, pusher) -> int:
+    """The run itself; `pusher` takes what goes to the Hub (None: nothing does)."""
+    from callbacks.default import default_callbacks
+    from callbacks.hub_push import hub_push
+    from data_pipeline.audio import PRESETS
+    from modeling.vocoder import load_vocoder
+    from training.building import start_trackers
+    from training.control import Diverged
+    from training.report import write_report
+
     trainer = build_trainer(config, provenance, accelerator)
     start_trackers(accelerator, config)
     vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
+    callbacks = default_callbacks(trainer, accelerator, vocoder)
+    push = hub_push(trainer, pusher, callbacks)
     try:
-        result = trainer.fit(default_callbacks(trainer, accelerator, vocoder), resume_from)
+        result = trainer.fit([*callbacks, *push], resume_from)
     except Diverged:
         if accelerator.is_main_process:
             write_report(Path(config.checkpoint.dir), config, trainer, trainer.result(diverged=True), quality=None)
@@ -61,6 +70,8 @@ def run(config, provenance, hardware) -> int:
     trainer.trackers.end()
     if accelerator.is_main_process:
         report(config, trainer, vocoder, result)
+    for one in push:
+        one.finish(result)
     return 128 + result.interrupted if result.interrupted else 0
 
 

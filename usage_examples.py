@@ -93,11 +93,22 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "install_lora": 'pip install -e ".[lora]"',
         "lora": f"{FINE_TUNE} --lora-rank 16",
     },
+    "the Hub": {
+        "hub_login": "hf auth login",
+        "push": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME",
+        "push_branch": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME --hub-branch slow "
+        "--lr 1e-4 --checkpoint-dir runs/slow --public",
+        "resume_from_hub": f"{TRAIN} --train-data my_data/seed --language en --resume-from-hub OWNER/NAME "
+        "--push-to-hub OWNER/NAME",
+    },
     "made voices": {
         "install_made_voices": 'pip install -e ".[made_voices]"',
         "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
     },
     "settings": {
+        "help": "python train_main.py --help",
+        "completion": "pip install shtab && shtab --shell bash --prog goya-train training.arguments.build_parser "
+        "> goya-train.bash && source goya-train.bash",
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
     },
@@ -110,6 +121,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "--model-size big",
         "multi_node": "accelerate launch --config_file accelerate_configs/multi_node.yaml --num_processes 16 "
         "--main_process_ip 10.0.0.1 --machine_rank 0 train_main.py",
+        "torchrun": "torchrun --nproc-per-node 4 train_main.py --train-data my_data/seed --language en",
+        "slurm": "sbatch --nodes 2 --gpus-per-node 8 accelerate_configs/slurm.sbatch --train-data my_data/seed "
+        "--language en",
         "cpu_2proc": "ACCELERATE_USE_CPU=true accelerate launch "
         "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
     },
@@ -141,7 +155,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }
-TRAINS = re.compile(r"accelerate launch .*train_main\.py(?!.* --debug)")
+TRAINS = re.compile(r"(accelerate launch|torchrun) .*train_main\.py(?!.* --debug)")
 COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}
 
 

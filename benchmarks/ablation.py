@@ -9,7 +9,6 @@ cores of its own (taskset). Prints one table and writes benchmarks/results/ablat
 """
 
 import argparse
-import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -18,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from level.curves import best, gain, median_and_range  # noqa: E402
-from level.launched import run  # noqa: E402
-from main_job import machine  # noqa: E402
+from level.launched import run, started  # noqa: E402
 
+from benchmarks.command_line import write_json  # noqa: E402
 from modeling.configuration import SIZES  # noqa: E402
 from training.levels import level_layer  # noqa: E402
 
@@ -53,24 +52,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=3.0, help="budget of each run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2], help="of training (default: 1 2)")
     parser.add_argument("--work", default=str(ROOT / "runs" / "ablation"), help="folder of the runs")
-    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    out = Path(arguments.out)
-    result = {"machine": machine(), "minutes": arguments.minutes, "figures": {}, "runs": {}}
-    if out.is_file():
-        found = json.loads(out.read_text(encoding="utf-8"))
-        result = found if all(found[key] == result[key] for key in ("machine", "minutes")) else result
+    result = started(arguments.out, minutes=arguments.minutes)
     for seed, level, change in product(arguments.seeds, OTHER, (WHOLE, *RATES, *IMPROVEMENTS)):
         name = f"{level}, {change}, seed {seed}"
         if name not in result["runs"]:
             folder = Path(arguments.work) / name.replace(", ", "-").replace(" ", "_")
             result["runs"][name] = run(folder, level, seed, arguments.minutes, *settings(level, change))
             result["figures"] = figures(result["runs"])
-            out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_json(result, arguments.out)
     print(table(result))
     return 0
 

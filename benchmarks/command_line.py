@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import readme_block
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, tell
 
 
 def before_dashes(argv: list[str] | None) -> tuple[list[str], list[str]]:
@@ -29,7 +29,7 @@ def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable
         else:
             measure()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(error)
         return 2
     return 0
 

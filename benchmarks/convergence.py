@@ -10,7 +10,6 @@ Prints one table and writes benchmarks/results/convergence.json.
 """
 
 import argparse
-import json
 import statistics
 import sys
 from itertools import product
@@ -20,8 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from level.curves import best, median_and_range, speedups, steadiness  # noqa: E402
-from level.launched import run  # noqa: E402
-from main_job import machine  # noqa: E402
+from level.launched import run, started  # noqa: E402
+
+from benchmarks.command_line import write_json  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
 LEVELS = ("basic", "enhanced", "experimental")
@@ -39,14 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
     parser.add_argument("--fast", action="store_true", help="lay --apply-fast-convergence over each level")
     parser.add_argument("--work", default=str(ROOT / "runs" / "convergence"), help="folder of the runs")
-    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    out = Path(arguments.out)
-    result = started(out, arguments)
+    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every", "fast")}
+    result = started(arguments.out, setting=setting)
+    result["runs"] = {name: one for name, one in result["runs"].items() if one["level"] not in arguments.again}
     # Seed by seed, so that what is there after any of them compares.
     for seed, level in product(arguments.seeds, arguments.levels):
         name = f"{level}-{seed}"
@@ -54,22 +55,11 @@ def main(argv: list[str] | None = None) -> int:
             heard = {"sentences": arguments.sentences, "every": arguments.every}
             fast = ["--apply-fast-convergence"] if arguments.fast else []
             result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments.minutes, *fast, **heard)
-            out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_json(result, arguments.out)
     result["figures"] = figures(result["runs"], arguments.seeds)
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(result, arguments.out)
     print(table(result))
     return 0
-
-
-def started(out: Path, arguments) -> dict:
-    """What an earlier start left in --out, if it was of the same setting and machine; else a new result."""
-    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every", "fast")}
-    if out.is_file():
-        found = json.loads(out.read_text(encoding="utf-8"))
-        if (found["setting"], found["machine"]) == (setting, machine()):
-            kept = {name: one for name, one in found["runs"].items() if one["level"] not in arguments.again}
-            return found | {"runs": kept}
-    return {"machine": machine(), "setting": setting, "figures": {}, "runs": {}}
 
 
 def figures(runs: dict[str, dict], seeds: list[int]) -> dict:

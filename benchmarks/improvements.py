@@ -6,7 +6,6 @@ what README.md says of the levels.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from benchmarks import readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
 from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
 
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--into", default=str(ROOT), help="folder that is written to (default: %(default)s)")
     arguments = parser.parse_args(argv)
     results, into = Path(arguments.results), Path(arguments.into)
-    found = {name: read(results / f"{name}.json") for name in ("convergence", "convergence_fast", "ablation")}
+    found = {"convergence": read_json(results / "convergence.json")}
+    found |= {name: read_json(results / f"{name}.json", {}) for name in ("convergence_fast", "ablation")}
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
     readme_block.put("levels", parameters(), into / "README.md")
@@ -55,11 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def read(path: Path) -> dict | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def summary(found: dict[str, dict | None]) -> str:
+def summary(found: dict[str, dict]) -> str:
     parts = [
         "# What the levels change, and what it gives\n\n"
         "Written by `python benchmarks/improvements.py` from the numbers in training/levels.py and the runs in "

@@ -74,12 +74,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def recorded(size: str, steps: int, batches: int = 20) -> Job:
     """The first batches of an epoch, as training has them on this machine."""
-    flags = f"--model-size {size} --num-workers 0".split()
-    config, _, _ = parse(["--train-data", "assets/demo_corpus", *flags, "--grad-accum", "1"])
+    flags = f"--train-data assets/demo_corpus --model-size {size} --num-workers 0 --grad-accum 1".split()
+    config, _, _ = parse(flags)
     model = GoyaConfig.of_size(size, vocab_size=1000)
     loader = build_inputs(config, model.frames_per_step, rank=0, world_size=1).train
     found = list(islice(loader.epoch(loader.plan.start(0)), batches))
-    return Job(found, model, steps, config.train.mixed_precision == "bf16", flags)
+    return Job(found, flags, config, model, steps)
 
 
 def figures(seconds: dict[str, list[float]]) -> dict:

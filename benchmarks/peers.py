@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 from level import launched  # noqa: E402
 from level.curves import reached  # noqa: E402
-from main_job import check_extras, commit, machine, now  # noqa: E402
+from main_job import check_extras, commit, now  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
@@ -63,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(arguments) -> None:
-    result = started(arguments)
+    setting = {name: getattr(arguments, name) for name in ("minutes", "goya_minutes", "seed", "sentences")}
+    result = launched.started(arguments.out, setting=setting)
     missing = [name for name in arguments.contenders if name not in result["runs"]]
     if {*missing} & {*COQUI}:
         check_coqui(arguments.python)
@@ -79,15 +80,6 @@ def measure(arguments) -> None:
     result["figures"] = figures(result["runs"])
     command_line.write_json(result, arguments.out)
     print(table(result))
-
-
-def started(arguments) -> dict:
-    """What an earlier start left in --out, if it was of the same setting and machine; else a new result."""
-    setting = {name: getattr(arguments, name) for name in ("minutes", "goya_minutes", "seed", "sentences")}
-    found = command_line.read_json(arguments.out, {})
-    if found and (found["setting"], found["machine"]) == (setting, machine()):
-        return found
-    return {"machine": machine(), "setting": setting, "figures": {}, "runs": {}}
 
 
 def check_coqui(python: str) -> None:

@@ -6,7 +6,6 @@ a picture of mel and alignment, and the table in README.md that links to them.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import heldout_speech as speech  # noqa: E402
 import soundfile  # noqa: E402
 
 from benchmarks import readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
 
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     arguments = parser.parse_args(argv)
     speaker = speech.Speaker(arguments.run)
-    steps = json.loads((arguments.run / "report.json").read_text(encoding="utf-8"))["result"]["steps"]
+    steps = read_json(arguments.run / "report.json")["result"]["steps"]
     utterances = [one for each in speech.heldout().values() for one in each if one.id in CHOSEN]
     vocoder = speech.vocoder_for(speech.VOCODERS[1], speaker.audio)
     rate_hz = speaker.audio.sample_rate_hz

@@ -1,10 +1,11 @@
-"""How fast size tiny speaks on a CPU: python benchmarks/synthesis_speed.py
+"""How fast a size speaks on a CPU: python benchmarks/synthesis_speed.py        (tiny; --size for another)
 
 Weights at random: the time of a step does not depend on them. Every token is given 4 steps, about what a character
 takes in the demo corpus, so that each repeat makes the same 9.3 s of speech. Without a vocoder: text to log-mel.
 First chunk: from token ids to the first log-mel chunk of a streamed utterance, after a warm-up; beside it, to the first
 samples of HiFi-GAN, where the extra `vocoder` is installed. Each number of threads gets a process of its own.
-Prints one table and writes benchmarks/results/synthesis_speed.json. Wants an idle machine.
+Prints one table and writes synthesis_speed.json in benchmarks/results, or synthesis_speed_SIZE.json. Wants an idle
+machine.
 """
 
 import argparse
@@ -25,22 +26,24 @@ from main_job import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402
-from modeling.configuration import GoyaConfig  # noqa: E402
+from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
 from modeling.model import GoyaForTextToSpeech  # noqa: E402
 from modeling.streaming import stream_mel, stream_wave  # noqa: E402
 from modeling.synthesis import synthesise  # noqa: E402
 from modeling.vocoder import load_vocoder  # noqa: E402
 
-REPEATS, THREADS, BATCHES = 5, (1, 2), (1, 8)
+REPEATS, THREADS = 5, (1, 2)
 TOKENS, STEPS_A_TOKEN = 100, 4
 AUDIO = AudioConfig()
-RESULTS = ROOT / "benchmarks" / "results" / "synthesis_speed.json"
+RESULTS = ROOT / "benchmarks" / "results"
 HIFIGAN = "first_samples_ms, HiFi-GAN"
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/synthesis_speed.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
+    parser.add_argument("--size", default="tiny", choices=SIZES, help="of the model (default: %(default)s)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="utterances at once (default: 1 8)")
+    parser.add_argument("--out", type=Path, help="the json to write (default: in benchmarks/results)")
     parser.add_argument("--threads", type=int, help="only measure with so many threads, and print json")
     return parser
 
@@ -49,34 +52,37 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-        print(json.dumps(measure()))
+        print(json.dumps(measure(arguments.size, arguments.batches)))
         return 0
     counts = [count for count in THREADS if count <= len(os.sched_getaffinity(0))]
-    repeats = {f"{name}, {count} threads": each for count in counts for name, each in measured(count).items()}
-    report(repeats, Path(arguments.out))
+    alone = {count: measured(arguments, count) for count in counts}
+    repeats = {f"{name}, {count} threads": each for count in counts for name, each in alone[count].items()}
+    name = "synthesis_speed" if arguments.size == "tiny" else f"synthesis_speed_{arguments.size}"
+    report(arguments.size, repeats, arguments.out or RESULTS / f"{name}.json")
     return 0
 
 
-def measured(threads: int) -> dict[str, list[float]]:
+def measured(arguments, threads: int) -> dict[str, list[float]]:
     """`measure` in a process of its own, as OpenMP reads its number of threads once."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, __file__, "--threads", str(threads)]
+    command = [sys.executable, __file__, "--threads", str(threads), "--size", arguments.size, "--batches"]
+    command += map(str, arguments.batches)
     return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def measure() -> dict[str, list[float]]:
+def measure(size: str, batches: list[int]) -> dict[str, list[float]]:
     """Figure -> its repeats."""
     torch.manual_seed(0)
-    config = GoyaConfig.of_size("tiny", vocab_size=len(Vocabulary()), max_token_steps=STEPS_A_TOKEN)
+    config = GoyaConfig.of_size(size, vocab_size=len(Vocabulary()), max_token_steps=STEPS_A_TOKEN)
     model = GoyaForTextToSpeech(config).eval()
     with torch.no_grad():
         model.decoder.end.weight.zero_()
         model.decoder.end.bias.fill_(-20.0)  # so that only max_token_steps ends a token
-    ids_BS = torch.randint(4, config.vocab_size, (max(BATCHES), TOKENS))
-    voice_BV = torch.zeros(max(BATCHES), config.voice_dim)
+    ids_BS = torch.randint(4, config.vocab_size, (max(batches), TOKENS))
+    voice_BV = torch.zeros(max(batches), config.voice_dim)
     speech_s = TOKENS * STEPS_A_TOKEN * config.frames_per_step / AUDIO.frames_per_s
     figures: dict[str, list[float]] = {}
-    for batch in BATCHES:
+    for batch in batches:
         lengths_B = torch.full((batch,), TOKENS)
         each_s = seconds(lambda b=batch, n=lengths_B: synthesise(model, ids_BS[:b], n, voice_BV[:b]))
         figures[f"real_time_factor, batch {batch}"] = [one_s / (batch * speech_s) for one_s in each_s]
@@ -106,13 +112,13 @@ def seconds(work) -> list[float]:
     return times[1:]
 
 
-def report(repeats: dict[str, list[float]], path: Path) -> None:
+def report(size: str, repeats: dict[str, list[float]], path: Path) -> None:
     figures = {name: statistics.median(each) for name, each in repeats.items()}
     figures |= {f"{name}, range": [min(each), max(each)] for name, each in repeats.items()}
-    result = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
+    result = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0], "size": size}
     result |= {"figures": figures, "repeats": repeats}
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"{'tiny, ' + str(REPEATS) + ' repeats':<44}{'median':>9}{'least':>9}{'most':>9}")
+    print(f"{f'{size}, {REPEATS} repeats':<44}{'median':>9}{'least':>9}{'most':>9}")
     for name, each in repeats.items():
         shown = (f"{value:>9.3f}" if "factor" in name else f"{value:>9.0f}" for value in statistics_of(each))
         print(f"{name:<44}{''.join(shown)}")

@@ -49,6 +49,7 @@ class QualityEval(TrainerCallback, ExportableState):
         self.judged_at = 0  # step; the clock's numbers are this process' own and not in the checkpoint
         self.spent_s = self.last_s = 0.0
         self.times = 0
+        self.figures: dict[str, float] = {}  # of the last time
         self.begun_at = time.monotonic()
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -72,7 +73,7 @@ class QualityEval(TrainerCallback, ExportableState):
             if "cer" in figures:
                 metrics[CER] = min(1.0, figures["cer"])
                 metrics[f"{CER}{STANDARD_ERROR}"] = figures["cer_standard_error"]
-            self.judged_at = state.global_step
+            self.judged_at, self.figures = state.global_step, dict(figures)
             figures["seconds"] = self.last_s
             self.trackers.log({f"quality/{name}": value for name, value in figures.items()}, state.global_step)
             self._say_cost(state)

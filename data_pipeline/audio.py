@@ -46,6 +46,14 @@ class SilentAudio(BrokenAudio):
     """A recording in which nothing is to be heard."""
 
 
+class Recording(NamedTuple):
+    """samples_NC: as recorded, float32. wave_N: its channels averaged."""
+
+    samples_NC: np.ndarray
+    wave_N: np.ndarray
+    rate_hz: int
+
+
 class Header(NamedTuple):
     """What a recording says of itself before it is decoded."""
 
@@ -116,19 +124,18 @@ def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str
 
     name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio as `read_samples` does.
     """
-    samples_NC, rate_hz = read_samples(audio, name=name)
-    wave = samples_NC.mean(axis=1, dtype=np.float32)
+    _, wave, rate_hz = read_samples(audio, name=name)
     if rate_hz == sample_rate_hz:
         return wave
-    wave = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
-    if not len(wave):
+    resampled = soxr.resample(wave, rate_hz, sample_rate_hz, quality="HQ")
+    if not len(resampled):
         label = _label(audio, name)
-        raise BrokenAudio(f"{label} has only {len(samples_NC)} samples; expected speech. Leave it out.")
-    return np.ascontiguousarray(wave, dtype=np.float32)
+        raise BrokenAudio(f"{label} has only {len(wave)} samples; expected speech. Leave it out.")
+    return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
-def read_samples(audio: bytes | str | Samples, *, name: str = "") -> tuple[np.ndarray, int]:
-    """The samples as they were recorded, float32 [N, channels], and their rate in Hz.
+def read_samples(audio: bytes | str | Samples, *, name: str = "") -> Recording:
+    """The samples as they were recorded, neither resampled nor trimmed.
 
     Raises BrokenAudio for a missing or unreadable or cut-off file, no samples, a rate out of range, NaN or infinite
     samples, and digital silence.
@@ -147,10 +154,11 @@ def read_samples(audio: bytes | str | Samples, *, name: str = "") -> tuple[np.nd
             f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
             "Write the file again or leave it out."
         )
-    peak = float(np.abs(samples_NC.mean(axis=1, dtype=np.float32)).max())
+    wave = samples_NC.mean(axis=1, dtype=np.float32)
+    peak = float(np.abs(wave).max())
     if peak < SILENT_PEAK:
         raise SilentAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Leave it out.")
-    return samples_NC, rate_hz
+    return Recording(samples_NC, wave, rate_hz)
 
 
 def trim_silence(wave: np.ndarray, sample_rate_hz: int, keep_s: float = 0.05, top_db: float = 42.0) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 SHORTEST_SECRET = 8  # a shorter value of such a variable is no token, and would be found in innocent words
@@ -11,17 +12,26 @@ LOGIN = re.compile(r"(:/{1,2})(?:([^/\s:@\"']*):)?[^/\s\"']+@")
 PARAMETER = re.compile(
     r"([?&;](?:[\w-]*(?:token|key|signature|secret|password|credential)|sig|auth)=)[^&;\s#\"']+", re.IGNORECASE
 )
+HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")  # of huggingface.co, wherever it came from: a login lies in a file
 
 
 class UserError(ValueError):
     """Says what was found and where, what was expected, and what to do; front ends print it and exit with 2."""
 
 
+def tell(error: Exception) -> None:
+    """One message to standard error, its first word red where a person reads along (no-color.org)."""
+    is_red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    label = "\033[31merror:\033[0m" if is_red else "error:"
+    print(f"{label} {redact(str(error))}", file=sys.stderr, flush=True)
+
+
 def redact(text: str) -> str:
-    """The text with *** for passwords and tokens: in URLs, and those of SECRET_VARIABLES. For whatever leaves a run."""
+    """The text with *** for passwords and tokens: of URLs, the Hub and SECRET_VARIABLES. For whatever leaves a run."""
     for secret in filter(None, map(os.environ.get, SECRET_VARIABLES)):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "***")
+    text = HUB_TOKEN.sub("hf_***", text)
     text = LOGIN.sub(lambda found: f"{found[1]}{found[2]}:***@" if found[2] else f"{found[1]}***@", text)
     return PARAMETER.sub(r"\1***", text)
 

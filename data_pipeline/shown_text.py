@@ -3,7 +3,8 @@
 import re
 
 from data_pipeline.errors import UserError
-from data_pipeline.text import BYTES, ZWNJ, Vocabulary, normalise_text
+from data_pipeline.normalise.persian import ZWNJ
+from data_pipeline.text import BYTES, Vocabulary, normalise_text
 
 UNSEEN = {" ": "␣", ZWNJ: "<zwnj>"}
 

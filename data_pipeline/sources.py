@@ -25,6 +25,7 @@ from data_pipeline.undecoded import undecoded
 from data_pipeline.utterance import Utterance
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+DEMO_CORPUS = REPOSITORY / "assets" / "demo_corpus"
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".tar", ".tar.gz", ".tgz", ".zip")
 HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?::[\w.+-]+)?")
 
@@ -111,8 +112,7 @@ def default_train_data() -> tuple[str, str]:
     beside = REPOSITORY.parent / "dataset" / "dataset_train"
     if beside.is_dir():
         return str(beside), f"no --train-data given; found {beside}"
-    demo = REPOSITORY / "assets" / "demo_corpus"
-    return str(demo), f"no --train-data given and no folder {beside}; using the embedded demo corpus"
+    return str(DEMO_CORPUS), f"no --train-data given and no folder {beside}; using the embedded demo corpus"
 
 
 @reader("seed")

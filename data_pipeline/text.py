@@ -9,11 +9,11 @@ import unicodedata
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code, language_token
-from data_pipeline.normalise.persian import persian_letters, true_joiners
+from data_pipeline.normalise.persian import ZWNJ, persian_letters, true_joiners
 from data_pipeline.normalise.reading import read_aloud
 from data_pipeline.phonemes import phonemise
 
-ZWNJ, ZWJ = "\u200c", "\u200d"  # these two format characters are spelling (Persian, Indic scripts); the others go
+ZWJ = "\u200d"  # this format character and ZWNJ are spelling (Indic scripts, Persian); the others go
 
 PLAIN = str.maketrans(
     dict.fromkeys("“”„‟«»″〝〞", '"')

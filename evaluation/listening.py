@@ -13,11 +13,12 @@ from data_pipeline.audio import AudioConfig, BrokenAudio
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence, split_sentences
-from evaluation.speaking import known_voices, speak_sentences, voice_of, wave_with_pause, write_picture
+from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
 from modeling.model import GoyaForTextToSpeech
 from modeling.pretrained import load, load_description, model_folders
 from modeling.processor import GoyaProcessor
 from modeling.vocoder import Vocoder, load_vocoder
+from modeling.voices import known_voices, voice_of
 
 MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spent away from the page
 

@@ -1,7 +1,6 @@
 """Sentences spoken by the model freely: held-out ones, for samples, metrics and pictures, and those of any text."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,16 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_pipeline.errors import UserError
-from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence
 from data_pipeline.utterance import Utterance
 from evaluation.pictures import mel_and_alignment_png
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.streaming import stream_mel, stream_wave
-from modeling.synthesis import Speech, encode_voice, synthesise
+from modeling.synthesis import Speech, evaluating, synthesise
 from modeling.vocoder import Vocoder
+from modeling.voices import voice_for
 
 LOOKED_AT = 1000  # held-out utterances, to choose from
 
@@ -56,51 +54,6 @@ def in_turn(by_language: dict[str | None, list[Utterance]], number: int) -> list
     turns = max(map(len, by_language.values()), default=0)
     taken = [group[i] for i in range(turns) for group in by_language.values() if i < len(group)]
     return taken[:number]
-
-
-def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | None) -> Tensor:
-    """The stored voice [V] of a speaker, or of anyone who speaks the language, or any, in this order.
-
-    Zeros, the middle of the prior, where the checkpoint holds no voice at all. Raises UserError for a speaker
-    who is named and unknown.
-    """
-    voices = model.config.voices
-    exact = "-".join(part for part in (speaker, language) if part) or "default"
-    for name in (exact, speaker):
-        if name in voices:
-            return torch.tensor(voices[name], device=model.device)
-    if speaker is not None:
-        found = [name for name in voices if name.startswith(f"{speaker}-")]
-        if not found:
-            raise UserError(
-                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}."
-            )
-        return torch.tensor(voices[found[0]], device=model.device)
-    found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)
-    return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_dim, device=model.device)
-
-
-def known_voices(names: Iterable[str]) -> dict[str, list[str]]:
-    """Speaker -> languages, of the names of stored voices (speaker-language, speaker, or language)."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        speaker, _, language = name.rpartition("-")
-        if language not in LANGUAGES:
-            speaker, language = name, ""
-        found.setdefault(speaker, []).extend([language] if language else [])
-    return found
-
-
-def voice_of(
-    model: GoyaForTextToSpeech, processor: GoyaProcessor, clips: list[str], speaker: str | None, language: str | None
-) -> Tensor:
-    """The voice [V] of clips (paths), which count by their length; without any, that of `voice_for`.
-
-    Raises UserError for a clip that cannot be used.
-    """
-    if not clips:
-        return voice_for(model, speaker, language)
-    return encode_voice(model, *(processor.feature_extractor(clip)["reference_mel"][0] for clip in clips))
 
 
 def speak(
@@ -181,17 +134,6 @@ def write_picture(path: str | Path, spoken: Spoken, frames_per_s: float, **more)
         title=spoken.text,
         **more,
     )
-
-
-@contextmanager
-def evaluating(model: GoyaForTextToSpeech) -> Iterator[None]:
-    """Eval mode within, and the mode of before after it."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 def stream_sentences(

@@ -34,7 +34,7 @@ class DecoderStep:
         self.layers = [LayerStep(layer, len(context_BSD)) for layer in decoder.layers]
         self.norm, self.head_dim = decoder.norm, decoder.head_dim
         self.shape = (-1, decoder.frames_per_step, decoder.n_mels)
-        self.out_weight = torch.cat((decoder.frames.weight, decoder.end.weight)).T.contiguous()
+        self.out_weight = transposed(torch.cat((decoder.frames.weight, decoder.end.weight)))
         self.out_bias = torch.cat((decoder.frames.bias, decoder.end.bias))
         self.done = 0
 

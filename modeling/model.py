@@ -133,6 +133,12 @@ class GoyaForTextToSpeech(PreTrainedModel):
             durations_BS=durations_BS,
         )
 
+    def speak(self, processor, text: str, language: str | None = None, **wishes) -> Tensor:
+        """The wave [N] of a text: `modeling.speech.speak_text`, for who has the model from AutoModel and no import."""
+        from modeling.speech import speak_text
+
+        return speak_text(self, processor, text, language, **wishes)
+
     def _in_steps(self, mel_BTC: Tensor) -> tuple[Tensor, Tensor]:
         """Pad to whole steps; returns (the r frames of each step side by side, each step's previous frame)."""
         batch, frames, channels = mel_BTC.shape

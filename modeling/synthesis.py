@@ -4,6 +4,7 @@ Shapes: B utterances, S text tokens, r frames a step, C mel channels, V voice di
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,17 @@ class Speech:
 
     mel_TC: Tensor
     durations_S: Tensor
+
+
+@contextmanager
+def evaluating(model: GoyaForTextToSpeech) -> Iterator[None]:
+    """Eval mode within, and the mode of before after it."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 @torch.inference_mode()

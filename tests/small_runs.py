@@ -101,7 +101,7 @@ def launch(
         environment["ACCELERATE_USE_CPU"] = "true"
         start += "--multi_gpu --mixed_precision no --dynamo_backend no".split()
     command = [*start, str(script), *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=folder(), capture_output=True, text=True, timeout=60, **more)
+    return subprocess.run(command, env=environment, cwd=folder(), capture_output=True, text=True, timeout=180, **more)
 
 
 def scalars(run: Path) -> dict[str, dict[int, float]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation")
+PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation", "hub")
 MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 # Import name -> name on the index, where they differ.
 DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth"}

@@ -63,7 +63,7 @@ def test_training_commands_are_taken(given, tmp_path, monkeypatch):
         part.save_pretrained(tmp_path / usage_examples.DEMO_RUN / "best")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO("A line."))
-    if {"--print-config", "--show-text"} & set(given):
+    if {"--help", "--print-config", "--show-text"} & set(given):
         with pytest.raises(SystemExit) as end:
             parse(given, CPU)
         assert end.value.code == 0

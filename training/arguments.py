@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from data_pipeline.errors import UserError
-from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest, read_file
+from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
+from training.config_file import read_file
+from training.levels import LEVELS, REFERENCE_WIDTH
 
 if TYPE_CHECKING:
     from training.hardware import Hardware
@@ -52,6 +54,11 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         "--freeze": ("fine_tune.freeze", "parameters that stay as they are, such as text_encoder,decoder.layers"),
         "--lora-rank": ("fine_tune.lora_rank", "train adapters of this rank in place of the matrices (extra lora)"),
     },
+    "hub": {
+        "--push-to-hub": ("hub.push_to_hub", "push the model to this repository (owner/name) whenever it is better"),
+        "--hub-branch": ("hub.branch", "branch of the repository, such as one for each run (default: main)"),
+        "--resume-from-hub": ("hub.resume_from_hub", "go on from the training state in this repository"),
+    },
     "run folder": {
         "--checkpoint-dir": ("checkpoint.dir", "the run folder: checkpoints, samples, logs"),
         "--tracker": ("log.tracker", "where curves and samples go (default: tensorboard)"),
@@ -62,9 +69,26 @@ SWITCHES: dict[str, dict[str, tuple[str, str]]] = {
         "--apply-fast-convergence": ("train.fast_convergence", "overlay on the level: speech comes early"),
         "--debug": ("train.debug", "a half-minute end-to-end run of the debug size"),
     },
+    "hub": {
+        "--public": ("hub.public", "make a new repository that everybody can read (default: private)"),
+    },
     "run folder": {
         "--reset-training": ("checkpoint.reset", "move an old run in the folder aside and start over"),
     },
+}
+# What a flag takes, where its own last word does not say it.
+METAVARS = {
+    "--dataset-config": "NAME",
+    "--exclude-list": "FILE",
+    "--num-workers": "NUMBER",
+    "--max-batch-frames": "NUMBER",
+    "--batch-size": "NUMBER",
+    "--grad-accum": "NUMBER",
+    "--lr": "RATE",
+    "--init-from": "MODEL",
+    "--freeze": "NAMES",
+    "--push-to-hub": "OWNER/NAME",
+    "--resume-from-hub": "OWNER/NAME",
 }
 # Flags that can stand alone: flag -> (key, the value it then has, metavar, help).
 ALONE = {
@@ -105,8 +129,9 @@ def build_parser() -> argparse.ArgumentParser:
     for title, flags in FLAGS.items():
         group = parser.add_argument_group(title)
         for flag, (key, text) in flags.items():
-            metavar = "{" + ",".join(choices(key)) + "}" if choices(key) else flag[2:].split("-")[-1].upper()
-            group.add_argument(flag, dest=key, metavar=metavar, help=text)
+            metavar = METAVARS.get(flag, flag.rpartition("-")[2].upper())
+            metavar = "{" + ",".join(choices(key)) + "}" if choices(key) else metavar
+            group.add_argument(flag, dest=key, metavar=metavar, help=text + by_level(key))
         for flag, (key, text) in SWITCHES.get(title, {}).items():
             group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
         for flag, (key, alone, metavar, text) in ALONE.get(title, {}).items():
@@ -120,6 +145,14 @@ def build_parser() -> argparse.ArgumentParser:
     read = "show how a text is normalised and what tokens it is read as, and exit; - takes the lines of standard input"
     group.add_argument("--show-text", metavar="TEXT", help=read)
     return parser
+
+
+def by_level(key: str) -> str:
+    """What each level makes of a setting, for --help; nothing where no level touches it."""
+    values = {name: level.values()[key] for name, level in LEVELS.items() if key in level.values()}
+    at = f" at width {REFERENCE_WIDTH}" if key == "optim.lr" else ""
+    told = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    return f" (default{at}: {told})" if told else ""
 
 
 def parse(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_pipeline.errors import UserError
+from training.config_file import read_file
 
 Layer = dict[str, tuple[Any, str]]  # dotted key -> (value, the reason for it)
 Provenance = dict[str, str]  # dotted key -> where its value came from
@@ -153,6 +154,17 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class HubConfig:
+    push_to_hub: str | None = None  # id (owner/name) of the model repository that the run is pushed to; None: none
+    public: bool = False  # a new repository is one that everybody can read
+    branch: str = "main"  # of the repository, that the model goes to; training state to one beside it
+    resume_from_hub: str | None = None  # id of a repository whose training state the run goes on from; None: none
+    state_every_minutes: float = within(30.0, low=0)  # between pushes of training state; the end always has one
+    wait_minutes: float = within(10.0, low=0)  # for the last push, at the end of the run, at most
+    data_licence: str | None = None  # of the training data, as the Hub names it (cc0-1.0); None: unknown
+
+
+@dataclass(frozen=True)
 class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     audio: AudioPresetConfig = field(default_factory=AudioPresetConfig)
@@ -163,6 +175,7 @@ class RunConfig:
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Nested plain values, as JSON holds them; `from_dict` takes them back."""
@@ -321,29 +334,3 @@ def flatten(values: Mapping[str, Any], source: str) -> dict[str, Any]:
             require_key(key, source)
             flat[key] = leaf
     return flat
-
-
-def read_file(path: str | Path) -> dict[str, Any]:
-    """The content of a .json, .yaml or .yml config file. Raises UserError where there is none to read."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no config file {path}; --config expects a .json, .yaml or .yml file.")
-    readers = {".json": json.loads, ".yaml": _read_yaml, ".yml": _read_yaml}
-    if path.suffix not in readers:
-        raise UserError(f"The config file {path} ends in {path.suffix!r}; expected .json, .yaml or .yml.")
-    try:
-        values = readers[path.suffix](path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"The config file {path} cannot be read: {error}.") from None
-    if not isinstance(values, Mapping):
-        raise UserError(f"The config file {path} holds no settings; expected sections such as optim: with lr: below.")
-    return dict(values)
-
-
-def _read_yaml(text: str) -> Any:
-    import yaml  # comes with accelerate
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, tell
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         export(given.checkpoint, given.out, averaged=not given.training_weights)
     except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        tell(error)
         return 2
     print(f'Hear it:\n  python synthesize.py {given.out} --text "Thank you for calling." --out hello.wav')
     return 0

@@ -9,6 +9,7 @@ last, and the layers can depend on it: the level's rate on the size, the hardwar
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from data_pipeline import made_voices, phonemes
@@ -94,7 +95,8 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
 
 def _debug_start(provenance: Provenance) -> Layer:
     layer: Layer = {"model.size": ("debug", "debug run")}
-    if not is_by_hand(provenance, "checkpoint.resume"):
+    goes_on = is_by_hand(provenance, "checkpoint.resume") or is_by_hand(provenance, "hub.resume_from_hub")
+    if not goes_on:
         layer["checkpoint.reset"] = (True, "debug run")  # a finished debug run would leave nothing to do
     return layer
 
@@ -154,6 +156,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             "utterance; expected the first to be below the second."
         )
     check_best_metric(config, why["train.best_metric"])
+    _check_hub(config, why)
     if data.text_units == "phonemes":
         phonemes.require()
     if config.fine_tune.lora_rank is not None:
@@ -179,6 +182,20 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"{why['data.max_duration_s']}); give --max-batch-frames {longest} or more, or --set "
             f"data.max_duration_s={int(data.max_batch_frames / frames_per_s)}."
         )
+
+
+def _check_hub(config: RunConfig, why: Provenance) -> None:
+    hub = config.hub
+    if hub.public and hub.push_to_hub is None:
+        raise UserError(f"hub.public is on ({why['hub.public']}), and nothing is pushed; give --push-to-hub too.")
+    if hub.resume_from_hub is None:
+        return
+    for key, other in (("checkpoint.reset", config.checkpoint.reset), ("checkpoint.resume", config.checkpoint.resume)):
+        if other not in (False, "auto"):
+            raise UserError(
+                f"hub.resume_from_hub is {hub.resume_from_hub} ({why['hub.resume_from_hub']}) and {key} is {other} "
+                f"({why[key]}), which start the run from different places; leave one of them out."
+            )
 
 
 TABLE = {
@@ -209,6 +226,8 @@ TABLE = {
     "best checkpoint by": "train.best_metric",
     "run folder": "checkpoint.dir",
     "tracker": "log.tracker",
+    "pushed to": "hub.push_to_hub",
+    "goes on from": "hub.resume_from_hub",
 }
 
 
@@ -224,7 +243,7 @@ def table(config: RunConfig, provenance: Provenance) -> str:
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
             rows.append((label, _shown(value), reason))
-    return redact(_aligned(rows))
+    return redact("\n".join(aligned(rows)))
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:
@@ -247,6 +266,7 @@ def _shown(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows)
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, its cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from main_job import commit, now
+from main_job import commit, machine, now
 
+from benchmarks.command_line import read_json
 from level.curves import Curve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,14 @@ SAME = (
     "--train-data assets/demo_corpus --model-size tiny --tracker none --set log.samples=0 "
     f"--set log.quality_sentences=0 --set train.eval_every_share={1 / EVALUATIONS} --set data.text_units=phonemes"
 ).split()
+
+
+def started(out: Path, **same) -> dict:
+    """What an earlier start left in `out`, if it was of the same machine and settings; else a new result."""
+    same = {"machine": machine()} | same
+    found = read_json(out, {})
+    is_same = bool(found) and all(found[name] == value for name, value in same.items())
+    return found if is_same else same | {"figures": {}, "runs": {}}
 
 
 def run(
@@ -42,7 +51,7 @@ def run(
     print("$ " + " ".join(command), flush=True)
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         subprocess.run(command, cwd=ROOT, check=True, stdout=log, stderr=subprocess.STDOUT)
-    report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
+    report = read_json(folder / "run" / "report.json")
     lines = (folder / "watched" / "curve.jsonl").read_text(encoding="utf-8").splitlines()
     train = report["config"]["train"]
     evaluations = [json.loads(line) for line in lines]

@@ -9,25 +9,31 @@ from torch import Tensor, nn
 
 from data_pipeline.collate import Batch
 from modeling.configuration import GoyaConfig
-from modeling.losses import LossShape, element_counts, loss_sums
+from modeling.losses import SUMS, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
-from training.config import OptimConfig
+from training.building import loss_shape
+from training.config import RunConfig
 from training.optimizer import build_optimizer
 
 WARM_UP = 5  # steps that are not timed
-CLIP_NORM = 0.8
-WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 
 
 @dataclass
 class Job:
-    """What each contender gets: recorded batches, over which it goes again and again, and how many steps are timed."""
+    """What each contender gets: recorded batches, over which it goes again and again, and how many steps are timed.
+
+    flags: of train_main.py; config: what they make. model: of what architecture.
+    """
 
     batches: list[Batch]
-    config: GoyaConfig
+    flags: list[str]
+    config: RunConfig
+    model: GoyaConfig
     steps: int
-    bf16: bool
-    flags: list[str]  # of train_main.py, that make it train the same
+
+    @property
+    def bf16(self) -> bool:
+        return self.config.train.mixed_precision == "bf16"
 
     def tensors(self) -> Iterator[dict[str, Tensor]]:
         for number in range(WARM_UP + self.steps):
@@ -51,30 +57,31 @@ class Clock:
 class WithLoss(nn.Module):
     """A model whose forward pass answers with its loss, as other trainers want it."""
 
-    def __init__(self, config: GoyaConfig):
+    def __init__(self, job: Job):
         super().__init__()
         torch.manual_seed(0)
-        self.model = GoyaForTextToSpeech(config).train()
-        self.shape = LossShape("huber", 0.6, 0.025, 0.06, config.frames_per_step)
+        self.model = GoyaForTextToSpeech(job.model).train()
+        self.loss, self.optim = job.config.loss, job.config.optim  # transformers takes a `config` for its own
+        self.shape = loss_shape(job.config, job.model.frames_per_step)
 
     def forward(self, **tensors: Tensor) -> Tensor:
         counts = element_counts(tensors["mel_lengths"], tensors["mel"].shape[-1], self.shape.frames_per_step)
         sums = loss_sums(self.model(**tensors), tensors, self.shape)
-        return sum(weight * sums[name] / counts[name] for name, weight in WEIGHTS.items())
+        return sum(getattr(self.loss, f"{name}_weight") * sums[name] / counts[name] for name in SUMS)
 
     def optimizer(self) -> torch.optim.Optimizer:
-        return build_optimizer(self.model, OptimConfig(lr=3.2e-4), torch.device("cpu"))
+        return build_optimizer(self.model, self.optim, torch.device("cpu"))
 
 
 def bare(job: Job) -> float:
     """Seconds a step."""
-    module, clock = WithLoss(job.config), Clock(job)
+    module, clock = WithLoss(job), Clock(job)
     optimizer = module.optimizer()
     for tensors in job.tensors():
         with torch.autocast("cpu", torch.bfloat16, enabled=job.bf16):
             loss = module(**tensors)
         loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
+        nn.utils.clip_grad_norm_(module.parameters(), job.config.optim.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         clock.tick()

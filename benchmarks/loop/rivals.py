@@ -4,7 +4,7 @@ import tempfile
 
 import torch
 
-from loop.bare import CLIP_NORM, WARM_UP, Clock, Job, WithLoss
+from loop.bare import WARM_UP, Clock, Job, WithLoss
 
 LOG_EVERY = 10  # steps, as this trainer
 
@@ -23,7 +23,7 @@ def hf_trainer(job: Job) -> float:
         def forward(self, **tensors):
             return {"loss": super().forward(**tensors)}
 
-    module = Answering(job.config)
+    module = Answering(job)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
@@ -31,7 +31,7 @@ def hf_trainer(job: Job) -> float:
             per_device_train_batch_size=1,
             use_cpu=True,
             bf16=job.bf16,
-            max_grad_norm=CLIP_NORM,
+            max_grad_norm=job.config.optim.clip_norm,
             logging_steps=LOG_EVERY,
             report_to="tensorboard",
             save_strategy="no",
@@ -55,7 +55,7 @@ def lightning(job: Job) -> float:
     import lightning
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    clock, module = Clock(job), WithLoss(job.config)
+    clock, module = Clock(job), WithLoss(job)
 
     class Learning(lightning.LightningModule):
         def __init__(self):
@@ -72,7 +72,7 @@ def lightning(job: Job) -> float:
 
         def configure_gradient_clipping(self, *_, **__):
             # Its own refuses a fused optimizer under mixed precision, whether or not there is a scaler.
-            torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), job.config.optim.clip_norm)
 
         def on_train_batch_end(self, *_):
             clock.tick()
@@ -103,7 +103,7 @@ def coqui(job: Job) -> float:
     class Learning(TrainerModel):
         def __init__(self):
             super().__init__()
-            self.module = WithLoss(job.config)
+            self.module = WithLoss(job)
 
         def forward(self, x):
             return self.module(**x)
@@ -118,7 +118,7 @@ def coqui(job: Job) -> float:
             return self.module.optimizer()
 
         def get_lr(self):
-            return 3.2e-4
+            return job.config.optim.lr
 
         def get_scheduler(self, optimizer):
             return None
@@ -138,7 +138,7 @@ def coqui(job: Job) -> float:
             run_eval=False,
             mixed_precision=job.bf16,
             precision="bf16",
-            grad_clip=CLIP_NORM,
+            grad_clip=job.config.optim.clip_norm,
             print_step=LOG_EVERY,
             plot_step=LOG_EVERY,
             save_step=10**9,

@@ -7,13 +7,13 @@ they are given; none are put.
 
 import re
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates
+from data_pipeline.normalise.calendar import TIME, any_month, numeric_dates
 from data_pipeline.normalise.rules import Noun, Rules
 from data_pipeline.normalise.spelling import cardinal, integer, one_by_one, ordinal
 
 MONTHS = "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split()
 MONTH = any_month(" ".join([*MONTHS, "ابريل", "اغسطس", "اكتوبر"]))
-HOUR = r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\w:]|[.,]\d)(?P<half> ?[صم](?!\w))?"
+HOUR = TIME + r"(?P<half> ?[صم](?!\w))?"
 QUARTERS = {15: "والربع", 20: "والثلث", 30: "والنصف"}
 
 

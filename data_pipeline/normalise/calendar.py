@@ -36,9 +36,12 @@ def _if_date(match: re.Match, day: int, month: int, read: DateReader) -> str:
 
 
 def times(read: TimeReader, after: str = "", pattern: str = TIME) -> tuple[str, Reader]:
-    """12:30, and what may follow it without being said, as a pattern."""
+    """12:30, and what may follow it without being said, as a pattern. A pattern's own minutes may be missing."""
 
-    return (pattern + (f"(?:{after})?" if after else ""), lambda match: read(int(match["hour"]), int(match["minute"])))
+    def reader(match: re.Match) -> str:
+        return read(int(match["hour"]), int(match["minute"] or 0))
+
+    return (pattern + (f"(?:{after})?" if after else ""), reader)
 
 
 def any_month(names: str) -> str:

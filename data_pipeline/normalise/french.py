@@ -28,7 +28,7 @@ PASSES = (
     *numeric_dates(date),
     (rf"(?<![\w.,:/-])1(?= {MONTH}\b)", lambda match: "premier"),
     (r"(?<![\w.,:/-])2nd(?P<feminine>e)?\b", lambda match: f"second{match['feminine'] or ''}"),
-    (HOUR, lambda match: time(int(match["hour"]), int(match["minute"] or 0))),
+    times(time, pattern=HOUR),
     times(time, r" ?h\b"),
 )
 

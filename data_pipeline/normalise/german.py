@@ -67,8 +67,7 @@ PASSES = (
     (r"(?<![\w.,:/-])(?P<number>\d{2,4})er(?!\w)", lambda match: f"{_year_or_number(int(match['number']))}er"),
     times(time, " Uhr"),
     times(time, pattern=r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4])\.(?P<minute>[0-5]\d) Uhr\b"),
-    (r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4]) Uhr(?: (?P<minute>[0-5]\d))?(?![\w'])",
-     lambda match: time(int(match["hour"]), int(match["minute"] or 0))),
+    times(time, pattern=r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4]) Uhr(?: (?P<minute>[0-5]\d))?(?![\w'])"),
     (r"(?<![\w.,:/-])1[1-9]\d\d(?![\w-]|[.,:/]\d| ?[%€$£°])", lambda match: year(int(match[0]))),
 )  # fmt: skip
 

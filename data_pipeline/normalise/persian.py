@@ -6,7 +6,7 @@ that tells. Short vowels and the ezafe are not put where they are not written; t
 
 import re
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates
+from data_pipeline.normalise.calendar import any_month, numeric_dates, times
 from data_pipeline.normalise.rules import Noun, Rules
 from data_pipeline.normalise.spelling import cardinal, integer, one_by_one, ordinal
 
@@ -24,7 +24,6 @@ FALSE_ZWNJ = re.compile(rf"(?<=[{LETTER}])[\u00ac\u00ad\u200b]+(?=[{LETTER}])")
 JALALI = "فروردین اردیبهشت خرداد تیر مرداد شهریور مهر آبان آذر دی بهمن اسفند".split()
 GREGORIAN = "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اکتبر نوامبر دسامبر".split()
 MONTH = any_month(" ".join([*JALALI, *GREGORIAN, "امرداد", "می", "جولای", "آگوست"]))
-HOUR = r"(?<![\w.,:-])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\w:]|[.,]\d)"
 PARTS = {1: "دهم", 2: "صدم", 3: "هزارم"}
 
 
@@ -71,7 +70,7 @@ PASSES = (
     (SLASH, lambda match: _decimal(match[1], match[2])),
     (rf"(?<![\w.,:/-])(?P<day>[12]?\d|3[01]) {MONTH}(?: (?:ماه )?(?P<year>\d{{4}}))?(?![\w{ZWNJ}-])", _day_month),
     (rf"(?<![\w.,:/-])(\d{{1,12}})[{ZWNJ} ]?ا?مین\b", lambda match: f"{ordinal(int(match[1]), RULES)}ین"),
-    (HOUR, lambda match: time(int(match["hour"]), int(match["minute"]))),
+    times(time),
 )  # fmt: skip
 
 RULES = Rules(

@@ -114,10 +114,10 @@ def unknown_characters(survey: Survey) -> Iterator[Finding]:
 @rule
 def mixed_rates(survey: Survey) -> Iterator[Finding]:
     rates = Counter(row.rate_hz for row in survey.used())
-    for row in survey.used():
-        usual = rates.most_common(1)[0][0]
-        if row.rate_hz != usual:
-            yield Finding("other_rate", row, f"{row.rate_hz} Hz; most have {usual} Hz", abs(row.rate_hz - usual))
+    for usual, _ in rates.most_common(1):
+        for row in survey.used():
+            if row.rate_hz != usual:
+                yield Finding("other_rate", row, f"{row.rate_hz} Hz; most have {usual} Hz", abs(row.rate_hz - usual))
 
 
 @rule
@@ -213,10 +213,11 @@ def unaligned(survey: Survey) -> Iterator[Finding]:
     if len(rows) < FEWEST_ROWS:
         return
     scores = np.array([row.score for row in rows])
-    limit = np.median(scores) + max(SCORE_NATS, SPREADS * spread(scores))
+    middle = float(np.median(scores))
+    limit = middle + max(SCORE_NATS, SPREADS * spread(scores))
     for row, score in zip(rows, scores, strict=True):
         if score > limit:
-            yield Finding("score", row, f"{score:.2f} nats per step; the median is {np.median(scores):.2f}", score)
+            yield Finding("score", row, f"{score:.2f} nats per step; the median is {middle:.2f}", score)
 
 
 def to_drop(found: dict[str, list[Finding]], survey: Survey) -> tuple[list[tuple[str, str]], list[Finding]]:

@@ -11,6 +11,7 @@ from data_pipeline.languages import LANGUAGES, language_code
 from evaluation.data_check.findings import KINDS, Finding, named
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey
+from training.resolve import aligned
 
 BARS = " ▁▂▃▄▅▆▇█"
 BINS = 30
@@ -197,8 +198,3 @@ def finding_lines(report: Report) -> list[str]:
 def told(one: Finding) -> str:
     """A finding on a line; the messages on broken rows name their row themselves."""
     return one.detail if one.row.broken else f"{one.row.id}: {one.detail} ({one.row.text[:80]!r})"
-
-
-def aligned(table: list[list[str]]) -> list[str]:
-    widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))] if table else []
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

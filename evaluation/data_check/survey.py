@@ -117,8 +117,7 @@ class Surveyor:
 
     def _decode(self, utterance: Utterance, row: Row, survey: Survey) -> None:
         try:
-            samples_NC, rate_hz = read_samples(utterance.audio, name=utterance.id)
-            row.wave = measured(samples_NC, rate_hz, survey.has_pitch)
+            row.wave = measured(read_samples(utterance.audio, name=utterance.id), survey.has_pitch)
             self.make.check_fits(utterance, row.tokens, row.wave.speech_s)
         except UserError as error:
             row.broken = (BROKEN_KINDS.get(type(error), "too_long" if row.wave else "unreadable"), str(error))

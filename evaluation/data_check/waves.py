@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.audio import trim_silence
+from data_pipeline.audio import Recording, trim_silence
 
 FRAME_S, HOP_S = 0.020, 0.010
 SILENCE_DB = 42.0  # below the loudest frame, as data_pipeline.audio.trim_silence has it
@@ -32,13 +32,13 @@ class Wave:
     pitch_hz: float | None
 
 
-def measured(samples_NC: np.ndarray, rate_hz: int, with_pitch: bool) -> Wave:
+def measured(recording: Recording, with_pitch: bool) -> Wave:
     """The measures of one recording; its channels are averaged but for clipping, which happens in each of them.
 
     snr_db: the mean power less that of the quietest tenth of the frames, over the latter. Speech pauses or fades often
     enough for that; white noise added to the demo corpus at 20, 15, 10 and 5 dB reads 20.1, 15.2, 10.3 and 5.4.
     """
-    wave_N = samples_NC.mean(axis=1, dtype=np.float32)
+    samples_NC, wave_N, rate_hz = recording
     power_K = frame_powers(wave_N, rate_hz)
     is_loud_K = power_K >= power_K.max() * 10 ** (-SILENCE_DB / 10)
     level_db = decibels(power_K[is_loud_K].mean())

