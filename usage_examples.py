@@ -141,6 +141,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "ablation": "python benchmarks/ablation.py",
         "improvements": "python benchmarks/improvements.py",
         "loop_speed": "python benchmarks/loop_speed.py",
+        "peers": "python benchmarks/peers.py",
         "sound_samples": f"python benchmarks/sound_samples.py {DEMO_RUN}",
         "main_job": "python benchmarks/main_job.py",
         "main_job_readme": "python benchmarks/main_job.py --readme",

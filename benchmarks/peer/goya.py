@@ -14,9 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its grandparent is not
 
 import training.length  # noqa: E402
-from benchmarks.level.watched import main  # noqa: E402
+from benchmarks.level import watched  # noqa: E402
 from training.leave import leave  # noqa: E402
 
-if __name__ == "__main__":
+
+def main(folder: str, *argv: str) -> int:
     with mock.patch.object(training.length, "time", SimpleNamespace(monotonic=time.process_time)):
-        leave(main(*sys.argv[1:]))
+        return watched.main(folder, *argv)
+
+
+if __name__ == "__main__":
+    leave(main(*sys.argv[1:]))

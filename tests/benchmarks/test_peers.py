@@ -1,13 +1,16 @@
 """What benchmarks/peers.py reads out of curves made up by hand, the corpus it writes for others, and its refusals."""
 
+import itertools
 import sys
+import time
 
 import pyarrow.parquet
 import pytest
 import soundfile
 
 from benchmarks.command_line import read_json
-from tests.small_runs import DEMO, ROOT
+from benchmarks.peer import goya
+from tests.small_runs import DEMO, ROOT, SMALL, corpus, forget_accelerator
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import peers  # noqa: E402
@@ -97,3 +100,15 @@ def test_an_interpreter_without_coqui_is_refused_before_anything_is_trained(tmp_
 def test_a_peer_that_fails_ends_the_command_with_what_it_said(tmp_path):
     with pytest.raises(peers.UserError, match="exit code 3.*\n.*out of memory"):
         peers.launch([sys.executable, "-c", "print('out of memory'); raise SystemExit(3)"], tmp_path / "log.txt")
+
+
+def test_goyas_minutes_are_of_processor_time(tmp_path, monkeypatch):
+    """A minute goes by each time that the processor's clock is asked, and the run of ten ends after a few steps."""
+    minutes = itertools.count()
+    monkeypatch.setattr(time, "process_time", lambda: 60.0 * next(minutes))
+    forget_accelerator()
+    (tmp_path / "watched").mkdir()
+    given = ["--train-data", corpus(), "--checkpoint-dir", tmp_path / "run", *SMALL, "--tracker", "none"]
+    length = ["--max-minutes", "10", "--max-steps", "40"]
+    assert goya.main(str(tmp_path / "watched"), *map(str, given), *length) == 0
+    assert 0 < read_json(tmp_path / "run" / "report.json")["result"]["steps"] < 10
