@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 import torch  # noqa: E402
-from main_job import commit, machine, now  # noqa: E402
 
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from modeling import model as model_module  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.building import build_accelerator, build_model, loss_shape  # noqa: E402

@@ -18,10 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from level.curves import best, median_and_range, speedups, steadiness  # noqa: E402
-from level.launched import run, started  # noqa: E402
-
 from benchmarks.command_line import write_json  # noqa: E402
+from benchmarks.level.curves import best, median_and_range, speedups, steadiness  # noqa: E402
+from benchmarks.level.launched import run, started  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
 LEVELS = ("basic", "enhanced", "experimental")

@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from crash.forked import Child  # noqa: E402  first: it sets what libraries read when they are imported
+from benchmarks.crash.forked import Child  # noqa: E402  first: it sets what libraries read when they are imported
 
-from crash.attempt import PHASES  # noqa: E402  # isort: skip
-from crash.chain import AIMS, Chain, Setting, unbroken_run  # noqa: E402
-from main_job import commit, machine, now  # noqa: E402
+from benchmarks.crash.attempt import PHASES  # noqa: E402  # isort: skip
+from benchmarks.crash.chain import AIMS, Chain, Setting, unbroken_run  # noqa: E402
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 
 LONGEST_S = 12 * 3600.0  # of everything
 RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"

@@ -26,10 +26,10 @@ import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
 import torchaudio  # noqa: E402
-from main_job import commit, machine, now  # noqa: E402
 from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, duration_s  # noqa: E402
 from data_pipeline.collate import Batch  # noqa: E402
 from data_pipeline.columns import ColumnNames  # noqa: E402

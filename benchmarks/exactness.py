@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 import pyarrow.parquet  # noqa: E402
-from main_job import commit, machine, now  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
 from benchmarks import readme_block  # noqa: E402
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 

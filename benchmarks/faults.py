@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from crash.forked import call  # noqa: E402  first: it sets what libraries read when they are imported
+from benchmarks.crash.forked import call  # noqa: E402  first: it sets what libraries read when they are imported
 
-from crash.chain import make_corpus  # noqa: E402  # isort: skip
-from fault import of_checkpoints, of_inputs, of_numbers  # noqa: E402
-from fault.stage import NotHandled, Stage  # noqa: E402
+from benchmarks.crash.chain import make_corpus  # noqa: E402  # isort: skip
+from benchmarks.fault import of_checkpoints, of_inputs, of_numbers  # noqa: E402
+from benchmarks.fault.stage import NotHandled, Stage  # noqa: E402
 
 FAULTS = of_checkpoints.FAULTS | of_numbers.FAULTS | of_inputs.FAULTS
 NOT_HANDLED = "not handled: "

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from benchmarks import readme_block  # noqa: E402
+from benchmarks.ablation import NOTHING  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
@@ -134,9 +135,25 @@ def ablation(result: dict) -> str:
         f"{', '.join(map(str, sorted({run['seed'] for run in runs})))}. {result['machine']}; commit "
         f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
         "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
-        "(benchmarks/results/ablation.json). A higher rate is given to both."
+        "(benchmarks/results/ablation.json). A higher rate is given to both. The first row compares runs of the same "
+        "level: what is within its range gives nothing that can be told."
     )
-    return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}"
+    verdicts = "\n".join(f"- {verdict(result['figures'], level)}" for level in ("enhanced", "basic"))
+    return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}\n\n{verdicts}"
+
+
+def verdict(figures: dict, level: str) -> str:
+    """Which changes give more than another seed does, which are in the way, which give nothing, and what came apart."""
+    key = f"of {level}"
+    changes = {change: by_level[key] for change, by_level in figures.items() if key in by_level}
+    noise = changes.pop(NOTHING)
+    helps = [name for name, one in changes.items() if one["median"] > noise["most"]]
+    harms = [name for name, one in changes.items() if one["median"] < noise["least"]]
+    nothing = [name for name in changes if name not in (*helps, *harms)]
+    apart = [f"{name} ({one['came_apart']} runs)" for name, one in changes.items() if one["came_apart"]]
+    parts = {"helps": helps, "is in the way": harms, "gives nothing that can be told": nothing, "came apart": apart}
+    told = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in parts.items())
+    return f"{'Taken from enhanced' if level == 'enhanced' else 'Given to basic'}: {told}."
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -22,11 +22,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from level import launched  # noqa: E402
-from level.curves import reached  # noqa: E402
-from main_job import check_extras, commit, now  # noqa: E402
-
 from benchmarks import command_line  # noqa: E402
+from benchmarks.level import launched  # noqa: E402
+from benchmarks.level.curves import reached  # noqa: E402
+from benchmarks.main_job import check_extras, commit, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
@@ -178,8 +177,9 @@ def lines_of(path: Path) -> list[dict]:
 
 def hear_files(folder: Path, sentences: int) -> tuple[float, dict[str, str]]:
     """(CER, what was heard of each sentence) of the wav files of a mark."""
-    import heldout_speech as speech  # here, so that training is launched from a process that is still small
     import soundfile
+
+    from benchmarks import heldout_speech as speech  # here: training is launched from a process that is still small
 
     english = speech.heldout(sentences)[speech.ASR_LANGUAGE]
     read = [soundfile.read(folder / f"{file_name(one.id)}.wav", dtype="float32") for one in english]

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 import torch  # noqa: E402
-from main_job import commit, machine, now  # noqa: E402
 
+from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402

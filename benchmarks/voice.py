@@ -17,12 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-import heldout_speech as speech  # noqa: E402
 import torch  # noqa: E402
-from main_job import check_extras, commit, machine, now  # noqa: E402
 
 from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.main_job import check_extras, commit, machine, now  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402

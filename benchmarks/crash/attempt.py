@@ -17,8 +17,8 @@ from unittest import mock
 from transformers import TrainerCallback
 
 import train_main
+from benchmarks.crash.forked import Child
 from callbacks.audio_samples import AudioSamples
-from crash.forked import Child
 from tests import wrapped_train
 from training.checkpoint import CheckpointFolder
 from training.interruption import Interruption

@@ -9,9 +9,9 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from crash.attempt import ANY, PHASES, Blow, Board, attempt
-from crash.checks import check_equal, check_readable, step_of, whole_checkpoints
-from crash.forked import call
+from benchmarks.crash.attempt import ANY, PHASES, Blow, Board, attempt
+from benchmarks.crash.checks import check_equal, check_readable, step_of, whole_checkpoints
+from benchmarks.crash.forked import call
 from tests import small_runs
 
 TIME = "time"

@@ -15,9 +15,9 @@ from pathlib import Path
 from unittest import mock
 
 import datasets
-from crash.checks import CHECKSUMS
 
-from fault.stage import AtStep, Stage
+from benchmarks.crash.checks import CHECKSUMS
+from benchmarks.fault.stage import AtStep, Stage
 from tests import wrapped_train
 
 DISK_MB, LEFT_MB = 96, 1  # of the small disk, and what is left of it once it is full

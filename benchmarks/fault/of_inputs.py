@@ -10,10 +10,10 @@ from unittest import mock
 import numpy as np
 import pyarrow.parquet
 import soundfile
-from crash.forked import call
 
+from benchmarks.crash.forked import call
+from benchmarks.fault.stage import Stage
 from data_pipeline import audio
-from fault.stage import Stage
 
 RATE_HZ = 22_050
 COUNT = 24  # recordings

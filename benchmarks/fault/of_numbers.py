@@ -12,8 +12,8 @@ import torch
 from transformers import TrainerCallback
 
 import training.step
-from fault import nan_on_one_rank
-from fault.stage import STEPS, Done, Stage
+from benchmarks.fault import nan_on_one_rank
+from benchmarks.fault.stage import STEPS, Done, Stage
 from modeling.model import GoyaForTextToSpeech
 from tests import small_runs, wrapped_train
 

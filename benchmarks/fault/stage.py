@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from crash.checks import whole_checkpoints
-from crash.forked import Child, call
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 import train_main
+from benchmarks.crash.checks import whole_checkpoints
+from benchmarks.crash.forked import Child, call
 from tests import small_runs
 
 STEPS = 6  # of a run

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from main_job import commit, machine, now
-
 from benchmarks.command_line import read_json
-from level.curves import Curve
+from benchmarks.level.curves import Curve
+from benchmarks.main_job import commit, machine, now
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ROOT / "benchmarks" / "level" / "watched.py"

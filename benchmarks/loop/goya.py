@@ -10,8 +10,8 @@ from transformers import TrainerCallback
 
 import callbacks.default
 import train_main
+from benchmarks.loop.bare import WARM_UP, Clock, Job
 from data_pipeline.loader import Loader
-from loop.bare import WARM_UP, Clock, Job
 
 
 class Enough(Exception):

@@ -4,7 +4,7 @@ import tempfile
 
 import torch
 
-from loop.bare import WARM_UP, Clock, Job, WithLoss
+from benchmarks.loop.bare import WARM_UP, Clock, Job, WithLoss
 
 LOG_EVERY = 10  # steps, as this trainer
 

@@ -1,15 +1,9 @@
 """What benchmarks/ablation.py changes, and what it reads out of the curves."""
 
-import sys
-
 import pytest
 
-from tests.small_runs import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import ablation  # noqa: E402
-
-from training.levels import level_layer  # noqa: E402
+from benchmarks import ablation
+from training.levels import level_layer
 
 
 def test_the_changes_together_make_one_level_of_the_other():
@@ -46,6 +40,21 @@ def test_what_helps_is_above_one_taken_away_or_given_and_what_ends_worse_came_ap
     found = ablation.figures(runs)
     assert found["Huber"]["of enhanced"]["median"] == pytest.approx(2.0)
     assert found["Huber"]["of basic"]["median"] == pytest.approx(2.0)
+    assert ablation.NOTHING not in found
     assert found["twice the rate"]["of enhanced"] == {
         "median": pytest.approx(2.0), "least": 2.0, "most": 2.0, "never": 0, "of": 1, "came_apart": 1
     }  # fmt: skip
+
+
+def test_a_change_is_compared_with_every_run_of_the_whole_level_and_these_with_one_another():
+    runs = {
+        "basic, whole, seed 1": run("basic", 0.9, 0.8),
+        "basic, whole, seed 2": run("basic", 0.8, 0.7),
+        "basic, Huber, seed 1": run("basic", 0.7, 0.6),
+    }
+    found = ablation.figures(runs)
+    seeds = found[ablation.NOTHING]["of basic"]
+    assert (seeds["least"], seeds["most"], seeds["of"]) == (pytest.approx(0.5), pytest.approx(2.0), 2)
+    huber = found["Huber"]["of basic"]
+    assert (huber["least"], huber["most"], huber["of"]) == (pytest.approx(2.0), pytest.approx(2.0), 2)
+    assert list(found) == [ablation.NOTHING, "Huber"]

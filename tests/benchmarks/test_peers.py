@@ -8,12 +8,10 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
+from benchmarks import peers
 from benchmarks.command_line import read_json
 from benchmarks.peer import goya
-from tests.small_runs import DEMO, ROOT, SMALL, corpus, forget_accelerator
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import peers  # noqa: E402
+from tests.small_runs import DEMO, SMALL, corpus, forget_accelerator
 
 SETTING = {"minutes": [5, 10, 20, 30], "goya_minutes": 12, "seed": 1, "sentences": 40}
 
