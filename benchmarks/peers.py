@@ -67,15 +67,14 @@ def measure(arguments) -> None:
     missing = [name for name in arguments.contenders if name not in result["runs"]]
     if {*missing} & {*COQUI}:
         check_coqui(arguments.python)
-    check_extras()
-    corpus = arguments.work / "corpus"
-    write_corpus(corpus, arguments.sentences)
+    if missing:
+        check_extras()
+        write_corpus(arguments.work / "corpus", arguments.sentences)
     for name in missing:
-        run = run_coqui if name in COQUI else run_goya
         of = commit()  # before the run, which may take hours
-        done = run(name, corpus, arguments)
+        done = (run_coqui if name in COQUI else run_goya)(name, arguments.work / "corpus", arguments)
         result["runs"][name] = done | {"commit": of, "date": now(), "load": os.getloadavg()[0]}
-        command_line.write_json(result, arguments.out)
+        command_line.write_json(result | {"figures": figures(result["runs"])}, arguments.out)
     result["figures"] = figures(result["runs"])
     command_line.write_json(result, arguments.out)
     print(table(result))
@@ -193,7 +192,7 @@ def hear_files(folder: Path, sentences: int) -> tuple[float, dict[str, str]]:
 def figures(runs: dict[str, dict]) -> dict:
     """The minutes that each run of Goya needs to the CER that the best peer has at its end, or to INTELLIGIBLE.
 
-    minutes_to_peer_best is of level experimental; None where it is never reached, and left out where there is no peer.
+    minutes_to_peer_best is of level experimental, and left out where it is never reached or there is no peer.
     """
     ends = {name: run["curve"][-1] for name, run in runs.items() if name in COQUI}
     if not ends:
@@ -206,7 +205,7 @@ def figures(runs: dict[str, dict]) -> dict:
         if name in runs:
             there = reached(runs[name]["curve"], "cer", target)
             found[f"minutes_to_peer_best_{name}"] = there["minutes"] if there else None
-    if GOYA[0] in runs:
+    if found.get(f"minutes_to_peer_best_{GOYA[0]}") is not None:
         found["minutes_to_peer_best"] = found[f"minutes_to_peer_best_{GOYA[0]}"]
     return found
 

@@ -35,6 +35,7 @@ def test_minutes_are_counted_to_the_best_that_a_peer_has_at_its_end():
     assert (found["best_peer"], found["best_peer_cer"], found["best_peer_minutes"]) == ("glow_tts", 0.3, 30.0)
     assert found["minutes_to_peer_best"] == found["minutes_to_peer_best_goya_experimental"] == 8.0
     assert found["minutes_to_peer_best_goya_enhanced"] is None
+    assert "minutes_to_peer_best" not in peers.figures(runs | {"goya_experimental": run((10.0, 0.4))})
 
 
 def test_where_no_peer_is_intelligible_minutes_are_counted_to_speech_that_is():
