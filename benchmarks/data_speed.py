@@ -1,21 +1,27 @@
 """What the data costs: python benchmarks/data_speed.py
 
-Utterances of the demo corpus a second, on one thread of one process, from files (flac beside a csv) and from parquet:
-decoded to collated batches as training has them, nothing kept from an epoch before (Goya), against a pipeline as one
-writes it with datasets, torchaudio's MelSpectrogram and Resample and padded batches in random order (plain), and
-against decoding and resampling alone (decode), below which nothing gets. Also the share of padding, on the demo corpus
-and, against random order, on made lengths with a long tail (half under 2 s, one in a hundred up to 20 s).
-Each in turn in every repeat. Prints one table and writes benchmarks/results/data_speed.json. Wants an idle core.
+Utterances of the demo corpus a second, on one thread of one process, from files (flac beside a csv) and from parquet
+(Opus): decoded to collated batches as training has them, in a first epoch (first) and in one after it, which finds
+decoded features in memory (later), against a pipeline as one writes it with datasets, torchaudio's MelSpectrogram and
+Resample and padded batches in random order (plain), and against decoding and resampling alone (decode), below which
+nothing that decodes gets. Each in turn in every repeat.
+
+Also the share of padding, on the demo corpus and, against random order, on made lengths with a long tail (half under
+2 s, one in a hundred up to 20 s); seconds from opening a corpus of made rows to its first batch; and, from
+benchmarks/convergence.py, the share of training that waited for data. Prints one table and writes
+benchmarks/results/data_speed.json. Wants an idle core. What memory it takes: benchmarks/plan_memory.py.
 """
 
 import argparse
 import io
+import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +37,6 @@ from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, duration_s  # noqa: E402
-from data_pipeline.collate import Batch  # noqa: E402
 from data_pipeline.columns import ColumnNames  # noqa: E402
 from data_pipeline.loader import Loader  # noqa: E402
 from data_pipeline.plan import Cursor  # noqa: E402
@@ -40,10 +45,13 @@ from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "data_speed.json"
+CONVERGENCE = RESULTS.with_name("convergence.json")
 CORPUS = ROOT / "assets" / "demo_corpus" / "train-en.parquet"
 AUDIO = AudioConfig()
 BATCH, FRAMES_PER_STEP = 8, 2
 TAIL_ROWS = 3000
+PADDED_EPOCHS = 3
+START_ROWS = (1_000, 100_000)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,25 +65,39 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        parquet, files = made(Path(folder), arguments.rows)
-        contenders: dict[str, Callable[[], int]] = {
-            f"{name}, {kind}": lambda run=run, where=where: run(where)
-            for kind, where in (("parquet", parquet), ("files", files))
-            for name, run in (("goya", goya), ("plain", plain), ("decode", decode))
-        }
-        rates: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(arguments.repeats):
-            for name, run in contenders.items():
-                started = time.perf_counter()
-                rates[name].append(run() / (time.perf_counter() - started))
-        padding = {"goya, demo corpus": padded_share(loader(CORPUS.parent).epoch(Cursor()))}
-        padding |= long_tail(Path(folder))
-    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
-    results |= {"rows": arguments.rows, "utterances_per_s": rates, "padded_share": padding, "figures": figures(rates)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rates = measured(contenders(folder, arguments.rows), arguments.repeats)
+        padding = {"goya, demo corpus": padded_share(loader(CORPUS.parent, cached=True))} | long_tail(folder)
+        starts = {rows: [start_s(folder, rows) for _ in range(arguments.repeats)] for rows in START_ROWS}
+    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()}
+    results |= {"rows": arguments.rows, "utterances_per_s": rates, "padding": padding, "start_s": starts}
+    results["figures"] = figures(rates, padding, starts) | waiting()
     command_line.write_json(results, arguments.out)
     print(table(results))
     return 0
+
+
+def contenders(folder: Path, rows: int) -> dict[str, Callable[[], int]]:
+    """Name -> what goes through one epoch, and says how many utterances that were."""
+    parquet, files = made(folder, rows)
+    found: dict[str, Callable[[], int]] = {}
+    for kind, where in (("parquet", parquet), ("files", files)):
+        found[f"first, {kind}"] = partial(first, where)
+        found[f"later, {kind}"] = later(where)
+        found[f"plain, {kind}"] = partial(plain, where)
+        found[f"decode, {kind}"] = partial(decode, where)
+    return found
+
+
+def measured(runs: dict[str, Callable[[], int]], repeats: int) -> dict[str, list[float]]:
+    """Utterances a second of each in each repeat."""
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            rates[name].append(run() / (time.perf_counter() - started))
+    return rates
 
 
 def made(folder: Path, rows: int) -> tuple[Path, Path]:
@@ -92,17 +114,27 @@ def made(folder: Path, rows: int) -> tuple[Path, Path]:
     return folder / "rows.parquet", folder / "rows.csv"
 
 
-def loader(where: Path) -> Loader:
-    """As training has it, but in this process, with no features kept."""
-    words = (
-        f"--model-size tiny --num-workers 0 --batch-size {BATCH} --set data.cache_mb=0 --set data.val_fraction=0.0001"
-    )
+def loader(where: Path, cached: bool = False) -> Loader:
+    """As training has it, but in this process; with features kept only where `cached`."""
+    words = f"--model-size tiny --num-workers 0 --batch-size {BATCH} --set data.val_fraction=0.0001"
+    words += "" if cached else " --set data.cache_mb=0"
     config, _, _ = parse(["--train-data", str(where), *words.split()])
     return build_inputs(config, FRAMES_PER_STEP, rank=0, world_size=1).train
 
 
-def goya(where: Path) -> int:
+def first(where: Path) -> int:
     return sum(len(batch.ids) for batch in loader(where).epoch(Cursor()))
+
+
+def later(where: Path) -> Callable[[], int]:
+    """What goes through an epoch that is not the first, another one each time."""
+    one, epochs = loader(where, cached=True), itertools.count()
+
+    def run() -> int:
+        return sum(len(batch.ids) for batch in one.epoch(one.plan.start(next(epochs))))
+
+    run()
+    return run
 
 
 def plain(where: Path) -> int:
@@ -130,12 +162,13 @@ def decode(where: Path) -> int:
     return sum(len(decode_audio(source.to_utterance(row).audio, AUDIO.sample_rate_hz)) > 0 for row in source.rows())
 
 
-def padded_share(batches: Iterator[Batch]) -> float:
-    """Share of the frames of all batches that no utterance has."""
+def padded_share(one: Loader) -> float:
+    """Share of the frames of all batches of some epochs that no utterance has."""
     frames = real = 0
-    for batch in batches:
-        frames += batch.tensors["mel"].shape[0] * batch.tensors["mel"].shape[1]
-        real += int(batch.tensors["mel_lengths"].sum())
+    for epoch in range(PADDED_EPOCHS):
+        for batch in one.epoch(one.plan.start(epoch)):
+            frames += batch.tensors["mel"].shape[0] * batch.tensors["mel"].shape[1]
+            real += int(batch.tensors["mel_lengths"].sum())
     return 1 - real / frames
 
 
@@ -161,22 +194,50 @@ def silence(length_s: float) -> bytes:
     return file.getvalue()
 
 
-def figures(rates: dict[str, list[float]]) -> dict:
-    """Ratios within a repeat."""
+def start_s(folder: Path, rows: int) -> float:
+    """From opening a csv of so many rows, that share recordings, to its first batch; decoding that one is in it."""
+    where = folder / "start.csv"
+    head, *lines = (folder / "rows.csv").read_text(encoding="utf-8").splitlines()
+    where.write_text("\n".join([head, *itertools.islice(itertools.cycle(lines), rows)]), encoding="utf-8")
+    started = time.perf_counter()
+    next(loader(where).epoch(Cursor()))
+    return time.perf_counter() - started
+
+
+def figures(rates: dict[str, list[float]], padding: dict[str, float], starts: dict[int, list[float]]) -> dict:
+    """Ratios are of the same repeat. The demo corpus' own format is parquet, which has no suffix."""
     found = {}
-    for kind in ("parquet", "files"):
-        for other in ("plain", "decode"):
-            pairs = zip(rates[f"goya, {kind}"], rates[f"{other}, {kind}"], strict=True)
-            each = [mine / its for mine, its in pairs]
-            found[f"loader_vs_{other}, {kind}"] = [statistics.median(each), min(each), max(each)]
-    return found
+    for kind, suffix in (("parquet", ""), ("files", "_files")):
+        for mine, name in (("first", "loader"), ("later", "loader_later_epochs")):
+            for other in ("plain", "decode"):
+                pairs = zip(rates[f"{mine}, {kind}"], rates[f"{other}, {kind}"], strict=True)
+                found[f"{name}_vs_{other}{suffix}"] = spread([one / its for one, its in pairs])
+    found |= {f"start_s_{rows}_rows": spread(seconds) for rows, seconds in starts.items()}
+    return found | {
+        "padded_share": padding["goya, demo corpus"],
+        "padded_share_long_tail": padding["goya, long tail"],
+    }
+
+
+def waiting() -> dict[str, float]:
+    """Shares of the seconds of training in which a step waited for data, by level."""
+    figures = command_line.read_json(CONVERGENCE)["figures"]
+    return {name: value for name, value in figures.items() if name.startswith("data_wait_share")}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def table(results: dict) -> str:
-    lines = [f"{results['machine']}; {results['rows']} utterances a repeat"]
-    lines += [f"{n:<28}{statistics.median(e):>9.1f} utterances/s" for n, e in results["utterances_per_s"].items()]
-    lines += [f"{name:<28}{m:>9.2f} ({low:.2f} to {high:.2f})" for name, (m, low, high) in results["figures"].items()]
-    lines += [f"padding, {name:<19}{share:>9.1%}" for name, share in results["padded_share"].items()]
+    lines = [f"{results['machine']}; {results['rows']} utterances a repeat; load {results['load'][0]:.1f}"]
+    lines += [f"{n:<38}{statistics.median(e):>9.1f} utterances/s" for n, e in results["utterances_per_s"].items()]
+    lines += [f"padding, {name:<29}{share:>9.1%}" for name, share in results["padding"].items()]
+    for name, value in results["figures"].items():
+        if isinstance(value, dict):
+            lines.append(f"{name:<38}{value['median']:>9.2f} ({value['least']:.2f} to {value['most']:.2f})")
+        else:
+            lines.append(f"{name:<38}{value:>9.1%}")
     return "\n".join(lines)
 
 

@@ -31,6 +31,11 @@ DATA = {
         TIMES,
     ),
     "loader_vs_decode": ("loader_vs_decode", "utterances a second, share of decoding alone", SHARE),
+    "loader_later_epochs_vs_plain": (
+        "loader_later_epochs_vs_plain",
+        "the same over datasets and torchaudio, in later epochs",
+        TIMES,
+    ),
     "padded_share": ("padded_share", "padding in the batches, demo corpus", SHARE),
     "padded_share_long_tail": ("padded_share_long_tail", "padding, lengths with a long tail", SHARE),
 }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
-from data_pipeline.features import FRAME_MULTIPLE, TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
+from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
 from data_pipeline.plan import PlannedBatch
 from data_pipeline.utterance import Utterance
 
@@ -90,9 +90,9 @@ class Collator:
         return {
             "input_ids": pad(tokens, 0, TOKEN_MULTIPLE),
             "token_lengths": lengths(tokens),
-            "mel": pad(mels, floor, FRAME_MULTIPLE),
+            "mel": pad(mels, floor),
             "mel_lengths": lengths(mels),
-            "reference_mel": pad(references, floor, FRAME_MULTIPLE),
+            "reference_mel": pad(references, floor),
             "reference_lengths": lengths(references),
         }
 

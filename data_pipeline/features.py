@@ -11,9 +11,8 @@ from data_pipeline.made_voices import shifted
 from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance, VoiceShift
 
-# Padded lengths are rounded up to these: few different shapes cost a CPU a seventh less, though they are longer
-# (benchmarks/LOG.md), and a GPU's matrix units want multiples too.
-FRAME_MULTIPLE = 16
+# Padded texts are rounded up to this: a GPU's attention wants masks of such lengths, and a CPU few different shapes.
+# Mels are not: rounding them up to 16 was three points of padding, for no gain in time that shows (benchmarks/LOG.md).
 TOKEN_MULTIPLE = 8
 
 

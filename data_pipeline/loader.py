@@ -51,7 +51,7 @@ class Loader:
         plan: what makes a batch.
         make: utterance to features.
         patience: how long a batch is waited for.
-        num_workers: loading processes; 0 decodes in this one.
+        num_workers: loading processes; 0 decodes in this one, as does an epoch on a CPU that finds all in the cache.
         cache_mb: memory for decoded features, in this process.
         pin: page-locked memory, for faster copies to a GPU.
     """
@@ -108,18 +108,29 @@ class Loader:
                 return
             yield utterance
 
+    def _needs_no_decoding(self) -> bool:
+        """Whether all that is left is to pad, which takes less than to send the features to a process and back.
+
+        Never for a GPU: its process has memory to pin in that time. Nor where the same row comes in other voices.
+        """
+        whole = self.plan.whole_tally
+        if self.pin or self.plan.made_voices or whole is None:
+            return False
+        return len(self.cache.features) >= whole.kept
+
     def _data_loader(self, cursor: Cursor, release: Callable[[], None]) -> DataLoader:
         def planned() -> Iterator[PlannedBatch]:
             release()  # the loading processes are there, and reading the rows may take long
             for batch in self.plan.epoch(cursor):
                 yield self.cache.fill_in(batch)
 
+        num_workers = 0 if self._needs_no_decoding() else self.num_workers
         return DataLoader(
             self.collator,
             batch_sampler=planned(),
             collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            prefetch_factor=4 if self.num_workers else None,
+            num_workers=num_workers,
+            prefetch_factor=4 if num_workers else None,
             pin_memory=self.pin,
             worker_init_fn=_serve_the_parent_only,
         )

@@ -1,6 +1,6 @@
 """Which utterances make which batch: one global plan that every rank computes alike and takes its share of.
 
-    rows -> shuffle -> filter -> pool -> sort by length -> batches -> shuffle in groups -> share of this rank
+    rows -> shuffle -> filter -> pool -> sort by length -> cut -> shuffle in groups -> share of this rank
 
 The order is a pure function of (seed, epoch, position) and is decided on undecoded rows: lengths come from the
 headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`.
@@ -15,14 +15,16 @@ import numpy as np
 import pyarrow
 
 from data_pipeline.audio import AudioConfig, duration_s
+from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
-from data_pipeline.features import FRAME_MULTIPLE, Features, rounded_up
+from data_pipeline.features import Features
 from data_pipeline.made_voices import in_made_voices
 from data_pipeline.tally import Tally
 from data_pipeline.utterance import Samples, Utterance
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
 POOL_BYTES = 256 * 2**20  # the same of a pool
+LENGTHS_KEPT = 100_000  # of recordings, for later epochs: about 10 MB
 
 
 class Source(Protocol):
@@ -78,9 +80,9 @@ class Limits:
         return None
 
 
-def padded_frames(seconds: float, audio: AudioConfig) -> int:
-    """Mel frames that a recording fills in a batch, at most."""
-    return rounded_up(int(seconds * audio.frames_per_s) + 1, FRAME_MULTIPLE)
+def most_frames(seconds: float, audio: AudioConfig) -> int:
+    """Mel frames of a recording, at most: silence is trimmed once it is decoded."""
+    return int(seconds * audio.frames_per_s) + 1
 
 
 def held_out(utterance_id: str, fraction: float) -> bool:
@@ -127,6 +129,7 @@ class Plan:
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
         self.made_voices, self.exclude = made_voices, exclude
+        self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.tally = Tally()  # of the epoch under way
         self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
 
@@ -234,7 +237,7 @@ class Plan:
         return self.shuffle_buffer
 
     def _accept(self, row: dict) -> tuple[int, Utterance] | None:
-        """The utterance with its number of frames (an upper bound: silence is trimmed later), or None, tallied."""
+        """The utterance with its number of frames, at most, or None, tallied."""
         try:
             utterance = self.source.to_utterance(row)
             if utterance.id in self.exclude:
@@ -242,12 +245,12 @@ class Plan:
                 return None
             if not self.keep(utterance.id):
                 return None
-            seconds = duration_s(utterance.audio, name=utterance.id)
+            seconds = self._length_s(utterance)
         except UserError as error:
             # Without an id the message tells which row it is, the same in every epoch.
             self.tally.add_broken(str(row.get("id", error)), str(error))
             return None
-        frames = padded_frames(seconds, self.audio)
+        frames = most_frames(seconds, self.audio)
         reason = self.limits.refusal(utterance, seconds, frames)
         if reason:
             self.tally.left_out[reason] += 1
@@ -255,36 +258,30 @@ class Plan:
         self.tally.kept += 1
         return frames, utterance
 
+    def _length_s(self, utterance: Utterance) -> float:
+        """As its header says, which is opened once: a third of what planning a later epoch cost."""
+        audio = utterance.audio
+        if isinstance(audio, Samples):
+            return duration_s(audio, name=utterance.id)
+        key = hash((utterance.id, utterance.text, utterance.speaker, audio if isinstance(audio, str) else len(audio)))
+        seconds = self.lengths_s.get(key)
+        if seconds is None:
+            seconds = duration_s(audio, name=utterance.id)
+            if len(self.lengths_s) < LENGTHS_KEPT:
+                self.lengths_s[key] = seconds
+        return seconds
+
     def _cut(self, pool: list[tuple[int, Utterance]], cursor: Cursor, rows_before: int) -> list[tuple[Utterance, ...]]:
         """A pool's batches, longest first inside each, in groups of similar length whose order is drawn."""
-        batches: list[list[tuple[int, Utterance]]] = []
-        for item in sorted(pool, key=lambda item: (-item[0], item[1].id)):
-            if not batches or not self._fits(batches[-1]):
-                batches.append([])
-            batches[-1].append(item)
-        _split_to_whole_groups(batches, cursor.group)
-        groups = [batches[i : i + cursor.group] for i in range(0, len(batches), cursor.group)]
+        # Equal lengths stay in the order they were drawn in, so that batches differ from epoch to epoch.
+        pool = sorted(pool, key=lambda item: -item[0])
+        frames = [length for length, _ in pool]
+        groups = cut(frames, self.limits.batch_size, self.limits.max_batch_frames, cursor.group)
         if cursor.epoch in self.by_length:
             groups.reverse()
         elif self.shuffle:
             np.random.default_rng([self.seed, cursor.epoch, rows_before]).shuffle(groups)
-        return [tuple(utterance for _, utterance in batch) for group in groups for batch in group]
-
-    def _fits(self, batch: list[tuple[int, Utterance]]) -> bool:
-        """Whether one more utterance, no longer than the first, has room in it."""
-        more = len(batch) + 1
-        return more <= self.limits.batch_size and more * batch[0][0] <= self.limits.max_batch_frames
-
-
-def _split_to_whole_groups(batches: list[list[tuple[int, Utterance]]], group: int) -> None:
-    """Halves the costliest batches until all groups are whole: a short one would shift the steps of all that follow."""
-    while len(batches) % group:
-        costs = [len(batch) * batch[0][0] if len(batch) > 1 else 0 for batch in batches]
-        if not any(costs):
-            return
-        at = costs.index(max(costs))
-        half = len(batches[at]) // 2
-        batches[at : at + 1] = [batches[at][:half], batches[at][half:]]
+        return [tuple(utterance for _, utterance in pool[batch]) for group in groups for batch in group]
 
 
 def _bytes_of(utterance: Utterance) -> int:

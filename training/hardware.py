@@ -32,7 +32,9 @@ USABLE_MEMORY = 0.7  # the rest is for the context, fragments and other programs
 FRAMES_PER_UTTERANCE = 500  # about 6 s, to turn frames into a number of utterances
 CPU_BATCH = 8  # a CPU gains little from more, and smaller batches give more steps
 MAX_BATCH = 64
-POOL_UTTERANCES = 512  # sorted by length together: 5 % padding on the demo corpus, where 128 leave more
+# Sorted by length together. More pads less, and puts a small corpus' utterances together again in every epoch
+# (benchmarks/LOG.md).
+POOL_UTTERANCES, POOL_BATCHES = 1024, 32
 # Least GPU memory, in GB, for a size. big is only chosen by hand.
 SIZE_FOR_GPU_GB = [(14.0, "normal"), (6.0, "small"), (0.0, "tiny")]
 
@@ -109,8 +111,8 @@ def defaults_for(hardware: Hardware, size: str | None = None) -> Layer:
         # accelerate launch sets OMP_NUM_THREADS to 1, which trains at two thirds of the speed on two cores.
         threads = max(1, hardware.cores // hardware.processes)
         layer["train.cpu_threads"] = (threads, f"hardware: {_count(hardware.cores, 'core')}")
-    pool = max(16, POOL_UTTERANCES // layer["train.batch_size"][0])
-    layer["data.pool_batches"] = (pool, f"hardware: {POOL_UTTERANCES} utterances, or 16 batches")
+    pool = max(POOL_BATCHES, POOL_UTTERANCES // layer["train.batch_size"][0])
+    layer["data.pool_batches"] = (pool, f"hardware: {POOL_UTTERANCES} utterances, or {POOL_BATCHES} batches")
     return layer
 
 

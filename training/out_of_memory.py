@@ -15,7 +15,7 @@ from torch import nn
 
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
-from data_pipeline.features import FRAME_MULTIPLE, TOKEN_MULTIPLE, rounded_up
+from data_pipeline.features import TOKEN_MULTIPLE, rounded_up
 from modeling.losses import LossShape
 from training.sharding import is_sharded
 from training.step import LossWeights, OutOfMemoryInExchange, StepLosses, accumulate, global_counts, step_losses
@@ -23,8 +23,8 @@ from training.step import LossWeights, OutOfMemoryInExchange, StepLosses, accumu
 # Tensor -> the one that holds its real lengths, and what they are padded to.
 LENGTHS = {
     "input_ids": ("token_lengths", TOKEN_MULTIPLE),
-    "mel": ("mel_lengths", FRAME_MULTIPLE),
-    "reference_mel": ("reference_lengths", FRAME_MULTIPLE),
+    "mel": ("mel_lengths", 1),
+    "reference_mel": ("reference_lengths", 1),
 }
 
 

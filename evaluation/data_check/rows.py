@@ -7,7 +7,7 @@ from hashlib import blake2b
 from data_pipeline.audio import header_of
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
-from data_pipeline.plan import Limits, padded_frames
+from data_pipeline.plan import Limits, most_frames
 from data_pipeline.sources import Source
 from data_pipeline.utterance import Samples, Utterance, plain
 from evaluation.data_check.waves import Wave
@@ -69,7 +69,7 @@ def first_look(
     except UserError as error:
         row.broken = ("unreadable", str(error))
         return None
-    row.left_out = limits.refusal(utterance, row.seconds, padded_frames(row.seconds, make.audio))
+    row.left_out = limits.refusal(utterance, row.seconds, most_frames(row.seconds, make.audio))
     row.audio_key = audio_key(utterance.audio)
     try:
         text = make.text_of(utterance)

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow
 import pytest
 
+from data_pipeline import plan as plan_module
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
-from data_pipeline.features import FRAME_MULTIPLE, rounded_up
-from data_pipeline.plan import Cursor, Limits, Plan, held_out
+from data_pipeline.plan import Cursor, Limits, Plan, held_out, most_frames
 from data_pipeline.tally import MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
+from tests import small_runs
 
 ZEROS = np.zeros(40 * 4000, dtype=np.float32)
 COUNT = 101
@@ -147,8 +148,7 @@ def test_what_is_drawn_for_a_batch_does_not_depend_on_the_number_of_ranks():
 
 def frames_of(batch) -> list[int]:
     """Of each utterance, as it will be padded at most."""
-    seconds = [len(entry.audio.values) / 4000 for entry in batch.entries]
-    return [rounded_up(int(one * AudioConfig().frames_per_s) + 1, FRAME_MULTIPLE) for one in seconds]
+    return [most_frames(len(entry.audio.values) / 4000, AudioConfig()) for entry in batch.entries]
 
 
 def test_batches_keep_to_size_and_frames():
@@ -218,6 +218,19 @@ def test_a_source_that_breaks_off_is_one_clear_error(error):
     source._make = broken_off
     with pytest.raises(UserError, match=rf"after \d+ rows \({error}\).*the last checkpoint"):
         ids(plan(source).epoch(Cursor()))
+
+
+@pytest.mark.parametrize("kept", [1000, 3])
+def test_headers_are_read_once_and_change_no_order(kept, monkeypatch):
+    """As far as there is room for their lengths."""
+    read, whole = [], plan_module.duration_s
+    monkeypatch.setattr(plan_module, "duration_s", lambda audio, name: read.append(name) or whole(audio, name=name))
+    monkeypatch.setattr(plan_module, "LENGTHS_KEPT", kept)
+    one, again = plan(small_runs.source()), plan(small_runs.source())
+    first, second = (ids(one.epoch(one.start(epoch))) for epoch in (0, 1))
+    rows = small_runs.ROWS
+    assert len(read) == rows + max(0, rows - kept) and sorted(first) == sorted(second)
+    assert ids(again.epoch(again.start(1))) == second
 
 
 def test_the_split_is_by_a_hash_of_the_id():
