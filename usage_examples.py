@@ -141,6 +141,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "ablation": "python benchmarks/ablation.py",
         "improvements": "python benchmarks/improvements.py",
         "loop_speed": "python benchmarks/loop_speed.py",
+        "peers": "python benchmarks/peers.py",
         "data_speed": "python benchmarks/data_speed.py",
         "scale": "python benchmarks/scale.py",
         "speed": "python benchmarks/speed.py",

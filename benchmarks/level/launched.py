@@ -11,6 +11,7 @@ from benchmarks.level.curves import Curve
 from benchmarks.main_job import commit, machine, now
 
 ROOT = Path(__file__).resolve().parents[2]
+WATCHED = ROOT / "benchmarks" / "level" / "watched.py"
 EVALUATIONS = 20
 # The same for all, and nothing that a level decides.
 SAME = (
@@ -27,14 +28,23 @@ def started(out: Path, **same) -> dict:
     return found if is_same else same | {"figures": {}, "runs": {}}
 
 
-def run(folder: Path, level: str, seed: int, minutes: float, *more: str, sentences: int = 0, every: int = 1) -> dict:
+def run(
+    folder: Path,
+    level: str,
+    seed: int,
+    minutes: float,
+    *more: str,
+    sentences: int = 0,
+    every: int = 1,
+    script: Path = WATCHED,
+) -> dict:
     """Train in `folder` for `minutes`, with `more` flags; its curve, in which every so many-th evaluation is heard.
 
-    `sentences`: that are heard each time; 0: none.
+    `sentences`: that are heard each time; 0: none. `script`: watched.py, or one that is called the same way.
     """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "watched").mkdir(parents=True)
-    command = [sys.executable, str(ROOT / "benchmarks" / "level" / "watched.py"), str(folder / "watched"), *SAME]
+    command = [sys.executable, str(script), str(folder / "watched"), *SAME]
     command += ["--optimization-level", level, "--seed", str(seed), "--max-minutes", str(minutes)]
     command += ["--checkpoint-dir", str(folder / "run"), *more]
     print("$ " + " ".join(command), flush=True)
@@ -63,7 +73,7 @@ def run(folder: Path, level: str, seed: int, minutes: float, *more: str, sentenc
 
 
 def point_of(line: dict, utterances: int) -> dict:
-    kept = {name: value for name, value in line.items() if name in ("step", "seconds", "eval_mel")}
+    kept = {name: value for name, value in line.items() if name in ("step", "seconds", "cpu_s", "eval_mel")}
     return kept | {"utterances": line["step"] * utterances, "end_errors": 1 - line["eval_end_accuracy"]}
 
 

@@ -1,8 +1,8 @@
 """train_main.py whose evaluations leave a line and their weights:  watched.py FOLDER [train_main's arguments]
 
 FOLDER/curve.jsonl has a line for each evaluation: the step, the seconds spent on steps and on waiting for data so far
-(evaluations and checkpoints are not counted), updates that were skipped, and the metrics. The weights that would ship
-lie beside it, as step-00000123.safetensors.
+(evaluations and checkpoints are not counted), the processor time of this process in them (cpu_s), updates that were
+skipped, and the metrics. The weights that would ship lie beside it, as step-00000123.safetensors.
 """
 
 import json
@@ -28,19 +28,21 @@ class Watch(TrainerCallback):
 
     def __init__(self, folder: Path, shipped: ShippedModel):
         self.shipped = shipped
-        self.folder, self.seconds, self.waiting_s, self.skipped = folder, 0.0, 0.0, 0
+        self.folder, self.seconds, self.cpu_s, self.waiting_s, self.skipped = folder, 0.0, 0.0, 0.0, 0
         self.mark: float | None = None  # the end of the step before, where only data came between
 
     def on_step_begin(self, args, state, control, **kwargs):
-        now = time.monotonic()
+        now, cpu = time.monotonic(), time.process_time()
         if self.mark is not None:
             self.waiting_s += now - self.mark
             self.seconds += now - self.mark
-        self.began_at = now
+            self.cpu_s += cpu - self.cpu_mark
+        self.began_at, self.cpu_began_at = now, cpu
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.mark = time.monotonic()
+        self.mark, self.cpu_mark = time.monotonic(), time.process_time()
         self.seconds += self.mark - self.began_at
+        self.cpu_s += self.cpu_mark - self.cpu_began_at
         self.skipped += control.should_skip_update
 
     def on_save(self, args, state, control, **kwargs):
@@ -49,7 +51,7 @@ class Watch(TrainerCallback):
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         self.mark = None
         line = {"step": state.global_step, "seconds": self.seconds, "waiting_s": self.waiting_s}
-        line |= {"skipped": self.skipped, **metrics}
+        line |= {"cpu_s": self.cpu_s, "skipped": self.skipped, **metrics}
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         with self.shipped.whole() as model:
