@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from benchmarks import readme_block  # noqa: E402
-from benchmarks.ablation import NOTHING  # noqa: E402
+from benchmarks.ablation import NOTHING, WHOLE  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
@@ -126,13 +126,14 @@ def value_and_range(value) -> str:
 def ablation(result: dict) -> str:
     runs = result["runs"].values()
     commits = sorted({run["commit"][:12] for run in runs})
+    whole, changed = seeds_of(result, is_whole=True), seeds_of(result, is_whole=False)
     rows = []
     for change, by_level in result["figures"].items():
         both = [by_level.get(f"of {level}") for level in ("enhanced", "basic")]
         rows.append([change, *map(value_and_range, both)])
     head = (
-        f"`python benchmarks/ablation.py`: {result['minutes']:g} minutes a run, seeds "
-        f"{', '.join(map(str, sorted({run['seed'] for run in runs})))}. {result['machine']}; commit "
+        f"`python benchmarks/ablation.py`: {result['minutes']:g} minutes a run; the levels with seeds {whole}, each "
+        f"change with {changed}; median, and least to most, over pairs of runs. {result['machine']}; commit "
         f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
         "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
         "(benchmarks/results/ablation.json). A higher rate is given to both. The first row compares runs of the same "
@@ -140,6 +141,11 @@ def ablation(result: dict) -> str:
     )
     verdicts = "\n".join(f"- {verdict(result['figures'], level)}" for level in ("enhanced", "basic"))
     return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}\n\n{verdicts}"
+
+
+def seeds_of(result: dict, is_whole: bool) -> str:
+    found = {run["seed"] for name, run in result["runs"].items() if (f", {WHOLE}, " in name) == is_whole}
+    return ", ".join(map(str, sorted(found)))
 
 
 def verdict(figures: dict, level: str) -> str:

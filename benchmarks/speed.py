@@ -40,9 +40,8 @@ DATA = {
     "padded_share_long_tail": ("padded_share_long_tail", "padding, lengths with a long tail", SHARE),
 }
 WAIT = {"data_wait_share": ("data_wait_share_enhanced", "share of a run's time spent waiting for data", SHARE)}
-PEERS = {
-    "minutes_to_peer_best": ("minutes_to_peer_best", "minutes to the CER that the best peer has after 30", "{:.1f}"),
-}
+TO_PEER = "minutes to the CER of the best of coqui's after 30, or to 50 % where that is worse"
+PEERS = {"minutes_to_peer_best": ("minutes_to_peer_best", TO_PEER, "{:.1f}")}
 GATHERED = {"loop_speed": LOOP, "data_speed": DATA, "convergence": WAIT, "peers": PEERS}
 SYNTHESIS = {
     "rtf_{size}": (
