@@ -21,7 +21,7 @@ from modeling.processor import GoyaProcessor
 from tests import small_runs, wrapped_train
 from tests.small_runs import assert_equal_ends, launch, losses, newest, scalars, train
 
-STEPS_AN_EPOCH = 4  # 30 utterances, 4 a batch, 2 batches a step
+STEPS_AN_EPOCH = 5  # 30 utterances in 9 batches of up to 4, 2 batches a step
 
 
 def sets(*assignments: str) -> list[str]:
@@ -338,7 +338,8 @@ def test_a_loss_that_is_not_a_number_does_not_reach_the_weights(tmp_path, capsys
 def test_three_in_a_row_go_back_to_the_last_checkpoint_with_half_the_rate(tmp_path, capsys, monkeypatch):
     break_steps(monkeypatch, {4, 5, 6})
     run = tmp_path / "run"
-    arguments = ["--max-steps", "8", *sets("checkpoint.every_steps=3", "optim.schedule=constant", "optim.lr=0.001")]
+    steps = ["--max-steps", str(2 * STEPS_AN_EPOCH)]
+    arguments = [*steps, *sets("checkpoint.every_steps=3", "optim.schedule=constant", "optim.lr=0.001")]
     assert train(run, *arguments) == 0
     assert f"Rolled back to {run / 'checkpoints' / 'step-00000003'}" in capsys.readouterr().out
     rates = scalars(run)["learning_rate"]
