@@ -68,9 +68,11 @@ def test_the_figures_part_the_seen_from_the_unseen():
 def test_every_figure_of_the_table_is_in_the_readme_block(tmp_path):
     results = {"machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "voices": VOICES}
     results |= {"figures": cloning.figures(VOICES) | {"steps": 7}, "by_kind": cloning.by_kind(VOICES)}
+    results["by_speaker"] = cloning.by_speaker(VOICES)
     block = cloning.block(results)
     assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
-    assert block.count("\n| ") == 1 + len(cloning.SHOWN)
+    assert block.count("\n| ") == 1 + len(cloning.SHOWN) + 1 + 2
+    assert "| anna | 2 | 0.850 | 0.600 | 0.900 |" in block and "| ben | 1 | 0.600 | 0.600 | 0.900 |" in block
     page = tmp_path / "README.md"
     page.write_text(readme_block.README.read_text(encoding="utf-8"), encoding="utf-8")
     readme_block.put("cloning", block, page)
