@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -55,7 +55,8 @@ soundfile.write("from_hub.wav", speech["audio"], speech["sampling_rate"])
 # Figure -> (what a reader is told, how it is shown).
 SHOWN = {
     "minutes_to_voice": ("first command to the first wav, minutes, training's {minutes:g} among them", "{:.1f}"),
-    "cer": ("CER of its report's held-out sentences", "{:.1%}"),
+    "cer": ("CER as its report has it", "{:.1%}"),
+    "sentences": ("of so many held-out sentences", "{:.0f}"),
     "check_rows_per_second": ("rows checked a second, all decoded, pitch too", "{:.0f}"),
     "check_many_rows_per_second": (f"the same of {MANY_ROWS:,} rows, of which 2000 are decoded", "{:.0f}"),
     "bad_inputs_tried": ("broken corpora and command lines tried", "{:.0f}"),
@@ -69,7 +70,7 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the path, the seconds it took, and its last line."""
+    """A command of the path, the seconds it took, and what it said."""
 
     command: str
     seconds: float
@@ -103,6 +104,7 @@ def measure(arguments) -> None:
     figures = {
         "minutes_to_voice": sum(step.seconds for step in steps[:3]) / 60,
         "cer": report["quality"]["cer"] if report["quality"] else None,
+        "sentences": report["quality"]["sentences"] if report["quality"] else None,
         "check_rows_per_second": rows_a_second(steps[0].said),
         "check_many_rows_per_second": rows_a_second(many),
     }
@@ -111,7 +113,7 @@ def measure(arguments) -> None:
     results |= {
         "minutes": arguments.minutes,
         "figures": figures,
-        "commands": [asdict(step) for step in steps],
+        "commands": [{"command": step.command, "seconds": step.seconds} for step in steps],
         "from": {},
     }
     for name in OTHERS:
