@@ -6,7 +6,7 @@ the plan itself on made lengths with a long tail: the largest over the mean, whi
 
 On paper: the time of a step on N GPUs, from these and from what a GPU and its network are said to do (--help; the share
 of the peak that is reached is a guess until it is measured). All-reduce as a ring, 2 (N - 1) / N times the gradients'
-bytes over the slowest link (Patarasuk and Yuan 2009), hidden behind the backward pass, two thirds of the step, as
+bytes over the slowest link (Patarasuk and Yuan 2009), between nodes those of all GPUs of a node together, hidden behind the backward pass, two thirds of the step, as
 DistributedDataParallel does. Prints tables and writes benchmarks/results/scale.json.
 """
 
@@ -41,9 +41,9 @@ BASE = (8, 4.0)  # batch, seconds of each utterance
 # One thing is changed at a time; each size at the base.
 VARIED = [("tiny", 8, 2.0), ("tiny", 8, 8.0), ("tiny", 8, 16.0), ("tiny", 2, 4.0), ("tiny", 32, 4.0)]
 GPUS = (1, 8, 64, 512)
-LEAST_ROWS = 20_000
+LEAST_ROWS, RATE_HZ = 20_000, 50  # so few samples that no pool is cut short for its bytes, as with rows that name files
 BATCH_ON_PAPER = 16  # utterances of a GPU's micro-batch
-POOL_BATCHES, RATE_HZ = 32, 4_000  # batches of each rank that are sorted together, as training.hardware has it
+POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.hardware has it
 BACKWARD_SHARE = 2 / 3
 
 
@@ -178,7 +178,9 @@ def unlikeness(ranks: int) -> float:
 def on_paper(one: dict, gpus: int, largest_over_mean: float, cluster: Cluster) -> dict:
     """A step of BATCH_ON_PAPER utterances a GPU: its parts in seconds, and the share of N single GPUs' speed."""
     compute_s = one["tflop"] * 1e12 * BATCH_ON_PAPER / one["batch"] / (cluster.flops * cluster.share)
-    link = cluster.within if gpus <= cluster.gpus_a_node else min(cluster.within, cluster.between)
+    # Between nodes each GPU has its own link, and a ring over each of them.
+    together = cluster.between * cluster.gpus_a_node
+    link = cluster.within if gpus <= cluster.gpus_a_node else min(cluster.within, together)
     reduce_s = 2 * (gpus - 1) / gpus * one["gradient_bytes"] / link
     waits_s = (largest_over_mean - 1) * compute_s
     shown_s = max(0.0, reduce_s - BACKWARD_SHARE * compute_s)
