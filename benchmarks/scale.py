@@ -6,8 +6,9 @@ the plan itself on made lengths with a long tail: the largest over the mean, whi
 
 On paper: the time of a step on N GPUs, from these and from what a GPU and its network are said to do (--help; the share
 of the peak that is reached is a guess until it is measured). All-reduce as a ring, 2 (N - 1) / N times the gradients'
-bytes over the slowest link (Patarasuk and Yuan 2009), between nodes those of all GPUs of a node together, hidden behind the backward pass, two thirds of the step, as
-DistributedDataParallel does. Prints tables and writes benchmarks/results/scale.json.
+bytes over the slowest link (Patarasuk and Yuan 2009), between nodes those of all GPUs of a node together, hidden
+behind the backward pass, two thirds of the step, as DistributedDataParallel does. Prints tables and writes
+benchmarks/results/scale.json.
 """
 
 import argparse
