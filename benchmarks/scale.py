@@ -26,6 +26,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+import data_pipeline.plan  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
@@ -42,7 +43,7 @@ BASE = (8, 4.0)  # batch, seconds of each utterance
 # One thing is changed at a time; each size at the base.
 VARIED = [("tiny", 8, 2.0), ("tiny", 8, 8.0), ("tiny", 8, 16.0), ("tiny", 2, 4.0), ("tiny", 32, 4.0)]
 GPUS = (1, 8, 64, 512)
-LEAST_ROWS, RATE_HZ = 20_000, 50  # so few samples that no pool is cut short for its bytes, as with rows that name files
+LEAST_ROWS, RATE_HZ = 20_000, 4_000
 BATCH_ON_PAPER = 16  # utterances of a GPU's micro-batch
 POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.hardware has it
 BACKWARD_SHARE = 2 / 3
@@ -165,6 +166,7 @@ def unlikeness(ranks: int) -> float:
     """Mean over steps of the largest rank's padded frames over the ranks' mean."""
     # One process that accumulates has the batches, in order, that the ranks have beside one another.
     limits = Limits(BATCH_ON_PAPER, 32_000, pool_batches=POOL_BATCHES)
+    data_pipeline.plan.POOL_BYTES = 2**40  # whole pools, as of rows that name files: all these share one array
     rows = max(LEAST_ROWS, 2 * ranks * BATCH_ON_PAPER * POOL_BATCHES)
     plan = Plan(LongTail(rows), AUDIO, limits, grad_accum=ranks)
     ratios, sizes = [], []
