@@ -42,44 +42,8 @@ def build_inputs(
     where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
     on_rank = f", rank {rank}" if world_size > 1 else ""
     patience = {split: Patience(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
-    train = _open(data, where[TRAIN], TRAIN, patience[TRAIN])
-    validation = _open(data, where[VALIDATION], VALIDATION, patience[VALIDATION])
-    if validation is None and data.val_data:  # a place named for validation, whose own names say nothing of a split
-        validation = _open(data, data.val_data, TRAIN, patience[VALIDATION])
-    by_hash = validation is None
-    if by_hash and not data.val_fraction:
-        raise UserError(
-            f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
-            "leave data.val_fraction at its default."
-        )
-    limits = Limits(
-        config.train.batch_size,
-        data.max_batch_frames,
-        data.min_duration_s,
-        data.max_duration_s,
-        data.max_text_chars,
-        data.pool_batches,
-    )
-    plan = partial(
-        Plan,
-        audio=audio,
-        limits=limits,
-        seed=config.train.seed,
-        rank=rank,
-        world_size=world_size,
-        shuffle_buffer=data.shuffle_buffer,
-        exclude=read_exclude_list(data.exclude_list),
-    )
-    keep_train = partial(_outside, data.val_fraction) if by_hash else _every
-    keep_validation = partial(_inside, data.val_fraction) if by_hash else _every
-    train_plan = plan(
-        train,
-        grad_accum=config.train.grad_accum,
-        keep=keep_train,
-        by_length=(0,) if config.train.length_curriculum else (),
-        made_voices=data.made_voices,
-    )
-    validation_plan = plan(train if by_hash else validation, keep=keep_validation, shuffle=False)
+    train, validation = _open_both(data, where, patience)
+    train_plan, validation_plan = _plans(config, train, validation, rank, world_size)
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
     return Inputs(
@@ -92,8 +56,54 @@ def build_inputs(
             pin=pin,
         ),
         Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
-        train.describe() + ("" if by_hash else f"; validation: {validation.describe()}"),
+        train.describe() + (f"; validation: {validation.describe()}" if validation is not None else ""),
     )
+
+
+def _open_both(data: DataConfig, where: dict[str, str], patience: dict[str, Patience]) -> tuple[Source, Source | None]:
+    """The sources of training and of validation; None where validation is a share of training's rows."""
+    train, validation = (_open(data, where[split], split, patience[split]) for split in (TRAIN, VALIDATION))
+    if validation is None and data.val_data:  # a place named for validation, whose own names say nothing of a split
+        validation = _open(data, data.val_data, TRAIN, patience[VALIDATION])
+    if validation is None and not data.val_fraction:
+        raise UserError(
+            f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
+            "leave data.val_fraction at its default."
+        )
+    return train, validation
+
+
+def _plans(
+    config: RunConfig, train: Source, validation: Source | None, rank: int, world_size: int
+) -> tuple[Plan, Plan]:
+    data, by_hash = config.data, validation is None
+    limits = Limits(
+        config.train.batch_size,
+        data.max_batch_frames,
+        data.min_duration_s,
+        data.max_duration_s,
+        data.max_text_chars,
+        data.pool_batches,
+    )
+    plan = partial(
+        Plan,
+        audio=PRESETS[config.audio.preset],
+        limits=limits,
+        seed=config.train.seed,
+        rank=rank,
+        world_size=world_size,
+        shuffle_buffer=data.shuffle_buffer,
+        exclude=read_exclude_list(data.exclude_list),
+    )
+    train_plan = plan(
+        train,
+        grad_accum=config.train.grad_accum,
+        keep=partial(_outside, data.val_fraction) if by_hash else _every,
+        by_length=(0,) if config.train.length_curriculum else (),
+        made_voices=data.made_voices,
+    )
+    keep = partial(_inside, data.val_fraction) if by_hash else _every
+    return train_plan, plan(train if by_hash else validation, keep=keep, shuffle=False)
 
 
 def open_training(config: RunConfig) -> Source:
