@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks.command_line import write_json  # noqa: E402
-from benchmarks.level.curves import best, gain, median_and_range  # noqa: E402
+from benchmarks.level.curves import Curve, best, gain, median_and_range  # noqa: E402
 from benchmarks.level.launched import run, started  # noqa: E402
 from modeling.configuration import SIZES  # noqa: E402
 from training.levels import level_layer  # noqa: E402
@@ -89,14 +89,17 @@ def figures(runs: dict[str, dict]) -> dict:
     change gives is to be seen only where it is outside of that.
     """
     found: dict = {}
+
+    def curves(level: str, change: str) -> list[Curve]:
+        return [one["curve"] for name, one in runs.items() if name.startswith(f"{level}, {change}, ")]
+
     for level in OTHER:
-        wholes = [one["curve"] for name, one in runs.items() if name.startswith(f"{level}, {WHOLE}, ")]
+        wholes = curves(level, WHOLE)
         if len(wholes) > 1:
             pairs = (gain(one, other, "eval_mel") for one, other in permutations(wholes, 2))
             found.setdefault(NOTHING, {})[f"of {level}"] = median_and_range(list(pairs)) | {"came_apart": 0}
     for change, level in product((*RATES, *IMPROVEMENTS), OTHER):
-        changed = [one["curve"] for name, one in runs.items() if name.startswith(f"{level}, {change}, ")]
-        wholes = [one["curve"] for name, one in runs.items() if name.startswith(f"{level}, {WHOLE}, ")]
+        changed, wholes = curves(level, change), curves(level, WHOLE)
         taken = level == "enhanced" and change in IMPROVEMENTS
         gains = [
             gain(*((whole, one) if taken else (one, whole)), "eval_mel") for one, whole in product(changed, wholes)

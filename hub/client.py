@@ -72,14 +72,19 @@ def open_repository(hub: HubConfig) -> str:
     return f"The best model so far is pushed to {api.endpoint}/{repo_id} ({seen_by})."
 
 
-def status(error: BaseException) -> int | None:
-    """The HTTP status behind an error; None where there was no answer."""
+def answered(error: BaseException) -> HfHubHTTPError | None:
+    """The answer of the Hub that is behind an error; None where there was none."""
     while error is not None:
-        response = getattr(error, "response", None)
-        if isinstance(error, HfHubHTTPError) and response is not None:
-            return response.status_code
+        if isinstance(error, HfHubHTTPError) and getattr(error, "response", None) is not None:
+            return error
         error = error.__cause__
     return None
+
+
+def status(error: BaseException) -> int | None:
+    """The HTTP status behind an error; None where there was no answer."""
+    found = answered(error)
+    return None if found is None else found.response.status_code
 
 
 def is_lasting(error: BaseException) -> bool:
@@ -90,12 +95,9 @@ def is_lasting(error: BaseException) -> bool:
 
 def retry_after_s(error: BaseException) -> float:
     """For how long the Hub asks to be left alone; 0 where it does not."""
-    while error is not None:
-        if isinstance(error, HfHubHTTPError):
-            told = error.response.headers.get("Retry-After", "")
-            return float(told) if told.isdigit() else 0.0
-        error = error.__cause__
-    return 0.0
+    found = answered(error)
+    told = "" if found is None else found.response.headers.get("Retry-After", "")
+    return float(told) if told.isdigit() else 0.0
 
 
 def reason(error: BaseException) -> str:
