@@ -33,6 +33,7 @@ CORPUS = ROOT / "assets" / "demo_corpus"
 RATE_HZ = 22_050  # of the recipes, and of our own preset
 GOYA, COQUI = ("goya_experimental", "goya_enhanced"), ("glow_tts", "vits", "glow_tts_fp32", "glow_tts_published")
 CONTENDERS = (*COQUI[:2], *GOYA, *COQUI[2:])  # in this order
+EVERY = 3  # of Goya's evaluations so many-th is heard
 INTELLIGIBLE = 0.5  # character error rate; where no peer gets below, this is what Goya's minutes are counted to
 
 
@@ -150,6 +151,7 @@ def run_goya(name: str, corpus: Path, arguments) -> dict:
         *map(str, data),
         *("--num-workers", "0"),
         sentences=arguments.sentences,
+        every=EVERY,
         script=ROOT / "benchmarks" / "peer" / "goya.py",
     )
     for point in done["curve"]:
