@@ -72,12 +72,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def recorded(size: str, steps: int, batches: int = 20) -> Job:
+def recorded(size: str, steps: int, batches: int = 20, *, rank: int = 0, ranks: int = 1) -> Job:
     """The first batches of an epoch, as training has them on this machine."""
     flags = f"--train-data assets/demo_corpus --model-size {size} --num-workers 0 --grad-accum 1".split()
     config, _, _ = parse(flags)
     model = GoyaConfig.of_size(size, vocab_size=1000)
-    loader = build_inputs(config, model.frames_per_step, rank=0, world_size=1).train
+    loader = build_inputs(config, model.frames_per_step, rank=rank, world_size=ranks).train
     found = list(islice(loader.epoch(loader.plan.start(0)), batches))
     return Job(found, flags, config, model, steps)
 

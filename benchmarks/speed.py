@@ -1,7 +1,7 @@
 """What speed was measured, gathered: python benchmarks/speed.py
 
-Takes the figures of loop_speed.json, data_speed.json, convergence.json, synthesis_speed*.json and peers.json, writes
-benchmarks/results/speed.json and README.md's table of them. Measures nothing itself; what no file has is named.
+Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, convergence.json, peers.json and
+synthesis_speed*.json, writes benchmarks/results/speed.json and README.md's table of them. Measures nothing itself; what no file has is named.
 """
 
 import argparse
@@ -42,7 +42,20 @@ DATA = {
 WAIT = {"data_wait_share": ("data_wait_share_enhanced", "share of a run's time spent waiting for data", SHARE)}
 TO_PEER = "minutes to the CER of the best of coqui's after 30, or to 50 % where that is worse"
 PEERS = {"minutes_to_peer_best": ("minutes_to_peer_best", TO_PEER, "{:.1f}")}
-GATHERED = {"loop_speed": LOOP, "data_speed": DATA, "convergence": WAIT, "peers": PEERS}
+STEP = {"step_vs_first": ("step_vs_first", "steps a second of the bare step, over this project's first version", TIMES)}
+RANKS = {
+    "ranks_2_vs_1": ("ranks_2_vs_1", "steps a second times ranks, two ranks over one", TIMES),
+    "two_runs_vs_1": ("two_runs_vs_1", "the same of two runs that know nothing of one another", TIMES),
+    "all_reduce_hidden": ("all_reduce_hidden", "share of the all-reduce that the backward pass hides", SHARE),
+}
+GATHERED = {
+    "loop_speed": LOOP,
+    "step_speed": STEP,
+    "ranks": RANKS,
+    "data_speed": DATA,
+    "convergence": WAIT,
+    "peers": PEERS,
+}
 SYNTHESIS = {
     "rtf_{size}": (
         "real_time_factor, batch 1, 1 threads",

@@ -56,12 +56,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
     """
     if query.device.type != "cpu" or not query.requires_grad:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    batch, heads, length, width = query.shape
     if causal:
-        mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
-    score = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if mask is not None:
-        score = score.masked_fill(~mask, -torch.inf)
-    return score.softmax(-1) @ value
+        mask = torch.ones(length, key.shape[-2], dtype=torch.bool).tril()
+    # Scale and mask go into the product itself: no pass over the scores of their own, forward or backward.
+    hidden = (
+        query.new_zeros(1) if mask is None else torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, -torch.inf)
+    )
+    hidden = hidden.expand(batch, heads, length, key.shape[-2]).flatten(0, 1)
+    query, key, value = (each.flatten(0, 1) for each in (query, key, value))
+    score = torch.baddbmm(hidden, query, key.transpose(-1, -2), alpha=width**-0.5)
+    return (score.softmax(-1) @ value).unflatten(0, (batch, heads))
 
 
 class Attention(nn.Module):
