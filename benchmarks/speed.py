@@ -1,7 +1,8 @@
 """What speed was measured, gathered: python benchmarks/speed.py
 
 Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, convergence.json, peers.json and
-synthesis_speed*.json, writes benchmarks/results/speed.json and README.md's table of them. Measures nothing itself; what no file has is named.
+synthesis_speed*.json, and writes benchmarks/results/speed.json and README.md's table of them. Measures nothing itself;
+what no file has is named.
 """
 
 import argparse
