@@ -1,7 +1,7 @@
 """The voices that cloning.py clones: recorded ones, and ones made of these by moving formants and pitch.
 
-Recorded: the demo corpus' two speakers in three languages, which the model was trained on, and up to five people it
-never heard, out of Debian's packages of prompts. A made voice is no other person: it is a recording with its formants
+Recorded: the demo corpus' two speakers in three languages, which the model was trained on, and up to 14 people it
+never heard, out of Debian's packages of prompts and of a game for children. A made voice is no other person: it is a recording with its formants
 and pitch moved. No clip here was trained on. Shapes: N = samples.
 """
 
@@ -21,17 +21,19 @@ from data_pipeline.utterance import Utterance, VoiceShift
 CLIP_S, OTHERS = 5.0, 3  # seconds of a clip; clips of a voice beside the one that is cloned
 TRAINED_SHIFTS = 24  # data.made_voices of the run: the unseen made voices have later numbers
 SEEN_MADE, UNSEEN_MADE, UNSEEN_MADE_EACH = 10, 10, 3  # shifts: of trained speakers (two rows), of each new speaker
-PROMPTS_EACH = 20  # the longest of a package: a minute or more
+RECORDINGS_EACH = 40  # the longest of a person: half a minute or more
+KTUBERLING = ("de", "el", "fr", "gl", "lt", "ru", "sl", "uk", "wa")
 NEW_SPEAKERS_SHIFTED = ("carlo-it", "ivrvoice-ru")  # the new speakers recorded at 16 kHz; the others are at 8 kHz
 
-# Debian package -> the person, as the package names them, and the language.
-PROMPTS = {
-    "asterisk-core-sounds-it-g722": "carlo-it",
-    "asterisk-core-sounds-ru-g722": "ivrvoice-ru",
-    "asterisk-prompt-es-co": "colombia-es",
-    "asterisk-prompt-fr-armelle": "armelle-fr",
-    "asterisk-prompt-it-menardi-wav": "menardi-it",
-}
+# Speaker and language -> Debian's package, and the recordings of theirs in it. Of ktuberling's speakers, nameless
+# volunteers who say single words, those whose recordings are all of one person by Resemblyzer (0.83 and more).
+PEOPLE = {
+    "carlo-it": ("asterisk-core-sounds-it-g722", "vm-*.*"),
+    "ivrvoice-ru": ("asterisk-core-sounds-ru-g722", "vm-*.*"),
+    "colombia-es": ("asterisk-prompt-es-co", "vm-*.*"),
+    "armelle-fr": ("asterisk-prompt-fr-armelle", "vm-*.*"),
+    "menardi-it": ("asterisk-prompt-it-menardi-wav", "vm-*.*"),
+} | {f"ktuberling_{code}-{code}": ("ktuberling-data", f"sounds/{code}/**/*.*") for code in KTUBERLING}
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Voice:
 
 
 def all_voices(
-    heldout: dict[str, list[Utterance]], prompts: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
+    heldout: dict[str, list[Utterance]], people: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
 ) -> list[Voice]:
-    """Every voice to clone, of held-out utterances by language and of prompts by speaker.
+    """Every voice to clone, of held-out utterances by language and of other people's recordings.
 
     made_voices: shifts that the model was trained on, the first of data_pipeline.made_voices' list.
     """
@@ -64,7 +66,7 @@ def all_voices(
     for language, utterances in heldout.items():
         recordings = (decode_audio(one.audio, rate_hz) for one in utterances)
         trained[f"{utterances[0].speaker}-{language}"] = clips(recordings, rate_hz)
-    new = {name: clips(recordings, rate_hz) for name, recordings in prompts.items()}
+    new = {name: clips(recordings, rate_hz) for name, recordings in people.items()}
     voices = [_recorded(name, found, seen=True) for name, found in trained.items()]
     voices += [_recorded(name, found, seen=False) for name, found in new.items()]
     shifted_ones = [name for name in trained if name != "allison-es"]  # who is allison-en
@@ -103,23 +105,26 @@ def _made(name: str, found: list[np.ndarray], number: int, seen: bool, rate_hz: 
     return Voice(label, label, shift, seen, clip_N, tuple(others))
 
 
-def recorded_prompts(folder: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
-    """The voicemail prompts of each of PROMPTS whose .deb lies in the folder, decoded. Raises UserError for none."""
+def recorded_people(folder: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
+    """Recordings of each of PEOPLE whose .deb lies in the folder, decoded. Raises UserError for none."""
     found = {}
-    for package, name in PROMPTS.items():
-        for deb in sorted(folder.glob(f"{package}_*.deb")):
-            with tempfile.TemporaryDirectory() as unpacked:
-                subprocess.run(["dpkg-deb", "-x", str(deb), unpacked], check=True)
-                found[name] = _longest_prompts(Path(unpacked), rate_hz)
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, (package, pattern) in PEOPLE.items():
+            unpacked = Path(scratch) / package
+            for deb in sorted(folder.glob(f"{package}_*.deb")) if not unpacked.exists() else []:
+                subprocess.run(["dpkg-deb", "-x", str(deb), str(unpacked)], check=True)
+            if unpacked.exists():
+                found[name] = _longest(unpacked, pattern, rate_hz)
     if not found:
-        raise UserError(f"{folder} holds none of the packages {', '.join(PROMPTS)}; get them with apt-get download.")
+        packages = sorted({package for package, _ in PEOPLE.values()})
+        raise UserError(f"{folder} holds none of the packages {', '.join(packages)}; get them with apt-get download.")
     return found
 
 
-def _longest_prompts(folder: Path, rate_hz: int) -> list[np.ndarray]:
+def _longest(folder: Path, pattern: str, rate_hz: int) -> list[np.ndarray]:
     """Waves [N], the longest first. Of the same size are copies of one recording, of which one is taken."""
-    paths = {path.stat().st_size: path for path in sorted(folder.rglob("vm-*.*"))}
-    return [_decoded(path, rate_hz) for _, path in sorted(paths.items(), reverse=True)[:PROMPTS_EACH]]
+    paths = {path.stat().st_size: path for path in sorted(folder.rglob(pattern)) if path.is_file()}
+    return [_decoded(path, rate_hz) for _, path in sorted(paths.items(), reverse=True)[:RECORDINGS_EACH]]
 
 
 def _decoded(path: Path, rate_hz: int) -> np.ndarray:
