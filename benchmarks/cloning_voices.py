@@ -1,8 +1,8 @@
 """The voices that cloning.py clones: recorded ones, and ones made of these by moving formants and pitch.
 
-Recorded: the demo corpus' two speakers in three languages, which the model was trained on, and up to 14 people it
-never heard, out of Debian's packages of prompts and of a game for children. A made voice is no other person: it is a recording with its formants
-and pitch moved. No clip here was trained on. Shapes: N = samples.
+Recorded: the speakers that the model was trained on, in recordings that were held out, and up to 14 people it never
+heard, out of Debian's packages of prompts and of a game for children. A made voice is no other person: it is a
+recording with its formants and pitch moved. No clip here was trained on. Shapes: N = samples.
 """
 
 import subprocess
@@ -16,14 +16,15 @@ import numpy as np
 from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
 from data_pipeline.made_voices import shifted, voice_shift
-from data_pipeline.utterance import Utterance, VoiceShift
+from data_pipeline.utterance import VoiceShift
 
 CLIP_S, OTHERS = 5.0, 3  # seconds of a clip; clips of a voice beside the one that is cloned
-TRAINED_SHIFTS = 24  # data.made_voices of the run: the unseen made voices have later numbers
+TRAINED_SHIFTS = 200  # data.made_voices of the run: the unseen made voices have later numbers
 SEEN_MADE, UNSEEN_MADE, UNSEEN_MADE_EACH = 10, 10, 3  # shifts: of trained speakers (two rows), of each new speaker
 RECORDINGS_EACH = 40  # the longest of a person: half a minute or more
 KTUBERLING = ("de", "el", "fr", "gl", "lt", "ru", "sl", "uk", "wa")
-NEW_SPEAKERS_SHIFTED = ("carlo-it", "ivrvoice-ru")  # the new speakers recorded at 16 kHz; the others are at 8 kHz
+TRAINED_SHIFTED = ("allison-en", "june-fr")  # one of each person of the demo corpus
+NEW_SPEAKERS_SHIFTED = ("carlo-it", "ivrvoice-ru")  # new speakers of prompts recorded at 16 kHz
 
 # Speaker and language -> Debian's package, and the recordings of theirs in it. Of ktuberling's speakers, nameless
 # volunteers who say single words, those whose recordings are all of one person by Resemblyzer (0.83 and more).
@@ -55,26 +56,34 @@ class Voice:
         return ("seen" if self.seen else "unseen") + (", recorded" if self.shift is None else ", made")
 
 
+def heldout_recordings(corpus: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
+    """ "speaker-language" -> its recordings [N] in the corpus' heldout*.parquet, the longest first."""
+    import pyarrow.parquet as pq
+
+    rows = [row for file in sorted(corpus.glob("heldout*.parquet")) for row in pq.read_table(file).to_pylist()]
+    found: dict[str, list[np.ndarray]] = {}
+    for row in sorted(rows, key=lambda row: (row["language"], row["speaker"], -row["duration_s"], row["id"])):
+        voice = f"{row['speaker']}-{row['language']}"
+        found.setdefault(voice, []).append(decode_audio(row["audio"]["bytes"], rate_hz))
+    return found
+
+
 def all_voices(
-    heldout: dict[str, list[Utterance]], people: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
+    trained: dict[str, list[np.ndarray]], new: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
 ) -> list[Voice]:
-    """Every voice to clone, of held-out utterances by language and of other people's recordings.
+    """Every voice to clone, of recordings of the trained speakers and of new ones by "speaker-language".
 
     made_voices: shifts that the model was trained on, the first of data_pipeline.made_voices' list.
     """
-    trained = {}
-    for language, utterances in heldout.items():
-        recordings = (decode_audio(one.audio, rate_hz) for one in utterances)
-        trained[f"{utterances[0].speaker}-{language}"] = clips(recordings, rate_hz)
-    new = {name: clips(recordings, rate_hz) for name, recordings in people.items()}
+    trained = {name: clips(recordings, rate_hz) for name, recordings in trained.items()}
+    new = {name: clips(recordings, rate_hz) for name, recordings in new.items()}
     voices = [_recorded(name, found, seen=True) for name, found in trained.items()]
     voices += [_recorded(name, found, seen=False) for name, found in new.items()]
-    shifted_ones = [name for name in trained if name != "allison-es"]  # who is allison-en
     for number in range(SEEN_MADE):
-        name = shifted_ones[number % len(shifted_ones)]
+        name = TRAINED_SHIFTED[number % len(TRAINED_SHIFTED)]
         voices.append(_made(name, trained[name], number, number < made_voices, rate_hz))
     for number in range(TRAINED_SHIFTS, TRAINED_SHIFTS + UNSEEN_MADE):
-        voices += [_made(name, trained[name], number, number < made_voices, rate_hz) for name in shifted_ones]
+        voices += [_made(name, trained[name], number, number < made_voices, rate_hz) for name in TRAINED_SHIFTED]
     for name in (name for name in NEW_SPEAKERS_SHIFTED if name in new):
         first = TRAINED_SHIFTS
         voices += [_made(name, new[name], number, False, rate_hz) for number in range(first, first + UNSEEN_MADE_EACH)]
