@@ -2,7 +2,7 @@
 
 Trains basic, enhanced and experimental on the demo corpus, with three seeds each and the same budget of minutes, as
 --optimization-level gives them: their learning rates scaled to the width, their warm-up fitted to the run, nothing
-else (no --apply-fast-convergence unless --fast). Compared by what no level's weights touch: validation mel L1
+else (fast_convergence.py has --apply-fast-convergence). Compared by what no level's weights touch: validation mel L1
 (teacher-forced, log-mel), token ends that are wrong, and the character error rate of held-out sentences spoken freely.
 Each run is written down as it ends, with the commit it is of; the same command goes on with those that are missing,
 so that a level which has changed is measured again by --again. Wants an idle machine, or cores of its own (taskset).
@@ -36,7 +36,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", nargs="+", default=[], choices=LEVELS, help="forget what these levels have run")
     parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
     parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
-    parser.add_argument("--fast", action="store_true", help="lay --apply-fast-convergence over each level")
     parser.add_argument("--work", default=str(ROOT / "runs" / "convergence"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
     return parser
@@ -44,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every", "fast")}
+    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every")}
     result = started(arguments.out, setting=setting)
     result["runs"] = {name: one for name, one in result["runs"].items() if one["level"] not in arguments.again}
     # Seed by seed, so that what is there after any of them compares.
@@ -52,8 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         name = f"{level}-{seed}"
         if name not in result["runs"]:
             heard = {"sentences": arguments.sentences, "every": arguments.every}
-            fast = ["--apply-fast-convergence"] if arguments.fast else []
-            result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments.minutes, *fast, **heard)
+            result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments.minutes, **heard)
             write_json(result, arguments.out)
     result["figures"] = figures(result["runs"], arguments.seeds)
     write_json(result, arguments.out)

@@ -1,6 +1,6 @@
 """MODEL_IMPROVEMENTS_SUMMARY.md out of measured runs: python benchmarks/improvements.py
 
-Reads benchmarks/results/convergence.json, and, where they are there, convergence_fast.json (the same with --fast) and
+Reads benchmarks/results/convergence.json, and, where they are there, fast_convergence.json and
 ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
 what README.md says of the levels.
 """
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from benchmarks import readme_block  # noqa: E402
+from benchmarks import fast_convergence, readme_block  # noqa: E402
 from benchmarks.ablation import NOTHING, WHOLE  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from training.config import FIELDS  # noqa: E402
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     results, into = Path(arguments.results), Path(arguments.into)
     found = {"convergence": read_json(results / "convergence.json")}
-    found |= {name: read_json(results / f"{name}.json", {}) for name in ("convergence_fast", "ablation")}
+    found |= {name: read_json(results / f"{name}.json", {}) for name in ("fast_convergence", "ablation")}
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
     readme_block.put("levels", parameters(), into / "README.md")
@@ -66,11 +66,8 @@ def summary(found: dict[str, dict]) -> str:
         + parameters(),
         "## Measured\n\n" + compared(found["convergence"]),
     ]
-    if found["convergence_fast"]:
-        command = "python benchmarks/convergence.py --fast --out benchmarks/results/convergence_fast.json"
-        parts.append(
-            "## With --apply-fast-convergence\n\n" + measured(found["convergence_fast"], "convergence_fast", command)
-        )
+    if found["fast_convergence"]:
+        parts.append("## With --apply-fast-convergence\n\n" + overlaid(found["fast_convergence"]))
     if found["ablation"]:
         parts.append("## One at a time\n\n" + ablation(found["ablation"]))
     return "\n\n".join(parts) + "\n"
@@ -79,6 +76,24 @@ def summary(found: dict[str, dict]) -> str:
 def compared(result: dict) -> str:
     table = measured(result, "convergence", "python benchmarks/convergence.py")
     return f"{table}\n\n![Validation mel L1 and character error rate over seconds of training]({PICTURE})"
+
+
+def overlaid(result: dict) -> str:
+    """What the overlay gives each level that was run with it."""
+    figures, runs = result["figures"], result["runs"].values()
+    levels = [level for level in LEVELS if f"gain_{level}_mel" in figures]
+    rows = [
+        [label, *(value_and_range(figures[form.format(level=level)]) for level in levels)]
+        for form, label in fast_convergence.SHOWN.items()
+    ]
+    seeds, commits = sorted({run["seed"] for run in runs}), sorted({run["commit"][:12] for run in runs})
+    head = (
+        f"`python benchmarks/fast_convergence.py`: {result['setting']['minutes']:g} minutes a run, seeds "
+        f"{', '.join(map(str, seeds))}. {result['machine']}; {max(run['date'] for run in runs)[:10]}; commit "
+        f"{', '.join(commits)}. Raw, with every curve: [benchmarks/results/fast_convergence.json]"
+        "(benchmarks/results/fast_convergence.json)."
+    )
+    return f"{head}\n\n{markdown(['', *levels], rows)}"
 
 
 def parameters() -> str:
