@@ -138,9 +138,12 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "measurements": {
         "convergence": "python benchmarks/convergence.py",
+        "fast_convergence": "python benchmarks/fast_convergence.py",
         "ablation": "python benchmarks/ablation.py",
         "improvements": "python benchmarks/improvements.py",
         "loop_speed": "python benchmarks/loop_speed.py",
+        "step_speed": "python benchmarks/step_speed.py",
+        "ranks": "python benchmarks/ranks.py",
         "peers": "python benchmarks/peers.py",
         "data_speed": "python benchmarks/data_speed.py",
         "scale": "python benchmarks/scale.py",

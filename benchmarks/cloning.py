@@ -304,15 +304,29 @@ def block(results: dict) -> str:
         "people and seven voices of synthesisers, half of it in made voices; 5 s of each voice speak "
         f"{SENTENCES} English sentences. Cosine of Resemblyzer's embeddings. {readme_block.source(results, 'cloning')}"
     )
-    speakers = "\n".join(
-        f"| {name} | {one['voices']} | {one['own']:.3f} | {one['others']:.3f} | {one['recorded']:.3f} |"
-        for name, one in results["by_speaker"].items()
+    groups = "\n".join(
+        f"| {label} | {len(ones)} | {mean(ones, 'speech', 'own'):.3f} | {mean(ones, 'speech', 'others'):.3f} | "
+        f"{mean(ones, 'speech', 'first'):.0%} | {np.mean([one['cer'] for one in ones]):.1%} | "
+        f"{mean(ones, 'recorded', 'own'):.3f} |"
+        for label, ones in by_acquaintance(results["voices"]).items()
     )
     return (
         f"{said}\n\n{readme_block.rows(readme_block.shown(found, SHOWN))}\n\n"
-        "| speaker and language, as recorded and made over | voices | cosine of English speech to the clip | to others "
-        f"| of recordings |\n|---|---|---|---|---|\n{speakers}"
+        "| as recorded, English speech of who | voices | cosine to the clip | to others | nearest of all | CER "
+        f"| cosine of recordings |\n|---|---|---|---|---|---|---|\n{groups}"
     )
+
+
+def by_acquaintance(voices: list[dict]) -> dict[str, list[dict]]:
+    """The recorded voices by what training heard of them; groups without any are left out."""
+    recorded = [one for one in voices if one["kind"].endswith("recorded")]
+    seen = [one for one in recorded if one["kind"].startswith("seen")]
+    groups = {
+        "spoke English in training": [one for one in seen if one["name"].endswith("-en")],
+        "spoke another language in training": [one for one in seen if not one["name"].endswith("-en")],
+        "was never heard": [one for one in recorded if one not in seen],
+    }
+    return {label: ones for label, ones in groups.items() if ones}
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def test_every_figure_of_the_table_is_in_the_readme_block(tmp_path):
     block = cloning.block(results)
     assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
     assert block.count("\n| ") == 1 + len(cloning.SHOWN) + 1 + 2
-    assert "| anna | 2 | 0.850 | 0.600 | 0.900 |" in block and "| ben | 1 | 0.600 | 0.600 | 0.900 |" in block
+    assert "| spoke another language in training | 1 | 0.900 | 0.600 | 100% | 10.0% | 0.900 |" in block
+    assert "| was never heard | 1 | 0.600 | 0.600 | 0% | 50.0% | 0.900 |" in block and "English in" not in block
     page = tmp_path / "README.md"
     page.write_text(readme_block.README.read_text(encoding="utf-8"), encoding="utf-8")
     readme_block.put("cloning", block, page)
