@@ -51,6 +51,7 @@ SHOWN = {
     "eval_mel_es": ("teacher-forced mel L1, Spanish", "{:.3f}"),
     "eval_mel_fr": ("teacher-forced mel L1, French", "{:.3f}"),
     "padded_share": ("padding in the batches", "{:.1%}"),
+    "data_wait_share": ("share of the steps' time spent waiting for data", "{:.1%}"),
     "peak_rss_gb": ("largest process of the run, GB of memory", "{:.1f}"),
 }
 
@@ -178,6 +179,7 @@ def run_figures(report: dict, launch: dict) -> dict[str, float]:
         "training_seconds": result["seconds"],
         "steps": result["steps"],
         "padded_share": result["padded_share"],
+        "data_wait_share": result["data_wait_share"],
         "peak_rss_gb": launch.get("peak_rss_gb", report["peak_rss_gb"]),
     }
 

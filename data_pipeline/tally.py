@@ -33,6 +33,13 @@ class Tally:
     def seen(self) -> int:
         return self.kept + sum(self.left_out.values()) + self.broken_rows
 
+    def why_nothing_is_left(self) -> str:
+        """For a message where no row was kept."""
+        reasons = [f"{count} {reason}" for reason, count in self.left_out.items()]
+        if self.broken:
+            reasons.append(f"{self.broken_rows} broken, such as: {next(iter(self.broken.values())).rstrip('.')}")
+        return f"No utterance is left to use, of {self.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
+
     def add_broken(self, name: str, message: str) -> None:
         # A stranger's names can hold half of a character, which no file or screen takes.
         name, message = plain(name), plain(message)

@@ -114,7 +114,7 @@ def scalars(run: Path) -> dict[str, dict[int, float]]:
     return curves
 
 
-CLOCKED = ("step_s", "frames_per_s", "quality/seconds")
+CLOCKED = ("step_s", "frames_per_s", "quality/seconds", "data_wait_share")
 
 
 def losses(run: Path) -> dict[str, dict[int, float]]:

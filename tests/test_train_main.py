@@ -68,6 +68,7 @@ def test_a_run_leaves_samples_to_hear_and_see(trained):
 def test_a_run_leaves_curves_sounds_and_pictures_in_tensorboard(trained):
     curves = scalars(trained)
     assert {"loss", "grad_norm", "learning_rate", "padded_share", "frames_per_s", "step_s"} < curves.keys()
+    assert all(0 < share < 1 for share in list(curves["data_wait_share"].values())[1:])
     for name in ("mel", "stop", "kl", "alignment"):
         assert sorted(curves[f"loss/{name}"]) == sorted(curves[f"weight/{name}"]) == list(range(1, 7))
     assert sorted(curves["eval_mel"]) == [3, 6]

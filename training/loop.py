@@ -41,6 +41,7 @@ from training.state_files import StateFiles
 from training.step import LossWeights, clip_gradients
 from training.trackers import Trackers
 from training.validation import validate
+from training.waste import Waste
 from training.weight_average import WeightAverage
 
 
@@ -54,6 +55,7 @@ class Result:
     best_metric: float | None
     reason: str
     padded_share: float
+    data_wait_share: float
     interrupted: int = 0  # number of the signal
 
 
@@ -103,7 +105,7 @@ class Trainer:
         self.evaluations_due = 0
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.is_unsaved = False  # whether the latest checkpoint could not be written
-        self.padding = [0.0, 0]  # padded shares of all micro-batches, summed, and their number
+        self.waste = Waste()
         self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of what they read of one
 
     # What callbacks are built with
@@ -164,7 +166,7 @@ class Trainer:
                 self.cursor, whole = self.inputs.train.plan.start(epoch + 1), False
                 break
         if self.state.global_step == begun_at and whole:
-            raise UserError(self._nothing_left())
+            raise UserError(self.inputs.train.plan.tally.why_nothing_is_left())
         if whole:
             self.length.steps_per_epoch = self.state.global_step - begun_at
         self._check_broken(at_end=whole)
@@ -175,6 +177,7 @@ class Trainer:
         self._do_what_was_asked()
 
     def _step(self, batches: list[Batch]) -> None:
+        self.waste.begin_step()
         self.callbacks.on_step_begin(self.arguments, self.state, self.control)
         losses, frames, suspects = self.take_step(batches)
         grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
@@ -193,13 +196,15 @@ class Trainer:
                     "learning_rate": self.optimizer.param_groups[0]["lr"],
                     **{f"loss/{name}": value for name, value in losses.items()},
                     **{f"weight/{name}": value for name, value in self.weights.values.items()},
-                    "padded_share": self._padded_share(),
+                    "padded_share": self.waste.padded_share,
+                    "data_wait_share": self.waste.data_wait_share,
                 }
             )
         self._do_what_was_asked()
         if self.control.should_roll_back:
             self._roll_back()
         self._heed_interruption()
+        self.waste.want_data()
 
     def _update(self, facts: dict) -> None:
         """The optimizer's step, unless a callback objects or the gradients overflowed fp16."""
@@ -219,7 +224,7 @@ class Trainer:
         self.state.global_step += 1
         self.cursor = batches[-1].planned.after
         self.state.epoch = self.cursor.epoch
-        self.padding = [self.padding[0] + sum(batch.padded_share for batch in batches), self.padding[1] + len(batches)]
+        self.waste.end_step(batches)
         self.length.note_step(self.state.global_step)
         if batches[-1].planned.ends_epoch or self.length.is_due(self.state.global_step):
             self._estimate_length()
@@ -262,7 +267,8 @@ class Trainer:
         with torch.random.fork_rng(), self.shipped.in_place() as model:
             metrics, voices = validate(self.accelerator, model, self.inputs.validation)
         if not metrics:
-            raise UserError("The validation data holds no usable utterance. " + self._nothing_left("validation"))
+            reasons = self.inputs.validation.plan.tally.why_nothing_is_left()
+            raise UserError("The validation data holds no usable utterance. " + reasons)
         # Those of the model it started from stay.
         self.raw_model.config.voices = self.raw_model.config.voices | voices
         # Early stopping compares with the best before this evaluation, so it comes first.
@@ -317,16 +323,6 @@ class Trainer:
                 f"{broken} of {tally.seen} rows are broken, more than {share:.0%} (data.max_broken_share):\n  {listed}"
             )
 
-    def _nothing_left(self, which: str = "train") -> str:
-        tally = getattr(self.inputs, which).plan.tally
-        reasons = [f"{count} {reason}" for reason, count in tally.left_out.items()]
-        if tally.broken:
-            reasons.append(f"{tally.broken_rows} broken, such as: {next(iter(tally.broken.values())).rstrip('.')}")
-        return f"No utterance is left to use, of {tally.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
-
-    def _padded_share(self) -> float:
-        return self.padding[0] / max(1, self.padding[1])
-
     def result(self, diverged: bool = False) -> Result:
         train, step = self.config.train, self.state.global_step
         if diverged:
@@ -345,6 +341,7 @@ class Trainer:
             self.length.seconds_to_first_step,
             self.state.best_metric,
             reason,
-            self._padded_share(),
+            self.waste.padded_share,
+            self.waste.data_wait_share,
             self.interruption.signal or 0,
         )

@@ -14,6 +14,7 @@ from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.run_state import callback_states
 
+MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
 TO_SAY = {
     "en": "Thank you for calling.", "es": "Gracias por llamar.", "fr": "Merci de votre appel.",
     "it": "Grazie per la chiamata.", "de": "Vielen Dank für Ihren Anruf.", "ru": "Спасибо за звонок.",
@@ -66,7 +67,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     unknown = unknown_exclusions(trainer)
     if unknown:
         lines.append(told_unknown(config.data.exclude_list, unknown))
-    lines.append(f"Padding was {result.padded_share:.1%} of the mel frames in a batch.")
+    lines.append(_wasted(config, result))
     if result.best_metric is not None:
         lines.append(f"Best checkpoint: {folder}/best ({_best(trainer, result.best_metric)}).")
     if quality is not None:
@@ -78,6 +79,14 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         lines.append(unheard)
     lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")
     return redact("\n".join(lines))
+
+
+def _wasted(config: RunConfig, result: Result) -> str:
+    said = f"Padding was {result.padded_share:.1%} of the mel frames in a batch"
+    said += f", waiting for data {result.data_wait_share:.1%} of the time of the steps."
+    if result.data_wait_share > MUCH_WAITING and result.steps >= ENOUGH_STEPS:
+        said += f" More loading processes may help: --num-workers (it was {config.data.num_workers})."
+    return said
 
 
 def unknown_exclusions(trainer: Trainer) -> list[str]:

@@ -22,7 +22,7 @@ def to_json(trainer: "Trainer") -> dict:
         "cursor": asdict(trainer.cursor),
         "length": trainer.length.to_json(),
         "evaluations_due": trainer.evaluations_due,
-        "padding": trainer.padding,
+        "padding": [trainer.waste.padded, trainer.waste.batches],
         "step": trainer.take_step.to_json(),
         "best_by": trainer.arguments.metric_for_best_model,
         "trainer": asdict(trainer.state),
@@ -64,7 +64,8 @@ def _check(config: RunConfig, before: dict) -> None:
 def _restore(trainer: "Trainer", saved: dict) -> None:
     trainer.cursor = Cursor(**saved["cursor"])
     trainer.length.restore(saved["length"])
-    trainer.evaluations_due, trainer.padding = saved["evaluations_due"], saved["padding"]
+    trainer.evaluations_due = saved["evaluations_due"]
+    trainer.waste.padded, trainer.waste.batches = saved["padding"]
     trainer.take_step.restore(saved["step"])
     for field in fields(trainer.state):
         if field.name in saved["trainer"] and field.name not in OWN:
