@@ -1,6 +1,6 @@
 """What speed was measured, gathered: python benchmarks/speed.py
 
-Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, convergence.json, peers.json and
+Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, main_job.json, peers.json and
 synthesis_speed*.json, and writes benchmarks/results/speed.json and README.md's table of them. Measures nothing itself;
 what no file has is named.
 """
@@ -40,7 +40,13 @@ DATA = {
     "padded_share": ("padded_share", "padding in the batches, demo corpus", SHARE),
     "padded_share_long_tail": ("padded_share_long_tail", "padding, lengths with a long tail", SHARE),
 }
-WAIT = {"data_wait_share": ("data_wait_share_enhanced", "share of a run's time spent waiting for data", SHARE)}
+WAIT = {
+    "data_wait_share": (
+        "data_wait_share",
+        "share of the steps' time spent waiting for data, README's first command",
+        SHARE,
+    )
+}
 TO_PEER = "minutes to the CER of the best of coqui's after 30, or to 50 % where that is worse"
 PEERS = {"minutes_to_peer_best": ("minutes_to_peer_best", TO_PEER, "{:.1f}")}
 STEP = {"step_vs_first": ("step_vs_first", "steps a second of the bare step, over this project's first version", TIMES)}
@@ -54,7 +60,7 @@ GATHERED = {
     "step_speed": STEP,
     "ranks": RANKS,
     "data_speed": DATA,
-    "convergence": WAIT,
+    "main_job": WAIT,
     "peers": PEERS,
 }
 SYNTHESIS = {

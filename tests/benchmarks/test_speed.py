@@ -16,7 +16,8 @@ def test_what_is_there_is_told_with_its_range_and_what_is_not_is_named(tmp_path,
     files = {
         "loop_speed": RUN | {"figures": shares},
         "synthesis_speed_small": RUN | {"figures": {"real_time_factor, batch 1, 1 threads": 0.21}},
-        "convergence": {"machine": "a computer", "runs": runs, "figures": {"data_wait_share_enhanced": 0.0139}},
+        "main_job": RUN | {"figures": {"data_wait_share": 0.0139}},
+        "peers": {"machine": "a computer", "runs": runs, "figures": {"minutes_to_peer_best": 1.5}},
     }
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -25,9 +26,10 @@ def test_what_is_there_is_told_with_its_range_and_what_is_not_is_named(tmp_path,
     assert speed.main(["--results", str(tmp_path), "--readme", str(readme)]) == 0
     gathered = json.loads((tmp_path / "speed.json").read_text())
     assert gathered["figures"] == {
-        "loop_vs_bare": shares["goya_vs_bare"], "data_wait_share": 0.0139, "rtf_small": 0.21,
+        "loop_vs_bare": shares["goya_vs_bare"], "data_wait_share": 0.0139,
+        "minutes_to_peer_best": 1.5, "rtf_small": 0.21,
     }  # fmt: skip
-    assert gathered["from"]["convergence"]["commit"] == "new"
+    assert gathered["from"]["peers"]["commit"] == "new"
     assert {"mfu_normal", "rtf_tiny", "loader_vs_plain", "lightning_vs_bare"} <= set(gathered["not_measured"])
     told = readme.read_text()
     assert told.startswith("before\n") and told.endswith("after\n") and "old" not in told
