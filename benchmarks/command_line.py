@@ -1,6 +1,7 @@
 """What the commands of benchmarks that write figures share: --out and --readme, words after --, and the json itself."""
 
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,11 @@ def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable
         tell(error)
         return 2
     return 0
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """How a figure of several rounds is written."""
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def write_json(results: dict, out: Path) -> None:

@@ -7,9 +7,9 @@ Resample and padded batches in random order (plain), and against decoding and re
 nothing that decodes gets. Each in turn in every repeat.
 
 Also the share of padding, on the demo corpus and, against random order, on made lengths with a long tail (half under
-2 s, one in a hundred up to 20 s); seconds from opening a corpus of made rows to its first batch; and, from
-benchmarks/convergence.py, the share of training that waited for data. Prints one table and writes
-benchmarks/results/data_speed.json. Wants an idle core. What memory it takes: benchmarks/plan_memory.py.
+2 s, one in a hundred up to 20 s); and seconds from opening a corpus of made rows to its first batch. Prints one table
+and writes benchmarks/results/data_speed.json. Wants an idle core. What memory it takes: benchmarks/plan_memory.py; how
+much of a run waits for data: benchmarks/main_job.py.
 """
 
 import argparse
@@ -45,7 +45,6 @@ from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "data_speed.json"
-CONVERGENCE = RESULTS.with_name("convergence.json")
 CORPUS = ROOT / "assets" / "demo_corpus" / "train-en.parquet"
 AUDIO = AudioConfig()
 BATCH, FRAMES_PER_STEP = 8, 2
@@ -72,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         starts = {rows: [start_s(folder, rows) for _ in range(arguments.repeats)] for rows in START_ROWS}
     results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()}
     results |= {"rows": arguments.rows, "utterances_per_s": rates, "padding": padding, "start_s": starts}
-    results["figures"] = figures(rates, padding, starts) | waiting()
+    results["figures"] = figures(rates, padding, starts)
     command_line.write_json(results, arguments.out)
     print(table(results))
     return 0
@@ -211,22 +210,12 @@ def figures(rates: dict[str, list[float]], padding: dict[str, float], starts: di
         for mine, name in (("first", "loader"), ("later", "loader_later_epochs")):
             for other in ("plain", "decode"):
                 pairs = zip(rates[f"{mine}, {kind}"], rates[f"{other}, {kind}"], strict=True)
-                found[f"{name}_vs_{other}{suffix}"] = spread([one / its for one, its in pairs])
-    found |= {f"start_s_{rows}_rows": spread(seconds) for rows, seconds in starts.items()}
+                found[f"{name}_vs_{other}{suffix}"] = command_line.spread([one / its for one, its in pairs])
+    found |= {f"start_s_{rows}_rows": command_line.spread(seconds) for rows, seconds in starts.items()}
     return found | {
         "padded_share": padding["goya, demo corpus"],
         "padded_share_long_tail": padding["goya, long tail"],
     }
-
-
-def waiting() -> dict[str, float]:
-    """Shares of the seconds of training in which a step waited for data, by level."""
-    figures = command_line.read_json(CONVERGENCE)["figures"]
-    return {name: value for name, value in figures.items() if name.startswith("data_wait_share")}
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def table(results: dict) -> str:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
@@ -52,12 +53,17 @@ def make(debs: Path, out: Path) -> None:
                 rows = list(readable(spoken, speaker, language))
                 heldout += rows[:HELD_OUT]
                 training += rows[HELD_OUT:]
+    write(out, "fish", training, heldout)
+    minutes = sum(row["duration_s"] for row in training) / 60
+    print(f"{len(training)} lines of {len(SPEAKERS) * len(LANGUAGES)} people to train on, {minutes:.1f} minutes")
+
+
+def write(out: Path, kind: str, training: list[dict], heldout: list[dict]) -> None:
+    """train-KIND.parquet and heldout-KIND.parquet, with the demo corpus' columns."""
     out.mkdir(parents=True, exist_ok=True)
     schema = pq.read_schema(DEMO / "heldout.parquet")
     for name, rows in (("train", training), ("heldout", heldout)):
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-fish.parquet", row_group_size=64)
-    minutes = sum(row["duration_s"] for row in training) / 60
-    print(f"{len(training)} lines of {len(SPEAKERS) * len(LANGUAGES)} people to train on, {minutes:.1f} minutes")
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
 
 
 def the_package(debs: Path, package: str) -> Path:
@@ -94,10 +100,15 @@ def readable(spoken: dict[str, tuple[str, Path, str]], speaker: str, language: s
         seconds, peak = len(wave_N) / rate_hz, abs(wave_N).max(initial=0.0)
         if not LONG_ENOUGH_S < seconds < SHORT_ENOUGH_S or not peak:
             continue
-        file, count = io.BytesIO(), count + 1
-        soundfile.write(file, wave_N * (PEAK / peak), rate_hz, format="FLAC")
-        audio = {"bytes": file.getvalue(), "path": None}
+        count += 1
         yield {
-            "id": f"fish/{line}", "text": text, "audio": audio, "speaker": f"{speaker}_{language}",
+            "id": f"fish/{line}", "text": text, "audio": as_loud(wave_N, rate_hz), "speaker": f"{speaker}_{language}",
             "language": language, "duration_s": seconds,
         }  # fmt: skip
+
+
+def as_loud(wave_N: np.ndarray, rate_hz: int) -> dict:
+    """A row's audio: the wave, which is not silent, at the peak that all of them have."""
+    file = io.BytesIO()
+    soundfile.write(file, wave_N * (PEAK / abs(wave_N).max()), rate_hz, format="FLAC")
+    return {"bytes": file.getvalue(), "path": None}

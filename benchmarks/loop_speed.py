@@ -87,7 +87,7 @@ def figures(seconds: dict[str, list[float]]) -> dict:
     found = {}
     for name, each in seconds.items():
         shares = [alone / one for alone, one in zip(seconds["bare"], each, strict=True)]
-        found[f"{name}_vs_bare"] = {"median": statistics.median(shares), "least": min(shares), "most": max(shares)}
+        found[f"{name}_vs_bare"] = command_line.spread(shares)
     return found
 
 

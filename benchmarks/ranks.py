@@ -93,9 +93,7 @@ def figures(rounds: list[dict]) -> dict:
         found["all_reduce_ms"].append(1000 * reduce_s)
         found["all_reduce_shown_ms"].append(1000 * shown_s)
         found["all_reduce_hidden"].append(1 - shown_s / reduce_s)
-    return {
-        name: {"median": statistics.median(each), "least": min(each), "most": max(each)} for name, each in found.items()
-    }
+    return {name: command_line.spread(each) for name, each in found.items()}
 
 
 def table(results: dict) -> str:

@@ -97,10 +97,7 @@ def figures(rounds: list[dict]) -> dict:
         "step_vs_first": [one[THEN]["seconds_a_step"] / one[NOW]["seconds_a_step"] for one in rounds],
         "loss_vs_first": [last_loss(one[NOW]) / last_loss(one[THEN]) for one in rounds],
     }
-    return {
-        name: {"median": statistics.median(found), "least": min(found), "most": max(found)}
-        for name, found in each.items()
-    }
+    return {name: command_line.spread(found) for name, found in each.items()}
 
 
 def last_loss(found: dict) -> float:

@@ -6,7 +6,6 @@ Four voices of five English ones, and a Spanish and a French one, beside the cor
 who speaks it. They are no people; each was made of the recordings of one. Nothing of them is committed.
 """
 
-import io
 import shutil
 import subprocess
 import tempfile
@@ -15,11 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.fish_fillets import DEMO, PEAK, hash_order
+from benchmarks.fish_fillets import DEMO, as_loud, hash_order, write
 from data_pipeline.errors import UserError
 
 EACH, HELD_OUT = 250, 40  # sentences of a voice
@@ -54,10 +52,7 @@ def make(out: Path) -> None:
                 say = SYNTHESISERS[kind](voice)
                 training += read_out(speaker, own, say, EACH)
                 spoken += read_out(speaker, others, say, HELD_OUT)
-    out.mkdir(parents=True, exist_ok=True)
-    schema = pq.read_schema(DEMO / "heldout.parquet")
-    for name, rows in (("train", training), ("heldout", spoken)):
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-synthetic.parquet", row_group_size=64)
+    write(out, "synthetic", training, spoken)
     minutes = sum(row["duration_s"] for row in training) / 60
     print(f"{len(training)} sentences of {len(VOICES)} synthetic voices to train on, {minutes:.1f} minutes")
 
@@ -99,8 +94,6 @@ def read_out(speaker: str, rows: list[dict], say: Callable[[str], Wave], most: i
         seconds, peak = len(wave_N) / rate_hz, abs(wave_N).max(initial=0.0)
         if not LONG_ENOUGH_S < seconds < SHORT_ENOUGH_S or peak < LOUD_ENOUGH:
             continue
-        file, count = io.BytesIO(), count + 1
-        soundfile.write(file, wave_N * (PEAK / peak), rate_hz, format="FLAC")
-        audio = {"bytes": file.getvalue(), "path": None}
-        own = {"id": f"{speaker}/{row['id']}", "audio": audio, "speaker": speaker, "duration_s": seconds}
-        yield row | own
+        count += 1
+        audio = as_loud(wave_N, rate_hz)
+        yield row | {"id": f"{speaker}/{row['id']}", "audio": audio, "speaker": speaker, "duration_s": seconds}
