@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
 from benchmarks.loop.goya import goya  # noqa: E402
 from benchmarks.loop_speed import recorded  # noqa: E402
+from training.leave import leave  # noqa: E402
 
 REDUCES = 10  # times that the all-reduce is timed alone
 RANK, RANKS = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -68,3 +69,4 @@ def all_reduce_s(job) -> float:
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1", int(sys.argv[5]))
+    leave(0)  # gloo's threads would abort the process
