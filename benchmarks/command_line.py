@@ -35,6 +35,12 @@ def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable
     return 0
 
 
+def in_turn(contenders: list[str], number: int) -> list[str]:
+    """The order of a round: nobody is always the first."""
+    first = number % len(contenders)
+    return contenders[first:] + contenders[:first]
+
+
 def spread(values: list[float]) -> dict[str, float]:
     """How a figure of several rounds is written."""
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}

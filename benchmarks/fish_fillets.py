@@ -8,7 +8,6 @@ subtitles. Nothing of them is committed.
 
 import io
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from data_pipeline.errors import UserError
+from benchmarks.debian import unpack
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "assets" / "demo_corpus"))  # whose builder is a script beside its own modules
@@ -46,7 +45,7 @@ def make(debs: Path, out: Path) -> None:
     training, heldout = [], []
     with tempfile.TemporaryDirectory() as unpacked:
         for package in packages():
-            subprocess.run(["dpkg-deb", "-x", str(the_package(debs, package)), unpacked], check=True)
+            unpack(debs, package, Path(unpacked))
         for language in LANGUAGES:
             spoken = lines(Path(unpacked) / GAME, language)
             for speaker in SPEAKERS.values():
@@ -64,16 +63,6 @@ def write(out: Path, kind: str, training: list[dict], heldout: list[dict]) -> No
     schema = pq.read_schema(DEMO / "heldout.parquet")
     for name, rows in (("train", training), ("heldout", heldout)):
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
-
-
-def the_package(debs: Path, package: str) -> Path:
-    """Raises UserError for none, or several."""
-    found = sorted(debs.glob(f"{package}_*.deb"))
-    if len(found) != 1:
-        raise UserError(
-            f"{debs} holds {len(found)} files {package}_*.deb, expected 1: in that folder, apt-get download {package}"
-        )
-    return found[0]
 
 
 def lines(game: Path, language: str) -> dict[str, tuple[str, Path, str]]:

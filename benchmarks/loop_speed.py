@@ -59,11 +59,10 @@ def main(argv: list[str] | None = None) -> int:
     job = recorded(arguments.size, arguments.steps)
     seconds: dict[str, list[float]] = {name: [] for name in there}
     for number in range(arguments.repeats):
-        turn = number % len(there)
-        for name, run in [*there.items()][turn:] + [*there.items()][:turn]:  # nobody is always the first
+        for name in command_line.in_turn([*there], number):
             torch.set_num_threads(len(os.sched_getaffinity(0)))
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                seconds[name].append(run(job))
+                seconds[name].append(there[name](job))
     results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
     results |= {"size": arguments.size, "steps": arguments.steps, "bf16": job.bf16, "left_out": left_out}
     results |= {"seconds_a_step": seconds, "figures": figures(seconds)}

@@ -60,9 +60,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def one_round(number: int, size: str, steps: int) -> dict[str, dict[str, float]]:
     """Contender -> what the slower of its ranks took."""
-    ways = [ALONE, TOGETHER, UNREDUCED, BESIDE]
-    turn = number % len(ways)
-    return {way: measured(way, size, steps) for way in ways[turn:] + ways[:turn]}  # nobody is always the first
+    ways = command_line.in_turn([ALONE, TOGETHER, UNREDUCED, BESIDE], number)
+    return {way: measured(way, size, steps) for way in ways}
 
 
 def measured(way: str, size: str, steps: int) -> dict[str, float]:

@@ -77,9 +77,7 @@ def unpacked(revision: str, scratch: Path) -> Path:
 
 def one_round(number: int, checkouts: dict[str, Path], words: list[str]) -> dict[str, dict]:
     """Contender -> what its process found."""
-    names = [*checkouts]
-    turn = number % len(names)
-    return {name: stepped(checkouts[name], words) for name in names[turn:] + names[:turn]}  # nobody is always the first
+    return {name: stepped(checkouts[name], words) for name in command_line.in_turn([*checkouts], number)}
 
 
 def stepped(checkout: Path, words: list[str]) -> dict:

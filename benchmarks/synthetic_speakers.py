@@ -2,8 +2,8 @@
 
     apt-get install flite; pip install ttspico
 
-Four voices of five English ones, and a Spanish and a French one, beside the corpus' own: so that a text no longer tells
-who speaks it. They are no people; each was made of the recordings of one. Nothing of them is committed.
+Five English voices, a Spanish and a French one beside the corpus' own, so that a text no longer tells who speaks it.
+They are no people; each was made of the recordings of one. Nothing of them is committed.
 """
 
 import shutil

@@ -7,12 +7,11 @@ Debian's telephone prompts (CC-BY-SA-3.0), of which so many minutes are for trai
 """
 
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from data_pipeline.errors import UserError
+from benchmarks.debian import unpack
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "assets" / "demo_corpus"))  # whose builder is a script beside its own modules
@@ -61,11 +60,5 @@ def first_minutes(rows: list, minutes: float) -> list:
 
 def unpacked(packages: Path, language: str, scratch: Path) -> Path:
     for suffix in ("", "-g722"):
-        found = sorted(packages.glob(f"asterisk-core-sounds-{language}{suffix}_*.deb"))
-        if len(found) != 1:
-            raise UserError(
-                f"{packages} holds {len(found)} files asterisk-core-sounds-{language}{suffix}_*.deb, expected 1: "
-                f"in that folder, apt-get download asterisk-core-sounds-{language}{suffix}"
-            )
-        subprocess.run(["dpkg-deb", "-x", str(found[0]), str(scratch)], check=True)
+        unpack(packages, f"asterisk-core-sounds-{language}{suffix}", scratch)
     return scratch
