@@ -162,7 +162,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "exactness_readme": "python benchmarks/exactness.py --readme",
         "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
         "fine_tuning_readme": "python benchmarks/fine_tuning.py --readme",
-        "cloning": "python benchmarks/cloning.py --packages FOLDER_OF_THE_DEBS",
+        "cloning": "python benchmarks/cloning.py --packages FOLDER_OF_THE_DEBS --librispeech FOLDER_OF_LIBRISPEECH",
         "cloning_readme": "python benchmarks/cloning.py --readme",
     },
 }

@@ -6,30 +6,19 @@ Debian's packages (GPL-2): two actors a language, a small fish and a big one, ea
 subtitles. Nothing of them is committed.
 """
 
-import io
 import re
-import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import soundfile
 
 from benchmarks.debian import unpack
+from benchmarks.speech_rows import as_loud, hash_order, write
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "assets" / "demo_corpus"))  # whose builder is a script beside its own modules
-
-from choose_heldout import hash_order  # noqa: E402
-
-DEMO = ROOT / "assets" / "demo_corpus"
 LANGUAGES = ("cs", "nl")
 SPEAKERS = {"font_small": "smallfish", "font_big": "bigfish"}  # the colour of a subtitle says who speaks
 EACH, HELD_OUT = 300, 30  # lines of each person
 LONG_ENOUGH_S, SHORT_ENOUGH_S = 0.6, 9.0
-PEAK = 0.7  # of each line: the small fish's lines are louder
 GAME = Path("usr/share/games/fillets-ng")
 # dialogId("name", "font_big", "in English") and, after it, dialogStr("as it is spoken").
 QUOTED = r'"((?:[^"\\]|\\.)*)"'
@@ -55,14 +44,6 @@ def make(debs: Path, out: Path) -> None:
     write(out, "fish", training, heldout)
     minutes = sum(row["duration_s"] for row in training) / 60
     print(f"{len(training)} lines of {len(SPEAKERS) * len(LANGUAGES)} people to train on, {minutes:.1f} minutes")
-
-
-def write(out: Path, kind: str, training: list[dict], heldout: list[dict]) -> None:
-    """train-KIND.parquet and heldout-KIND.parquet, with the demo corpus' columns."""
-    out.mkdir(parents=True, exist_ok=True)
-    schema = pq.read_schema(DEMO / "heldout.parquet")
-    for name, rows in (("train", training), ("heldout", heldout)):
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
 
 
 def lines(game: Path, language: str) -> dict[str, tuple[str, Path, str]]:
@@ -94,10 +75,3 @@ def readable(spoken: dict[str, tuple[str, Path, str]], speaker: str, language: s
             "id": f"fish/{line}", "text": text, "audio": as_loud(wave_N, rate_hz), "speaker": f"{speaker}_{language}",
             "language": language, "duration_s": seconds,
         }  # fmt: skip
-
-
-def as_loud(wave_N: np.ndarray, rate_hz: int) -> dict:
-    """A row's audio: the wave, which is not silent, at the peak that all of them have."""
-    file = io.BytesIO()
-    soundfile.write(file, wave_N * (PEAK / abs(wave_N).max()), rate_hz, format="FLAC")
-    return {"bytes": file.getvalue(), "path": None}

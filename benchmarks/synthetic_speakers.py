@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.fish_fillets import DEMO, as_loud, hash_order, write
+from benchmarks.speech_rows import DEMO, as_loud, hash_order, write
 from data_pipeline.errors import UserError
 
 EACH, HELD_OUT = 250, 40  # sentences of a voice

@@ -7,7 +7,7 @@ import torch
 pytest.importorskip("parselmouth")
 pytest.importorskip("espeakng_loader")
 
-from benchmarks import cloning, cloning_voices, readme_block
+from benchmarks import cloning, cloning_figures, cloning_voices, readme_block
 from benchmarks.cloning_voices import CLIP_S, OTHERS, TRAINED_SHIFTS, all_voices, clips, heldout_recordings
 from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
@@ -31,7 +31,7 @@ def unit(*parts: float) -> np.ndarray:
 def test_a_voice_is_compared_with_its_clip_and_with_those_of_other_persons():
     clips_VE = np.stack([unit(1, 0), unit(0, 1), unit(1, 0.1)])
     speech_VKE = np.stack([[unit(1, 0), unit(1, 1)], [unit(0, 1), unit(1, 0)], [unit(1, 0), unit(0, 1)]])
-    first, second, third = cloning.compared(speech_VKE, clips_VE, ["anna", "ben", "anna"])
+    first, second, third = cloning_figures.compared(speech_VKE, clips_VE, ["anna", "ben", "anna"])
     root = 0.5**0.5
     assert first["own"] == pytest.approx([1, root]) and first["others"] == pytest.approx([0, root])
     # The third clip is near, but it is the same person's.
@@ -51,12 +51,12 @@ def judged(name: str, kind: str, own: float, first: bool, cer: float) -> dict:
 VOICES = [
     judged("anna", "seen, recorded", 0.9, True, 0.1),
     judged("anna formants x1.1 pitch x1.1", "seen, made", 0.8, False, 0.3),
-    judged("ben", "unseen, recorded", 0.6, False, 0.5),
+    judged("ben-en", "unseen, recorded", 0.6, False, 0.5),
 ]
 
 
 def test_the_figures_part_the_seen_from_the_unseen():
-    found = cloning.figures(VOICES)
+    found = cloning_figures.figures(VOICES)
     assert (found["voices_seen"], found["voices_unseen"]) == (2, 1)
     assert found["similarity_seen"] == pytest.approx(0.85) and found["similarity_unseen"] == pytest.approx(0.6)
     assert found["top1_seen"] == 0.5 and found["top1_unseen"] == 0
@@ -67,18 +67,20 @@ def test_the_figures_part_the_seen_from_the_unseen():
 
 def test_every_figure_of_the_table_is_in_the_readme_block(tmp_path):
     results = {"machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "voices": VOICES}
-    results |= {"figures": cloning.figures(VOICES) | {"steps": 7}, "by_kind": cloning.by_kind(VOICES)}
-    results["by_speaker"] = cloning.by_speaker(VOICES)
-    block = cloning.block(results)
+    results |= {"figures": cloning_figures.figures(VOICES) | {"steps": 7}, "by_kind": cloning_figures.by_kind(VOICES)}
+    results["trained_on"] = ["a tone"]
+    results["by_speaker"] = cloning_figures.by_speaker(VOICES)
+    block = cloning_figures.block(results)
     assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
-    assert block.count("\n| ") == 1 + len(cloning.SHOWN) + 1 + 2
-    assert "| spoke another language in training | 1 | 0.900 | 0.600 | 100% | 10.0% | 0.900 |" in block
-    assert "| was never heard | 1 | 0.600 | 0.600 | 0% | 50.0% | 0.900 |" in block and "English in" not in block
+    assert block.count("\n| ") == 1 + len(cloning_figures.SHOWN) + 1 + 2
+    assert "| was heard in training, in another language | 1 | 0.900 | 0.600 | 100% | 10.0% | 0.900 |" in block
+    assert "| was never heard, in English | 1 | 0.600 | 0.600 | 0% | 50.0% | 0.900 |" in block
+    assert "training, in English" not in block and "heard, in another" not in block
     page = tmp_path / "README.md"
     page.write_text(readme_block.README.read_text(encoding="utf-8"), encoding="utf-8")
     readme_block.put("cloning", block, page)
     assert block in page.read_text(encoding="utf-8")
-    assert "unseen, recorded" in cloning.table(results)
+    assert "unseen, recorded" in cloning_figures.table(results)
 
 
 def test_clips_share_no_recording():

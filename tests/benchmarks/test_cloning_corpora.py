@@ -1,4 +1,4 @@
-"""The two corpora that benchmarks/cloning.py adds to the demo corpus: who speaks a line, and which lines are taken."""
+"""The corpora that benchmarks/cloning.py adds to the demo corpus: who speaks a line, and which lines are taken."""
 
 import io
 
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from benchmarks import fish_fillets, synthetic_speakers
+from benchmarks import fish_fillets, librispeech, speech_rows, synthetic_speakers
 from data_pipeline.errors import UserError
 
 RATE_HZ = 22_050
@@ -51,7 +51,7 @@ def test_a_row_holds_the_recording_at_the_peak_that_all_have(game):
     assert (row["speaker"], row["language"], row["text"]) == ("bigfish_cs", "cs", 'Řekl "jdi".')
     heard, rate_hz = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
     assert rate_hz == RATE_HZ and len(heard) / rate_hz == pytest.approx(2.0, abs=0.05) == row["duration_s"]
-    assert abs(heard).max() == pytest.approx(fish_fillets.PEAK, abs=1e-3)
+    assert abs(heard).max() == pytest.approx(speech_rows.PEAK, abs=1e-3)
 
 
 def test_lines_too_short_or_silent_are_passed_over(game):
@@ -83,7 +83,32 @@ def test_a_voice_reads_so_many_sentences_always_the_same_and_none_that_it_could_
 
 def test_what_is_written_has_the_columns_of_the_demo_corpus(tmp_path, game):
     rows = list(fish_fillets.readable(fish_fillets.lines(game, "cs"), "bigfish", "cs"))
-    fish_fillets.write(tmp_path / "out", "fish", rows, [])
-    own = pq.read_schema(fish_fillets.DEMO / "train-en.parquet")
+    speech_rows.write(tmp_path / "out", "fish", rows, [])
+    own = pq.read_schema(speech_rows.DEMO / "train-en.parquet")
     assert pq.read_schema(tmp_path / "out" / "train-fish.parquet").names == own.names
     assert pq.read_table(tmp_path / "out" / "heldout-fish.parquet").num_rows == 0
+
+
+def spoken(*seconds: float, pause_s: float = 0.3) -> np.ndarray:
+    """Tones of so many seconds with silence between them."""
+    return np.concatenate([part for length in seconds for part in (wave(length), np.zeros(int(pause_s * RATE_HZ)))])
+
+
+def test_a_recording_is_cut_at_its_longest_pause_until_its_pieces_are_short():
+    waves = [spoken(2, 2), np.zeros(2 * RATE_HZ), spoken(3, 3), np.zeros(RATE_HZ), spoken(0.5)]
+    cuts = librispeech.cut(np.concatenate(waves), RATE_HZ)
+    # The first two stay together, as both are 4.3 s; so do the next two; the last is too short.
+    assert np.array(cuts) / RATE_HZ == pytest.approx(np.array([[0.0, 4.3], [6.6, 12.9]]), abs=0.05)
+    assert librispeech.cut(wave(8), RATE_HZ) == []
+
+
+def test_of_librispeech_the_recordings_of_each_speaker_of_a_part_are_found(tmp_path):
+    for name in ("train-clean-100/19/198/19-198-0001", "train-clean-100/19/198/19-198-0000", "test-other/7/1/7-1-0000"):
+        path = tmp_path / f"{name}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, wave(1.0), RATE_HZ)
+    found = librispeech.recordings(tmp_path, "train-clean")
+    assert [path.stem for path in found["19"]] == ["19-198-0000", "19-198-0001"] and list(found) == ["19"]
+    assert [(name, len(waves)) for name, waves in librispeech.unheard(tmp_path, 8000).items()] == [("libri7-en", 1)]
+    with pytest.raises(UserError, match="dev-clean"):
+        librispeech.recordings(tmp_path, "dev-clean")
