@@ -99,7 +99,7 @@ def measure(arguments, more: list[str]) -> None:
 
 def judge(folder: Path, config: dict, arguments) -> tuple[dict, list[dict]]:
     """What the best model of a run folder sounds like: (figures, what was heard)."""
-    import heldout_speech as speech  # here, so that training is launched from a process that is still small
+    from benchmarks import heldout_speech as speech  # here: training is launched from a process that is still small
 
     sentences, speaker = speech.heldout(arguments.sentences), speech.Speaker(folder)
     figures, heard = speech.spoken_figures(sentences, speaker, arguments.seeds)

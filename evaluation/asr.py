@@ -18,6 +18,8 @@ from data_pipeline.languages import language_code
 Recogniser = Callable[["torch.Tensor | np.ndarray", int], str]
 
 MOONSHINE_RATE_HZ = 16_000
+# Where it cuts speech without a pause, it hears the end of a piece again in the next (its own limit is about 15 s).
+MOONSHINE_LONGEST_S = 60
 
 
 def load_recogniser(name: str = "moonshine", language: str = "en") -> Recogniser:
@@ -52,7 +54,8 @@ def moonshine(language: str) -> Recogniser:
     from moonshine_voice import ModelArch, Transcriber
     from moonshine_voice.utils import get_model_path
 
-    transcriber = Transcriber(model_path=get_model_path("tiny-en"), model_arch=ModelArch.TINY)
+    options = {"vad_max_segment_duration": str(MOONSHINE_LONGEST_S)}
+    transcriber = Transcriber(model_path=get_model_path("tiny-en"), model_arch=ModelArch.TINY, options=options)
 
     def transcribe(wave_N, sample_rate_hz: int) -> str:
         samples_N = soxr.resample(as_samples(wave_N), sample_rate_hz, MOONSHINE_RATE_HZ)

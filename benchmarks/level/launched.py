@@ -79,8 +79,9 @@ def point_of(line: dict, utterances: int) -> dict:
 
 def hear(folder: Path, curve: Curve, sentences: int, every: int) -> None:
     """Put the error rate of every so many-th evaluation, and of the last, into the curve."""
-    import heldout_speech as speech  # here, so that training is launched from a process that is still small
     from safetensors.torch import load_model
+
+    from benchmarks import heldout_speech as speech  # here: training is launched from a process that is still small
 
     speaker = speech.Speaker(folder / "run")
     english = speech.heldout(sentences)[speech.ASR_LANGUAGE]
