@@ -6,7 +6,7 @@ The order is a pure function of (seed, epoch, position) and is decided on undeco
 headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -103,7 +103,7 @@ class Plan:
         grad_accum: micro-batches of an optimizer step.
         keep: decides by id whether an utterance is in this split.
         shuffle_buffer: rows that are shuffled together, less where rows are large.
-        by_length: leave each pool's batches in order of length (length curriculum) in these epochs.
+        by_length_rows: a pool of the first epoch that begins before so many rows goes from short to long.
         exclude: ids of utterances that are left out (data_pipeline.exclude_list).
         made_voices: shifts that utterances are heard in too (data_pipeline.made_voices); 0: all as recorded.
     """
@@ -120,14 +120,19 @@ class Plan:
         grad_accum: int = 1,
         keep=lambda utterance_id: True,
         shuffle_buffer: int = 2000,
-        by_length: Iterable[int] = (),
+        by_length_rows: int = 0,
         shuffle: bool = True,
         made_voices: int = 0,
         exclude: frozenset[str] = frozenset(),
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
-        self.keep, self.shuffle_buffer, self.by_length, self.shuffle = keep, shuffle_buffer, set(by_length), shuffle
+        self.keep, self.shuffle_buffer, self.by_length_rows, self.shuffle = (
+            keep,
+            shuffle_buffer,
+            by_length_rows,
+            shuffle,
+        )
         self.made_voices, self.exclude = made_voices, exclude
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.tally = Tally()  # of the epoch under way
@@ -277,7 +282,7 @@ class Plan:
         pool = sorted(pool, key=lambda item: -item[0])
         frames = [length for length, _ in pool]
         groups = cut(frames, self.limits.batch_size, self.limits.max_batch_frames, cursor.group)
-        if cursor.epoch in self.by_length:
+        if cursor.epoch == 0 and rows_before < self.by_length_rows:
             groups.reverse()
         elif self.shuffle:
             np.random.default_rng([self.seed, cursor.epoch, rows_before]).shuffle(groups)

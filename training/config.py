@@ -123,7 +123,7 @@ class TrainConfig:
     eval_every: int | None = within(None, low=1)  # optimizer steps; None: at the end of each epoch
     eval_every_share: float | None = within(None, above=0, high=1)  # also after each such share of the run
     ema_decay: float | None = within(None, above=0, below=1)  # of averaged weights, which then ship; None: no average
-    length_curriculum: bool = False  # the first epoch goes from short utterances to long
+    length_curriculum: bool = False  # the first 8192 rows go from short utterances to long, pool by pool
     debug: bool = False  # a half-minute end-to-end run
 
 

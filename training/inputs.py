@@ -16,6 +16,7 @@ from data_pipeline.splits import TRAIN, VALIDATION
 from data_pipeline.text import Vocabulary
 from training.config import DataConfig, RunConfig
 
+CURRICULUM_ROWS = 8192  # that go from short to long: what a long first epoch holds after them is in drawn order
 VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances
 
 
@@ -99,7 +100,7 @@ def _plans(
         train,
         grad_accum=config.train.grad_accum,
         keep=partial(_outside, data.val_fraction) if by_hash else _every,
-        by_length=(0,) if config.train.length_curriculum else (),
+        by_length_rows=CURRICULUM_ROWS if config.train.length_curriculum else 0,
         made_voices=data.made_voices,
     )
     keep = partial(_inside, data.val_fraction) if by_hash else _every

@@ -112,7 +112,10 @@ EXPERIMENTAL = replace(
     lr=MOST_RATE,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
     grad_accum=1,  # 2026-11-25
     more=ENHANCED.more
-    | {"optim.lr_vector": MOST_RATE_VECTOR},  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
+    | {
+        "optim.lr_vector": MOST_RATE_VECTOR,  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
+        "train.length_curriculum": True,  # 2026-11-26
+    },
 )
 
 LEVELS: dict[str, Level] = {"basic": BASIC, "enhanced": ENHANCED, "experimental": EXPERIMENTAL}

@@ -252,11 +252,19 @@ def test_the_parts_of_a_split_are_the_whole():
 
 
 def test_the_length_curriculum_goes_from_short_to_long():
-    one = plan(limits=Limits(4, 10_000, pool_batches=50), by_length=(0,))
+    one = plan(limits=Limits(4, 10_000, pool_batches=50), by_length_rows=1)
     first = [max(frames_of(batch)) for batch in one.epoch(one.start(0))]
     assert first == sorted(first)
     second = [max(frames_of(batch)) for batch in one.epoch(one.start(1))]
     assert second != sorted(second)
+
+
+def test_the_length_curriculum_ends_after_so_many_rows_however_long_the_epoch_is():
+    one = plan(limits=Limits(4, 10_000, pool_batches=10), by_length_rows=60)
+    lengths = [max(frames_of(batch)) for batch in one.epoch(one.start(0))]
+    # Pools of 40 utterances: the first and the second begin before row 60.
+    assert lengths[:10] == sorted(lengths[:10]) and lengths[10:20] == sorted(lengths[10:20])
+    assert lengths[20:30] != sorted(lengths[20:30])
 
 
 def test_a_long_corpus_is_read_no_further_than_needed():

@@ -80,6 +80,12 @@ def test_fast_convergence_is_three_times_the_rate_after_half_the_warm_up():
     assert fast.train.length_curriculum and fast.train.fast_convergence
 
 
+def test_experimental_learns_from_short_utterances_first_and_enhanced_does_not():
+    tiny = with_values(RunConfig(), {"model.size": "tiny"})
+    assert apply_level(tiny, "experimental", 256).train.length_curriculum
+    assert not apply_level(tiny, "enhanced", 256).train.length_curriculum
+
+
 def test_fast_convergence_goes_no_faster_than_experimental_does():
     tiny = with_values(RunConfig(), {"model.size": "tiny"})
     for name in LEVELS:
