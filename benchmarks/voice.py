@@ -143,9 +143,8 @@ def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[d
     """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
     audio = speaker.audio
     vocoder = speech.vocoder_for(speech.VOCODERS[0], audio)
-    pace = Pace.of(
-        [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english], LANGUAGE
-    )
+    texts, lengths = [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english]
+    pace = Pace.of(speaker.processor.tokenizer.vocabulary, texts, lengths, LANGUAGE)
     voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
     seconds, expected, limited, waves = [], [], [], []
     for line in lines:

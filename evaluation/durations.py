@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.audio import decode_audio, trim_silence
-from data_pipeline.text import normalise_text
+from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance
 from evaluation.metrics import load_metric
 from evaluation.speaking import Spoken
@@ -14,25 +14,31 @@ from evaluation.speaking import Spoken
 
 @dataclass(frozen=True)
 class Pace:
-    """What a voice's recordings let expect of a text without one: seconds of each utterance, and of each character.
+    """What a voice's recordings let expect of a text without one: seconds of each utterance, and of each symbol.
 
-    Characters over a rate alone do not do: it makes one word too short to be true, and half of the demo corpus late.
+    Symbols are what `vocabulary` reads: with phonemes, the letter w is as long as it sounds. Symbols over a rate alone
+    do not do: it makes one word too short to be true, and half of the demo corpus late.
     """
 
+    vocabulary: Vocabulary
     fixed_s: float
-    character_s: float
+    symbol_s: float
 
     @classmethod
-    def of(cls, texts: Sequence[str], seconds: Sequence[float], language: str | None = None) -> "Pace":
+    def of(cls, vocabulary: Vocabulary, texts: Sequence[str], seconds: Sequence[float], language: str | None) -> "Pace":
         """The line through recordings (silent ends trimmed) with the least squares of relative errors."""
-        lengths = np.array([len(normalise_text(text, language)) for text in texts], dtype=float)
+        lengths = np.array([symbols(vocabulary, text, language) for text in texts], dtype=float)
         seconds = np.asarray(seconds, dtype=float)
         rows = np.stack([np.ones_like(lengths), lengths], axis=1) / seconds[:, None]
-        fixed_s, character_s = np.linalg.lstsq(rows, np.ones_like(seconds), rcond=None)[0]
-        return cls(float(fixed_s), float(character_s))
+        fixed_s, symbol_s = np.linalg.lstsq(rows, np.ones_like(seconds), rcond=None)[0]
+        return cls(vocabulary, float(fixed_s), float(symbol_s))
 
-    def seconds(self, text: str, language: str | None = None) -> float:
-        return self.fixed_s + self.character_s * len(normalise_text(text, language))
+    def seconds(self, text: str, language: str | None) -> float:
+        return self.fixed_s + self.symbol_s * symbols(self.vocabulary, text, language)
+
+
+def symbols(vocabulary: Vocabulary, text: str, language: str | None) -> int:
+    return len(vocabulary.spoken(normalise_text(text, language), language))
 
 
 def recorded_seconds(utterance: Utterance, sample_rate_hz: int) -> float:

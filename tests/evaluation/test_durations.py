@@ -7,20 +7,38 @@ import pytest
 import soundfile
 import torch
 
+from data_pipeline.sources import open_source
+from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.durations import Pace, duration_figures, recorded_seconds
+from evaluation.endings.endings import EARLY, LATE
 from evaluation.speaking import Spoken
 from modeling.synthesis import Speech
+from tests.small_runs import DEMO
 
 
 def test_pace_finds_the_line_and_weighs_short_and_long_alike():
-    texts = ["a" * length for length in (1, 5, 20, 80)]
-    exact = Pace.of(texts, [0.4 + 0.05 * len(text) for text in texts])
-    assert exact.seconds("a" * 40) == pytest.approx(2.4)
+    texts, read = ["a" * length for length in (1, 5, 20, 80)], Vocabulary()
+    exact = Pace.of(read, texts, [0.4 + 0.05 * len(text) for text in texts], "en")
+    assert exact.seconds("a" * 40, "en") == pytest.approx(2.4)
     # One long recording said slowly moves the short ones by little: errors are relative.
-    bent = Pace.of(texts, [0.45, 0.65, 1.4, 8.0])
-    assert bent.seconds("a") == pytest.approx(0.45, rel=0.2)
+    bent = Pace.of(read, texts, [0.45, 0.65, 1.4, 8.0], "en")
+    assert bent.seconds("a", "en") == pytest.approx(0.45, rel=0.2)
     assert exact.seconds("$5", "en") == pytest.approx(0.4 + 0.05 * len("five dollars"))  # as it is read
+
+
+def test_a_pace_of_phonemes_lets_expect_of_a_letter_what_its_recording_lasts():
+    """By characters the speaker's own letters came out late: a "w" lasts 1.6 times what one character does."""
+    pytest.importorskip("espeakng_loader", reason='needs the extra: pip install -e ".[phonemes]"')
+    corpus = open_source(str(DEMO))
+    utterances = [one for one in map(corpus.to_utterance, corpus.rows()) if one.language == "en"]
+    lengths = [recorded_seconds(one, 22_050) for one in utterances]
+    pace = Pace.of(Vocabulary(units="phonemes"), [one.text for one in utterances], lengths, "en")
+    ratios = {one.text: length / pace.seconds(one.text, "en") for one, length in zip(utterances, lengths, strict=True)}
+    letters = [ratio for text, ratio in ratios.items() if len(text) == 1 and text.isalpha()]
+    assert len(letters) >= 20 and max(letters) < LATE and min(letters) > EARLY
+    beyond = sum(not EARLY < ratio < LATE for ratio in ratios.values())
+    assert beyond / len(ratios) < 0.01  # 1.1 % by characters
 
 
 def test_recorded_seconds_leave_silent_ends_out(tmp_path):
