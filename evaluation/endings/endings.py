@@ -7,8 +7,8 @@ DESCRIPTION = """Shares of utterances. never: a token ran into the model's limit
 limit ended it. Of the others, ended_early: shorter than 0.7 of the expected duration; ended_late: longer than 1.4.
 
 The bounds leave people alone. Of 99 pairs of recordings of one sentence in the demo corpus 98 % lie between 0.79 and
-1.44 of each other; of its 1362 recordings 0 to 0.3 % (by language) are below 0.7, and 0.2 to 1.0 % above 1.4, of what the
-pace of their voice lets expect (evaluation.durations.Pace, phonemes; by characters 0.2 to 0.8 and 1.0 to 2.8 %)."""
+1.44 of each other; of its 1362 recordings 0 to 0.3 % (by language) are below 0.7, and 0.2 to 1.0 % above 1.4, of what
+the pace of their voice lets expect (evaluation.durations.Pace, phonemes; by characters 0.2 to 0.8 and 1.0 to 2.8 %)."""
 
 INPUTS = """predictions, references: lists of float, as many: the seconds spoken and those expected (the recording's,
 its silent ends trimmed, or evaluation.durations.Pace); ran_into_limit: list of bool, as many. Returns
