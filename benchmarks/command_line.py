@@ -46,6 +46,18 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
+def spread_lines(figures: dict[str, dict[str, float]], rounds: list[dict]) -> list[str]:
+    """A line for each label's `spread`, then one for the median of each contender's seconds_a_step over the rounds."""
+    width = 2 + max(map(len, figures))
+    lines = [f"{'':<{width}}{'median':>9}{'least':>9}{'most':>9}"]
+    for label, one in figures.items():
+        lines.append(f"{label:<{width}}" + "".join(f"{one[key]:>9.3g}" for key in ("median", "least", "most")))
+    for name in rounds[0]:
+        seconds = statistics.median(one[name]["seconds_a_step"] for one in rounds)
+        lines.append(f"{name + ', s a step':<{width}}{seconds:>9.4f}")
+    return lines
+
+
 def write_json(results: dict, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,7 +9,6 @@ so that a level which has changed is measured again by --again. Wants an idle ma
 Prints one table and writes benchmarks/results/convergence.json.
 """
 
-import argparse
 import statistics
 import sys
 from itertools import product
@@ -20,39 +19,14 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 from benchmarks.command_line import write_json  # noqa: E402
 from benchmarks.level.curves import best, median_and_range, speedups, steadiness  # noqa: E402
-from benchmarks.level.launched import run, started  # noqa: E402
+from benchmarks.level.launched import INTELLIGIBLE, LEVELS, build_parser, gathered  # noqa: E402
 
-RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
-LEVELS = ("basic", "enhanced", "experimental")
 MEASURES = {"mel": "eval_mel", "cer": "cer"}
-INTELLIGIBLE = 0.5  # character error rate; where no run of a level gets below, it has nothing to be as good as
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks/convergence.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--minutes", type=float, default=10.0, help="budget of each run (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of training (default: 1 2 3)")
-    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="(default: all)")
-    parser.add_argument("--again", nargs="+", default=[], choices=LEVELS, help="forget what these levels have run")
-    parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
-    parser.add_argument("--work", default=str(ROOT / "runs" / "convergence"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every")}
-    result = started(arguments.out, setting=setting)
-    result["runs"] = {name: one for name, one in result["runs"].items() if one["level"] not in arguments.again}
-    # Seed by seed, so that what is there after any of them compares.
-    for seed, level in product(arguments.seeds, arguments.levels):
-        name = f"{level}-{seed}"
-        if name not in result["runs"]:
-            heard = {"sentences": arguments.sentences, "every": arguments.every}
-            result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments.minutes, **heard)
-            write_json(result, arguments.out)
+    arguments = build_parser("convergence", __doc__, minutes=10.0, seeds=[1, 2, 3]).parse_args(argv)
+    result = gathered(arguments, "")
     result["figures"] = figures(result["runs"], arguments.seeds)
     write_json(result, arguments.out)
     print(table(result))

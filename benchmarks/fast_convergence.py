@@ -7,7 +7,6 @@ as it ends; the same command goes on with those that are missing. Wants an idle 
 Prints one table and writes benchmarks/results/fast_convergence.json.
 """
 
-import argparse
 import sys
 from itertools import product
 from pathlib import Path
@@ -16,11 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks.command_line import write_json  # noqa: E402
-from benchmarks.convergence import INTELLIGIBLE, LEVELS  # noqa: E402
 from benchmarks.level.curves import best, gain, median_and_range, reached  # noqa: E402
-from benchmarks.level.launched import run, started  # noqa: E402
+from benchmarks.level.launched import INTELLIGIBLE, LEVELS, build_parser, gathered  # noqa: E402
 
-RESULTS = ROOT / "benchmarks" / "results" / "fast_convergence.json"
 # Figure -> what a reader is told. With "_fast": the same with the overlay.
 SHOWN = {
     "mel_{level}": "validation mel L1, best",
@@ -33,29 +30,9 @@ SHOWN = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks/fast_convergence.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--minutes", type=float, default=5.0, help="budget of each run (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="of training (default: 1)")
-    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="(default: all)")
-    parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
-    parser.add_argument("--work", default=str(ROOT / "runs" / "fast_convergence"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="the json to write (default: %(default)s)")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every")}
-    result = started(arguments.out, setting=setting)
-    for seed, level, suffix in product(arguments.seeds, arguments.levels, ("", "-fast")):
-        name = f"{level}{suffix}-{seed}"
-        if name not in result["runs"]:
-            flags = ["--apply-fast-convergence"] if suffix else []
-            heard = {"sentences": arguments.sentences, "every": arguments.every}
-            result["runs"][name] = run(Path(arguments.work) / name, level, seed, arguments.minutes, *flags, **heard)
-            write_json(result, arguments.out)
+    arguments = build_parser("fast_convergence", __doc__, minutes=5.0, seeds=[1]).parse_args(argv)
+    result = gathered(arguments, "", "-fast")
     result["figures"] = figures(result["runs"])
     write_json(result, arguments.out)
     print(table(result))

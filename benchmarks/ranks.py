@@ -9,7 +9,6 @@ Needs two idle cores. Prints one table and writes benchmarks/results/ranks.json.
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -96,15 +95,9 @@ def figures(rounds: list[dict]) -> dict:
 
 
 def table(results: dict) -> str:
-    lines = [f"{results['machine']}; size {results['size']}, {results['steps']} steps, {len(results['rounds'])} rounds"]
-    lines.append(f"{'':<58}{'median':>9}{'least':>9}{'most':>9}")
-    for name, label in SHOWN.items():
-        one = results["figures"][name]
-        lines.append(f"{label:<58}" + "".join(f"{one[key]:>9.3g}" for key in ("median", "least", "most")))
-    for way in results["rounds"][0]:
-        seconds = statistics.median(one[way]["seconds_a_step"] for one in results["rounds"])
-        lines.append(f"{way + ', s a step':<58}{seconds:>9.4f}")
-    return "\n".join(lines)
+    title = f"{results['machine']}; size {results['size']}, {results['steps']} steps, {len(results['rounds'])} rounds"
+    said = {label: results["figures"][name] for name, label in SHOWN.items()}
+    return "\n".join([title, *command_line.spread_lines(said, results["rounds"])])
 
 
 if __name__ == "__main__":

@@ -103,14 +103,8 @@ def last_loss(found: dict) -> float:
 
 
 def table(results: dict) -> str:
-    lines = [f"{results['machine']}; size {results['size']}, {results['steps']} steps, first: {results['first']}"]
-    lines.append(f"{'':<34}{'median':>9}{'least':>9}{'most':>9}")
-    for name, one in results["figures"].items():
-        lines.append(f"{name:<34}" + "".join(f"{one[key]:>9.3g}" for key in ("median", "least", "most")))
-    for name in results["rounds"][0]:
-        seconds = statistics.median(one[name]["seconds_a_step"] for one in results["rounds"])
-        lines.append(f"{name + ', s a step':<34}{seconds:>9.4f}")
-    return "\n".join(lines)
+    title = f"{results['machine']}; size {results['size']}, {results['steps']} steps, first: {results['first']}"
+    return "\n".join([title, *command_line.spread_lines(results["figures"], results["rounds"])])
 
 
 if __name__ == "__main__":

@@ -1,23 +1,61 @@
 """One run of a level on the demo corpus, as a user gets it, and the curve it leaves."""
 
+import argparse
 import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
-from benchmarks.command_line import read_json
+from benchmarks.command_line import read_json, write_json
 from benchmarks.level.curves import Curve
 from benchmarks.main_job import commit, machine, now
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ROOT / "benchmarks" / "level" / "watched.py"
+LEVELS = ("basic", "enhanced", "experimental")
+INTELLIGIBLE = 0.5  # character error rate
 EVALUATIONS = 20
 # The same for all, and nothing that a level decides.
 SAME = (
     "--train-data assets/demo_corpus --model-size tiny --tracker none --set log.samples=0 "
     f"--set log.quality_sentences=0 --set train.eval_every_share={1 / EVALUATIONS} --set data.text_units=phonemes"
 ).split()
+
+
+def build_parser(name: str, doc: str, minutes: float, seeds: list[int]) -> argparse.ArgumentParser:
+    """Of the benchmark `name`, which trains levels for so many minutes each and hears them."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks/{name}.py", description=doc.split(":")[0] + ".")
+    results, work = ROOT / "benchmarks" / "results" / f"{name}.json", ROOT / "runs" / name
+    parser.add_argument("--minutes", type=float, default=minutes, help="budget of each run (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=seeds, help="of training (default: %(default)s)")
+    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS, help="(default: all)")
+    parser.add_argument("--again", nargs="+", default=[], choices=LEVELS, help="forget what these levels have run")
+    parser.add_argument("--sentences", type=int, default=20, help="that are heard (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=2, help="of the evaluations so many-th is heard (default: 2)")
+    parser.add_argument("--work", type=Path, default=work, help="folder of the runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=results, help="the json to write (default: %(default)s)")
+    return parser
+
+
+def gathered(arguments: argparse.Namespace, *variants: str) -> dict:
+    """The result with all runs in it, those of an earlier start too; it is written down after each.
+
+    Runs are "LEVELvariant-SEED", seed by seed, so that what is there after any of them compares. variants: "-fast" is
+    with --apply-fast-convergence.
+    """
+    setting = {name: getattr(arguments, name) for name in ("minutes", "sentences", "every")}
+    result = started(arguments.out, setting=setting)
+    result["runs"] = {name: one for name, one in result["runs"].items() if one["level"] not in arguments.again}
+    heard = {"sentences": arguments.sentences, "every": arguments.every}
+    for seed, level, variant in product(arguments.seeds, arguments.levels, variants):
+        name = f"{level}{variant}-{seed}"
+        if name not in result["runs"]:
+            flags = ["--apply-fast-convergence"] if variant else []
+            result["runs"][name] = run(arguments.work / name, level, seed, arguments.minutes, *flags, **heard)
+            write_json(result, arguments.out)
+    return result
 
 
 def started(out: Path, **same) -> dict:
