@@ -48,13 +48,14 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def spread_lines(figures: dict[str, dict[str, float]], rounds: list[dict]) -> list[str]:
     """A line for each label's `spread`, then one for the median of each contender's seconds_a_step over the rounds."""
-    width = 2 + max(map(len, figures))
+    paces = [f"{name}, s a step" for name in rounds[0]]
+    width = 2 + max(map(len, [*figures, *paces]))
     lines = [f"{'':<{width}}{'median':>9}{'least':>9}{'most':>9}"]
     for label, one in figures.items():
         lines.append(f"{label:<{width}}" + "".join(f"{one[key]:>9.3g}" for key in ("median", "least", "most")))
-    for name in rounds[0]:
+    for name, label in zip(rounds[0], paces, strict=True):
         seconds = statistics.median(one[name]["seconds_a_step"] for one in rounds)
-        lines.append(f"{name + ', s a step':<{width}}{seconds:>9.4f}")
+        lines.append(f"{label:<{width}}{seconds:>9.4f}")
     return lines
 
 
