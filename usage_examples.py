@@ -1,8 +1,8 @@
-"""Every command of README.md, by name:  python usage_examples.py               lists them
+"""Every command of README.md and docs/:  python usage_examples.py               lists them
                                       python usage_examples.py --run ljspeech  runs one, small
                                       python usage_examples.py --run ljspeech --whole
 
-Small: a command that trains gets --debug, and is done in half a minute; --whole runs what README.md says. What follows
+Small: a command that trains gets --debug, and is done in half a minute; --whole runs what the page says. What follows
 a name is added to its command. The commands about data use small corpora in my_data/, one of each format, made out of
 the demo corpus by `python usage_examples.py --make-data my_data`.
 """
@@ -141,6 +141,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "fast_convergence": "python benchmarks/fast_convergence.py",
         "ablation": "python benchmarks/ablation.py",
         "improvements": "python benchmarks/improvements.py",
+        "headline": "python benchmarks/headline.py",
         "loop_speed": "python benchmarks/loop_speed.py",
         "step_speed": "python benchmarks/step_speed.py",
         "ranks": "python benchmarks/ranks.py",
@@ -151,19 +152,19 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "bad_inputs": "python benchmarks/bad_inputs.py",
         "hub_faults": "python benchmarks/hub_faults.py",
         "front_door": "python benchmarks/front_door.py",
-        "front_door_readme": "python benchmarks/front_door.py --readme",
+        "front_door_docs": "python benchmarks/front_door.py --docs",
         "sound_samples": f"python benchmarks/sound_samples.py {DEMO_RUN}",
         "main_job": "python benchmarks/main_job.py",
-        "main_job_readme": "python benchmarks/main_job.py --readme",
+        "main_job_docs": "python benchmarks/main_job.py --docs",
         "synthesis_speed": "python benchmarks/synthesis_speed.py",
         "voice": f"python benchmarks/voice.py {DEMO_RUN}",
-        "voice_readme": "python benchmarks/voice.py --readme",
+        "voice_docs": "python benchmarks/voice.py --docs",
         "exactness": "python benchmarks/exactness.py",
-        "exactness_readme": "python benchmarks/exactness.py --readme",
+        "exactness_docs": "python benchmarks/exactness.py --docs",
         "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
-        "fine_tuning_readme": "python benchmarks/fine_tuning.py --readme",
+        "fine_tuning_docs": "python benchmarks/fine_tuning.py --docs",
         "cloning": "python benchmarks/cloning.py --packages FOLDER_OF_THE_DEBS --librispeech FOLDER_OF_LIBRISPEECH",
-        "cloning_readme": "python benchmarks/cloning.py --readme",
+        "cloning_docs": "python benchmarks/cloning.py --docs",
     },
 }
 TRAINS = re.compile(r"(accelerate launch|torchrun) .*train_main\.py(?!.* --debug)")
@@ -171,7 +172,7 @@ COMMANDS = {name: command for group in EXAMPLES.values() for name, command in gr
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md.")
+    parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md and docs/.")
     parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; more words are added to it")
     parser.add_argument("--whole", action="store_true", help="run a training command as it is, not with --debug")
     parser.add_argument("--make-data", metavar="FOLDER", help="write a small corpus of each format there")

@@ -12,7 +12,8 @@ these recordings through Griffin-Lim. More voices, to train on and to be cloned 
 packages above (needs dpkg-deb and ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of
 synthesisers come with it (synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard
 (librispeech.py). Without either, nobody but the demo corpus' two speakers is heard and cloned. What follows -- goes to
-train_main.py. Prints one table and writes benchmarks/results/cloning.json; --readme puts its figures into README.md.
+train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
+docs/measured.md.
 """
 
 import argparse

@@ -5,7 +5,7 @@ Shapes: V voices, K speeches of each, E embedding's width, O other persons' clip
 
 import numpy as np
 
-from benchmarks import readme_block
+from benchmarks import page_block
 
 SENTENCES = 5  # that each voice speaks
 
@@ -129,7 +129,7 @@ def block(results: dict) -> str:
         "recorded; the others are made of these by moving formants and pitch. "
         f"Size tiny, {found['steps']} steps on {', '.join(results['trained_on'])}, half of it in made voices; 5 s of "
         f"each voice speak {SENTENCES} English sentences. Cosine of Resemblyzer's embeddings. "
-        f"{readme_block.source(results, 'cloning')}"
+        f"{page_block.source(results, 'cloning')}"
     )
     groups = "\n".join(
         f"| {label} | {len(ones)} | {mean(ones, 'speech', 'own'):.3f} | {mean(ones, 'speech', 'others'):.3f} | "
@@ -138,7 +138,7 @@ def block(results: dict) -> str:
         for label, ones in by_acquaintance(results["voices"]).items()
     )
     return (
-        f"{said}\n\n{readme_block.rows(readme_block.shown(found, SHOWN))}\n\n"
+        f"{said}\n\n{page_block.rows(page_block.shown(found, SHOWN))}\n\n"
         "| as recorded, English speech of who (and the clip's language) | voices | cosine to the clip | to others "
         f"| nearest of all | CER | cosine of recordings |\n|---|---|---|---|---|---|---|\n{groups}"
     )

@@ -1,4 +1,4 @@
-"""What the commands of benchmarks that write figures share: --out and --readme, words after --, and the json itself."""
+"""What the commands of benchmarks that write figures share: --out and --docs, words after --, and the json itself."""
 
 import json
 import statistics
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import readme_block
+from benchmarks import page_block
 from data_pipeline.errors import UserError, tell
 
 
@@ -19,14 +19,14 @@ def before_dashes(argv: list[str] | None) -> tuple[list[str], list[str]]:
 
 def add_output(parser, results: Path) -> None:
     parser.add_argument("--out", type=Path, default=results, help="the json to write (default: %(default)s)")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the figures of --out into docs/measured.md")
 
 
 def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable[[], None]) -> int:
-    """Measure, or with --readme put what was measured into README.md's block `name`; the exit code."""
+    """Measure, or with --docs put what was measured into docs/measured.md's block `name`; the exit code."""
     try:
-        if arguments.readme:
-            readme_block.put(name, block(read_json(arguments.out)))
+        if arguments.docs:
+            page_block.put(name, block(read_json(arguments.out)))
         else:
             measure()
     except UserError as error:

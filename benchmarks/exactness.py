@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import pyarrow.parquet  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
-from benchmarks import readme_block  # noqa: E402
+from benchmarks import page_block  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
@@ -40,15 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/exactness.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--kills", type=int, default=200, help="by SIGKILL, at least (default: %(default)s)")
     parser.add_argument("--crashes", help="take the figures of this json of crashes.py instead of killing anew")
-    parser.add_argument("--readme", action="store_true", help="only put the figures of --out into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the figures of --out into docs/measured.md")
     parser.add_argument("--out", default=str(RESULTS), help="the json to write (default: %(default)s)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    if arguments.readme:
-        readme_block.put("exactness", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
+    if arguments.docs:
+        page_block.put("exactness", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
         return 0
     figures = {"max_relative_gradient_error": gradient_errors(), "ranks": list(RANKS)}
     figures |= plan_figures()
@@ -190,7 +190,7 @@ def table(figures: dict) -> str:
 
 
 def block(results: dict) -> str:
-    """What README.md shows."""
+    """What docs/measured.md shows."""
     figures, faults = results["figures"], results["figures"]["faults"]
     worst = max(figures["max_relative_gradient_error"].values())
     handled = sum(not outcome.startswith("not handled") for outcome in faults.values())
@@ -204,8 +204,8 @@ def block(results: dict) -> str:
         ("checkpoints unreadable after them", str(figures["checkpoints_unreadable"])),
         ("faults with the end a user would want", f"{handled} of {len(faults)}"),
     ]  # fmt: skip
-    said = f"`python benchmarks/exactness.py`. {readme_block.source(results, 'exactness')}"
-    return f"{said}\n\n{readme_block.rows(lines)}"
+    said = f"`python benchmarks/exactness.py`. {page_block.source(results, 'exactness')}"
+    return f"{said}\n\n{page_block.rows(lines)}"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ No recogniser that can be installed here knows Italian. So the English one hears
 its text, and the two strings of English words are compared: "heard" is the character error rate between them. It says
 how like the two sound to one fixed ear, not how well Italian is understood. Beside it stands the same between the
 recording and a vocoded copy of it, which is the least it can be, and between a recording and other sentences', which
-is what speech that says something else gets. Prints one table and writes results/fine_tuning.json; --readme puts it
-into README.md. What follows -- goes to train_main.py.
+is what speech that says something else gets. Prints one table and writes results/fine_tuning.json; --docs puts it
+into docs/measured.md. What follows -- goes to train_main.py.
 """
 
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import torch  # noqa: E402
 
-from benchmarks import command_line, readme_block, telephone_prompts  # noqa: E402
+from benchmarks import command_line, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
@@ -220,7 +220,7 @@ def block(results: dict) -> str:
         f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recogniser "
         "hears model and recording, and what it writes is compared. "
     )
-    return f"{said}{readme_block.source(results, 'fine_tuning')}\n\n" + "\n".join(lines)
+    return f"{said}{page_block.source(results, 'fine_tuning')}\n\n" + "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import pyarrow.parquet  # noqa: E402
 import soundfile  # noqa: E402
 
-from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from tests.hub_server import HubServer  # noqa: E402
@@ -196,9 +196,9 @@ def block(results: dict) -> str:
     commands = "\n".join(f"| `{step['command']}` | {step['seconds']:.0f} |" for step in results["commands"])
     forms = {name: (label.format(minutes=results["minutes"]), form) for name, (label, form) in SHOWN.items()}
     return (
-        f"`python benchmarks/front_door.py`. {readme_block.source(results, 'front_door')}\n\n"
+        f"`python benchmarks/front_door.py`. {page_block.source(results, 'front_door')}\n\n"
         f"| command | seconds |\n|---|---|\n{commands}\n\n"
-        f"{readme_block.rows(readme_block.shown(results['figures'], forms))}"
+        f"{page_block.rows(page_block.shown(results['figures'], forms))}"
     )
 
 

@@ -2,7 +2,7 @@
 
 Reads benchmarks/results/convergence.json, and, where they are there, fast_convergence.json and
 ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
-what README.md says of the levels.
+what docs/training.md and docs/measured.md say of the levels.
 """
 
 import argparse
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from benchmarks import fast_convergence, readme_block  # noqa: E402
+from benchmarks import fast_convergence, page_block  # noqa: E402
 from benchmarks.ablation import NOTHING, WHOLE  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from training.config import FIELDS  # noqa: E402
@@ -51,9 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     found |= {name: read_json(results / f"{name}.json", {}) for name in ("fast_convergence", "ablation")}
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
-    readme_block.put("levels", parameters(), into / "README.md")
-    readme_block.put("convergence", compared(found["convergence"]), into / "README.md")
-    print(f"{SUMMARY}, {PICTURE} and what README.md says of the levels are written.")
+    page_block.put("levels", parameters(), into)
+    page_block.put("convergence", compared(found["convergence"]), into)
+    print(f"{SUMMARY}, {PICTURE} and what docs/ says of the levels are written.")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 Runs the README's command and times it, or takes a finished run (--run-folder), then lets the best model speak
 the demo corpus' held-out sentences (heldout_speech.py). What follows -- goes to train_main.py. Only what was
-measured is printed and written to benchmarks/results/main_job.json; --readme puts its figures into README.md.
+measured is printed and written to benchmarks/results/main_job.json; --docs puts its figures into docs/measured.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
@@ -215,11 +215,11 @@ def now() -> str:
 
 
 def rows(results: dict) -> list[tuple[str, str]]:
-    return readme_block.shown(results["figures"], SHOWN)
+    return page_block.shown(results["figures"], SHOWN)
 
 
 def table(results: dict) -> str:
-    return f"{results['machine']}; {results['date']}\n{results['command']}\n{readme_block.aligned(rows(results))}"
+    return f"{results['machine']}; {results['date']}\n{results['command']}\n{page_block.aligned(rows(results))}"
 
 
 def block(results: dict) -> str:
@@ -229,7 +229,7 @@ def block(results: dict) -> str:
         f"`{results['command']}`. CER: {figures['cer_sentences']} held-out English sentences, heard by "
         f"moonshine-voice; the model's is the mean of {len(seeds['synthesis'])} synthesis seeds, of one run. "
     )
-    return f"{said}{readme_block.source(results, 'main_job')}\n\n{readme_block.rows(rows(results))}"
+    return f"{said}{page_block.source(results, 'main_job')}\n\n{page_block.rows(rows(results))}"
 
 
 if __name__ == "__main__":

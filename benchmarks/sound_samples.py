@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import soundfile  # noqa: E402
 
 from benchmarks import heldout_speech as speech  # noqa: E402
-from benchmarks import readme_block  # noqa: E402
+from benchmarks import page_block  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         soundfile.write(f"{path}_recorded.wav", wave.numpy(), rate_hz)
         reference_mel_TC = log_mel(wave, speaker.audio)
         write_picture(f"{path}.png", spoken, speaker.audio.frames_per_s, reference_mel_TC=reference_mel_TC)
-    readme_block.put("samples", block(utterances, steps))
+    page_block.put("samples", block(utterances, steps))
     return 0
 
 

@@ -1,8 +1,8 @@
 """What speed was measured, gathered: python benchmarks/speed.py
 
 Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, main_job.json, peers.json and
-synthesis_speed*.json, and writes benchmarks/results/speed.json and README.md's table of them. Measures nothing itself;
-what no file has is named.
+synthesis_speed*.json, and writes benchmarks/results/speed.json and docs/measured.md's table of them. Measures
+nothing itself; what no file has is named.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from modeling.configuration import SIZES  # noqa: E402
 
@@ -90,11 +90,11 @@ def sources() -> dict[str, dict[str, tuple[str, str, str]]]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/speed.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the json files (default: %(default)s)")
-    parser.add_argument("--readme", type=Path, default=readme_block.README, help="written to (default: %(default)s)")
+    parser.add_argument("--into", type=Path, default=ROOT, help="folder with docs/ (default: %(default)s)")
     arguments = parser.parse_args(argv)
     gathered = gather(arguments.results)
     command_line.write_json(gathered, arguments.results / "speed.json")
-    readme_block.put("speed", block(gathered), arguments.readme)
+    page_block.put("speed", block(gathered), arguments.into)
     print(block(gathered))
     return 0
 

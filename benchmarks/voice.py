@@ -5,7 +5,7 @@ Takes finished runs of the README's first command, of several training seeds, ea
 held-out English sentences as moonshine-voice hears them, beside the recordings and their copies through mel and
 vocoder; and how the 200 lines of hard_sentences.txt end, spoken as synthesize.py does: letters, numbers, repeated
 words, up to 400 characters. Takes the figures of synthesis_speed.json and, where it is, cloning.json, with their dates.
-Prints one table and writes benchmarks/results/voice.json; --readme puts its figures into README.md.
+Prints one table and writes benchmarks/results/voice.json; --docs puts its figures into docs/measured.md.
 """
 
 import argparse
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import torch  # noqa: E402
 
-from benchmarks import command_line, readme_block  # noqa: E402
+from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import check_extras, commit, machine, now  # noqa: E402
@@ -188,7 +188,7 @@ def elsewhere() -> dict[str, float]:
 
 def table(results: dict) -> str:
     heading = f"{results['machine']}; {results['date']}; training seeds {results['seeds']['training']}"
-    return f"{heading}\n{readme_block.aligned(readme_block.shown(results['figures'], SHOWN))}"
+    return f"{heading}\n{page_block.aligned(page_block.shown(results['figures'], SHOWN))}"
 
 
 def block(results: dict) -> str:
@@ -201,8 +201,8 @@ def block(results: dict) -> str:
         f"`python benchmarks/voice.py` of `{results['command']}`: {spread}, {len(seeds['synthesis'])} synthesis seeds "
         "each; 40 held-out English sentences, heard by moonshine-voice. "
     )
-    figures = readme_block.rows(readme_block.shown(results["figures"] | elsewhere(), SHOWN))
-    return f"{said}{readme_block.source(results, 'voice')}\n\n{figures}"
+    figures = page_block.rows(page_block.shown(results["figures"] | elsewhere(), SHOWN))
+    return f"{said}{page_block.source(results, 'voice')}\n\n{figures}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from benchmarks import improvements
+from benchmarks import headline, improvements, page_block
 from tests.small_runs import DEMO, ROOT, forget_accelerator
 from train_main import main
 
@@ -30,10 +30,14 @@ def test_enhanced_passes_basic_on_the_same_utterances(tmp_path):
     assert enhanced < 0.9 * basic, (enhanced, basic)
 
 
-def test_the_summary_and_the_readme_say_what_the_levels_are_and_what_was_measured(tmp_path):
+def test_the_summary_and_the_pages_say_what_the_levels_are_and_what_was_measured(tmp_path):
     (tmp_path / "assets").mkdir()
-    shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for page in page_block.pages():
+        shutil.copy(page, tmp_path / page.relative_to(ROOT))
     assert improvements.main(["--into", str(tmp_path)]) == 0
-    for name in (improvements.SUMMARY, "README.md"):
+    for name in (improvements.SUMMARY, "docs/training.md", "docs/measured.md"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run python benchmarks/improvements.py"
+    assert headline.main(["--into", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), "run python benchmarks/headline.py"
     assert (ROOT / improvements.PICTURE).is_file()

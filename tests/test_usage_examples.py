@@ -1,9 +1,10 @@
-"""README.md and usage_examples.py say the same commands, and each of them is one that the programs take."""
+"""README.md, docs/ and usage_examples.py say the same commands, each of them one that the programs take."""
 
 import importlib.util
 import io
 import re
 import shlex
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import listen
 import synthesize
 import usage_examples
-from benchmarks import readme_block
+from benchmarks import page_block
 from data_pipeline.audio import AudioConfig
 from data_pipeline.columns import ColumnNames
 from data_pipeline.plan import held_out
@@ -30,14 +31,14 @@ from training.levels import LEVELS
 from usage_examples import COMMANDS, EXAMPLE_ROWS, WRITERS, make_data
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join(page.read_text(encoding="utf-8") for page in page_block.pages())
 CPU = Hardware("cpu", "CPU with 2 cores", 24, 2, True)
 COLUMNS = {"columns": ColumnNames(text="words", audio="clip", speaker="who")}
 
 
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+def told_commands() -> set[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
+    return {line for block in blocks for line in block.splitlines() if line.strip()}
 
 
 def arguments_of(script: str) -> list:
@@ -52,8 +53,8 @@ def arguments_of(script: str) -> list:
     return found
 
 
-def test_the_readme_has_every_command_and_no_other():
-    assert sorted(readme_commands()) == sorted(COMMANDS.values())
+def test_the_pages_have_every_command_and_no_other():
+    assert sorted(told_commands()) == sorted(COMMANDS.values())
 
 
 @pytest.mark.parametrize("given", arguments_of("train_main.py"))
@@ -147,8 +148,8 @@ def test_run_is_small_unless_told_otherwise_and_adds_what_follows(monkeypatch, c
 
 
 def level_rows() -> list[tuple[str, list[str]]]:
-    """(key, cells) of the README's table of levels."""
-    rows = re.findall(r"^\|[^|`]*`([a-z_.]+)`[^|]*\|(.+)\|$", README, re.MULTILINE)
+    """(key, cells) of the table of levels."""
+    rows = re.findall(r"^\|[^|`]*`([a-z_.]+)`[^|]*\|(.+)\|$", PAGES, re.MULTILINE)
     return [(key, [cell.strip() for cell in cells.split("|")]) for key, cells in rows if "." in key]
 
 
@@ -157,12 +158,12 @@ def test_the_table_of_levels_is_true():
     rows = level_rows()
     assert {key for key, _ in rows} == {key for level in values for key in level}
     for key, cells in rows:
-        told = [None if cell == "-" else coerce(key, cell, "README.md") for cell in cells]
+        told = [None if cell == "-" else coerce(key, cell, "the table") for cell in cells]
         assert told == [level.get(key) for level in values], key
 
 
 def test_the_sizes_are_true():
-    told = re.findall(r"(debug|tiny|small|normal|big)\s+([\d.]+)(?: M parameters|\s+M)?,(?: width)?\s+(\d+)", README)
+    told = re.findall(r"(debug|tiny|small|normal|big)\s+([\d.]+)(?: M parameters|\s+M)?,(?: width)?\s+(\d+)", PAGES)
     assert [name for name, *_ in told] == list(SIZES)
     for name, millions, width in told:
         with torch.device("meta"):
@@ -186,12 +187,15 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
         "seeds": {"training": 1, "synthesis": [0, 1]}, "heard": [],
         "figures": {"steps": 7, "cer_model": 0.125, "cer_sentences": 40},
     }  # fmt: skip
-    page = tmp_path / "README.md"
-    page.write_text(README, encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    for page in page_block.pages():
+        shutil.copy(page, tmp_path / page.relative_to(ROOT))
+    page = tmp_path / "docs" / "measured.md"
+    whole = page.read_text(encoding="utf-8")
     for _ in range(2):
-        readme_block.put("main_job", module.block(results), page)
-    block = module.block(results)
-    assert "| 12.5% |" in block and "2 synthesis seeds" in block and "HiFi-GAN" not in block
+        page_block.put("main_job", module.block(results), tmp_path)
+    block = module.block(results).replace("](benchmarks/", "](../benchmarks/")  # the page is one folder down
+    assert "| 12.5% |" in block and "2 synthesis seeds" in block and "HiFi-GAN" not in block and "](../" in block
     begin, end = "<!-- main_job:begin -->", "<!-- main_job:end -->"
-    before, after = README.split(begin)[0], README.split(end)[1]
+    before, after = whole.split(begin)[0], whole.split(end)[1]
     assert page.read_text(encoding="utf-8") == f"{before}{begin}\n{block}\n{end}{after}"

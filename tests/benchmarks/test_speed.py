@@ -21,9 +21,11 @@ def test_what_is_there_is_told_with_its_range_and_what_is_not_is_named(tmp_path,
     }
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- speed:begin -->\nold\n<!-- speed:end -->\nafter\n")
-    assert speed.main(["--results", str(tmp_path), "--readme", str(readme)]) == 0
+    page = tmp_path / "docs" / "measured.md"
+    page.parent.mkdir()
+    (tmp_path / "README.md").write_text("nothing here")
+    page.write_text("before\n<!-- speed:begin -->\nold\n<!-- speed:end -->\nafter\n")
+    assert speed.main(["--results", str(tmp_path), "--into", str(tmp_path)]) == 0
     gathered = json.loads((tmp_path / "speed.json").read_text())
     assert gathered["figures"] == {
         "loop_vs_bare": shares["goya_vs_bare"], "data_wait_share": 0.0139,
@@ -31,13 +33,13 @@ def test_what_is_there_is_told_with_its_range_and_what_is_not_is_named(tmp_path,
     }  # fmt: skip
     assert gathered["from"]["peers"]["commit"] == "new"
     assert {"mfu_normal", "rtf_tiny", "loader_vs_plain", "lightning_vs_bare"} <= set(gathered["not_measured"])
-    told = readme.read_text()
+    told = page.read_text()
     assert told.startswith("before\n") and told.endswith("after\n") and "old" not in told
-    loop = "| 99.3% | 94.0% to 102.0% | [loop_speed.json](benchmarks/results/loop_speed.json) |"
+    loop = "| 99.3% | 94.0% to 102.0% | [loop_speed.json](../benchmarks/results/loop_speed.json) |"
     assert loop in told and "of small, text to mel, one thread | 0.210 |" in told
 
 
 def test_a_page_without_the_block_is_an_error(tmp_path):
     (tmp_path / "README.md").write_text("nothing here")
-    with pytest.raises(UserError, match="no block between"):
-        speed.main(["--results", str(tmp_path), "--readme", str(tmp_path / "README.md")])
+    with pytest.raises(UserError, match="no page of"):
+        speed.main(["--results", str(tmp_path), "--into", str(tmp_path)])

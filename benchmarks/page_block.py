@@ -1,10 +1,11 @@
-"""Figures of a benchmark's json into README.md, between the marks that bear its name: none is ever typed by hand."""
+"""Figures of a benchmark's json into README.md and docs/, between the marks that bear its name: none typed by hand."""
 
+import re
 from pathlib import Path
 
 from data_pipeline.errors import UserError
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def source(results: dict, name: str) -> str:
@@ -15,14 +16,26 @@ def source(results: dict, name: str) -> str:
     )
 
 
-def put(name: str, content: str, path: Path = README) -> None:
-    """Raises UserError where the file has no such marks."""
+def pages(root: Path = ROOT) -> list[Path]:
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def put(name: str, content: str, root: Path = ROOT) -> None:
+    """Into the one page of `root` that has the marks. Its links start from `root`.
+
+    Raises UserError where no page has them, or several have.
+    """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    text = path.read_text(encoding="utf-8")
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise UserError(f"{path} has no block between {begin} and {end}.")
+    found = [page for page in pages(root) if begin in page.read_text(encoding="utf-8")]
+    texts = [page.read_text(encoding="utf-8") for page in found]
+    if [(text.count(begin), text.count(end)) for text in texts] != [(1, 1)]:
+        named = ", ".join(map(str, found)) or f"no page of {root}"
+        raise UserError(f"One block between {begin} and {end} was expected in README.md or docs/; has them: {named}.")
+    (page,), (text,) = found, texts
+    if page.parent != root:
+        content = re.sub(r"\]\((?!https?:|#)", "](../", content)
     before, after = text.split(begin)[0], text.split(end)[1]
-    path.write_text(f"{before}{begin}\n{content}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{content}\n{end}{after}", encoding="utf-8")
 
 
 def rows(labelled: list[tuple[str, str]]) -> str:

@@ -1,0 +1,82 @@
+"""README.md's few figures, each out of another benchmark's json: python benchmarks/headline.py"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
+
+from benchmarks import page_block  # noqa: E402
+from benchmarks.command_line import read_json  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks/headline.py", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the json files (default: %(default)s)")
+    parser.add_argument("--into", type=Path, default=ROOT, help="folder with README.md (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    content = block(arguments.results)
+    page_block.put("headline", content, arguments.into)
+    print(content)
+    return 0
+
+
+def block(results: Path) -> str:
+    """A row for each figure, with the file that it is from."""
+    parts = (understood, sooner, faithful, cloned, quick)
+    lines = ["| | | raw |", "|---|---|---|"]
+    for part in parts:
+        name = FILES[part]
+        found = read_json(results / f"{name}.json")["figures"]
+        lines += [
+            f"| {said} | {value} | [{name}.json](benchmarks/results/{name}.json) |" for said, value in part(found)
+        ]
+    return "\n".join(lines)
+
+
+def understood(found: dict) -> list[tuple[str, str]]:
+    minutes = found["training_seconds"] / 60
+    return [
+        (
+            f"character error rate of held-out English, after the first command's {minutes:.0f} minutes on two CPU "
+            "cores; of the recordings themselves",
+            f"{found['cer_model']:.1%}; {found['cer_real']:.1%}",
+        ),
+        ("seconds of computing for a second of speech, Griffin-Lim, two cores", f"{found['real_time_factor']:.2f}"),
+    ]
+
+
+def sooner(found: dict) -> list[tuple[str, str]]:
+    return [
+        (f"{level}: times as fast as basic to basic's best of ten minutes (mel loss), {len(found['seeds'])} seeds",
+         f"{one['median']:.1f} ({one['least']:.1f} to {one['most']:.1f})")
+        for level in ("enhanced", "experimental")
+        for one in [found[f"speedup_{level}_mel"]]
+    ] + [
+        ("their error rates then: basic, enhanced, experimental",
+         ", ".join(f"{found[f'best_{level}_cer']['median']:.0%}" for level in ("basic", "enhanced", "experimental")))
+    ]  # fmt: skip
+
+
+def faithful(found: dict) -> list[tuple[str, str]]:
+    equal = f"{found['resumes_bit_equal']} of {found['resumes']}"
+    return [("resumes, after being killed at random moments, that end bit-equal to the unbroken run", equal)]
+
+
+def cloned(found: dict) -> list[tuple[str, str]]:
+    names = ("similarity_seen", "similarity_unseen", "similarity_recorded")
+    said = "cosine of cloned speech to its five-second clip: voice heard in training, not heard, recordings"
+    return [(said, ", ".join(f"{found[name]:.2f}" for name in names))]
+
+
+def quick(found: dict) -> list[tuple[str, str]]:
+    return [("steps a second, share of a bare PyTorch loop's", f"{found['goya_vs_bare']['median']:.0%}")]
+
+
+FILES = {understood: "main_job", sooner: "convergence", faithful: "exactness", cloned: "cloning", quick: "loop_speed"}
+
+if __name__ == "__main__":
+    sys.exit(main())
