@@ -25,15 +25,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def block(results: Path) -> str:
-    """A row for each figure, with the file that it is from."""
-    parts = (understood, sooner, faithful, cloned, quick)
-    lines = ["| | | raw |", "|---|---|---|"]
-    for part in parts:
-        name = FILES[part]
-        found = read_json(results / f"{name}.json")["figures"]
-        lines += [
-            f"| {said} | {value} | [{name}.json](benchmarks/results/{name}.json) |" for said, value in part(found)
-        ]
+    """A row for each figure, with the script, the machine and the day that it is from."""
+    lines = ["| | | measured by |", "|---|---|---|"]
+    for part, name in FILES.items():
+        found = read_json(results / f"{name}.json")
+        dates = [one["date"] for one in (found, *found.get("runs", {}).values()) if "date" in one]
+        where = f"[{name}.py](benchmarks/results/{name}.json), {found['machine']}, {max(dates)[:10]}"
+        lines += [f"| {said} | {value} | {where} |" for said, value in part(found["figures"])]
     return "\n".join(lines)
 
 
@@ -41,11 +39,11 @@ def understood(found: dict) -> list[tuple[str, str]]:
     minutes = found["training_seconds"] / 60
     return [
         (
-            f"character error rate of held-out English, after the first command's {minutes:.0f} minutes on two CPU "
-            "cores; of the recordings themselves",
+            f"character error rate of held-out English, after the first command's {minutes:.0f} minutes, one training "
+            "seed; of the recordings themselves",
             f"{found['cer_model']:.1%}; {found['cer_real']:.1%}",
         ),
-        ("seconds of computing for a second of speech, Griffin-Lim, two cores", f"{found['real_time_factor']:.2f}"),
+        ("seconds of computing for a second of speech, Griffin-Lim", f"{found['real_time_factor']:.2f}"),
     ]
 
 
@@ -68,7 +66,7 @@ def faithful(found: dict) -> list[tuple[str, str]]:
 
 def cloned(found: dict) -> list[tuple[str, str]]:
     names = ("similarity_seen", "similarity_unseen", "similarity_recorded")
-    said = "cosine of cloned speech to its five-second clip: voice heard in training, not heard, recordings"
+    said = "cosine of cloned speech to its clip, one training seed: voice heard in training, not heard; of recordings"
     return [(said, ", ".join(f"{found[name]:.2f}" for name in names))]
 
 
