@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run-folder", help="judge this finished run instead of training one")
     parser.add_argument(
-        "--steps", type=int, default=3000, help="optimizer steps of the training (default: %(default)s)"
+        "--steps", type=int, default=4500, help="optimizer steps of the training (default: %(default)s)"
     )
     command_line.add_output(parser, RESULTS)
     return parser

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import page_block  # noqa: E402
+from benchmarks.cloning_figures import mean  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,11 +32,12 @@ def block(results: Path) -> str:
         found = read_json(results / f"{name}.json")
         dates = [one["date"] for one in (found, *found.get("runs", {}).values()) if "date" in one]
         where = f"[{name}.py](benchmarks/results/{name}.json), {found['machine']}, {max(dates)[:10]}"
-        lines += [f"| {said} | {value} | {where} |" for said, value in part(found["figures"])]
+        lines += [f"| {said} | {value} | {where} |" for said, value in part(found)]
     return "\n".join(lines)
 
 
-def understood(found: dict) -> list[tuple[str, str]]:
+def understood(results: dict) -> list[tuple[str, str]]:
+    found = results["figures"]
     minutes = found["training_seconds"] / 60
     return [
         (
@@ -47,7 +49,8 @@ def understood(found: dict) -> list[tuple[str, str]]:
     ]
 
 
-def sooner(found: dict) -> list[tuple[str, str]]:
+def sooner(results: dict) -> list[tuple[str, str]]:
+    found = results["figures"]
     return [
         (f"{level}: times as fast as basic to basic's best of ten minutes (mel loss), {len(found['seeds'])} seeds",
          f"{one['median']:.1f} ({one['least']:.1f} to {one['most']:.1f})")
@@ -59,18 +62,24 @@ def sooner(found: dict) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def faithful(found: dict) -> list[tuple[str, str]]:
+def faithful(results: dict) -> list[tuple[str, str]]:
+    found = results["figures"]
     equal = f"{found['resumes_bit_equal']} of {found['resumes']}"
     return [("resumes, after being killed at random moments, that end bit-equal to the unbroken run", equal)]
 
 
-def cloned(found: dict) -> list[tuple[str, str]]:
-    names = ("similarity_seen", "similarity_unseen", "similarity_recorded")
-    said = "cosine of cloned speech to its clip, one training seed: voice heard in training, not heard; of recordings"
-    return [(said, ", ".join(f"{found[name]:.2f}" for name in names))]
+def cloned(results: dict) -> list[tuple[str, str]]:
+    rows = []
+    for kind, said in (("seen, recorded", "voices heard in training"), ("unseen, recorded", "never heard")):
+        ones = [one for one in results["voices"] if one["kind"] == kind]
+        cosines = [mean(ones, *what) for what in (("speech", "own"), ("speech", "others"), ("recorded", "own"))]
+        label = f"cosine of cloned English speech to its clip, {len(ones)} {said} (to others' clips; recordings to it)"
+        rows.append((label, "{:.2f} ({:.2f}; {:.2f})".format(*cosines)))
+    return rows
 
 
-def quick(found: dict) -> list[tuple[str, str]]:
+def quick(results: dict) -> list[tuple[str, str]]:
+    found = results["figures"]
     return [("steps a second, share of a bare PyTorch loop's", f"{found['goya_vs_bare']['median']:.0%}")]
 
 
