@@ -4,11 +4,12 @@
     apt-get download asterisk-core-sounds-{it,ru}-g722 asterisk-prompt-{es-co,fr-armelle,it-menardi-wav} \
         ktuberling-data fillets-ng-data fillets-ng-data-cs fillets-ng-data-nl
 
-Trains size tiny on the demo corpus and on more voices, half of it in made voices; or takes a finished run
-(--run-folder). Five seconds of each voice of cloning_voices.py are cloned, and speak English sentences that were not
-trained on. Judged by the cosine of Resemblyzer's embeddings: of the speech to the clip, to the clips of all other
-voices, and whether the right one is nearest (top 1). Beside it what other recordings of the voice itself reach, and
-these recordings through Griffin-Lim. More voices, to train on and to be cloned unheard: DEBS is the folder of the
+Trains size tiny on the demo corpus and on more voices, half of it in made voices, then on the demo corpus and
+LibriSpeech's people, as they are; or takes a finished run (--run-folder). Five seconds of each voice of
+cloning_voices.py are cloned, and speak English sentences that were not trained on. Judged by the cosine of
+Resemblyzer's embeddings: of the speech to the clip, to the clips of all other voices, and whether the right one is
+nearest (top 1). Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
+More voices, to train on and to be cloned unheard: DEBS is the folder of the
 packages above (needs dpkg-deb and ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of
 synthesisers come with it (synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard
 (librispeech.py). Without either, nobody but the demo corpus' two speakers is heard and cloned. What follows -- goes to
@@ -38,8 +39,16 @@ from training.config import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN, CORPUS = "runs/cloning", "runs/cloning_corpus"
+# The people of LibriSpeech have a few pieces each, a synthesiser 250 sentences: then the run goes on with these people,
+# each piece so many times in an epoch, and the demo corpus.
+PEOPLE_RUN, PEOPLE_CORPUS, PEOPLE_TIMES = "runs/cloning_people", "runs/cloning_people_corpus", 6
 SEED = 0
-MORE = {"fish": "four actors", "synthetic": "seven voices of synthesisers", "librispeech": "251 people of LibriSpeech"}
+MORE = {
+    "fish": "four actors",
+    "synthetic": "seven voices of synthesisers",
+    "librispeech": "251 people of LibriSpeech",
+    "libri0": f"251 people of LibriSpeech {PEOPLE_TIMES} times",
+}
 # One evaluation, at the end, so that best/ is the last step's: what is judged should not depend on a choice.
 SETTINGS = "data.text_units=phonemes train.eval_every_share=none log.samples=0 log.quality_sentences=0".split()
 
@@ -55,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--steps", type=int, default=4500, help="optimizer steps of the training (default: %(default)s)"
     )
+    parser.add_argument("--people-steps", type=int, default=3600, help="of the run after it (default: %(default)s)")
     command_line.add_output(parser, RESULTS)
     return parser
 
@@ -70,20 +80,17 @@ def measure(arguments, more: list[str]) -> None:
     corpus = arguments.corpus if packages or librispeech else DEMO
     if not corpus.exists():
         write_corpus(packages, librispeech, corpus)
-    folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments.steps, more)
-    report = read_json(folder / "report.json")
-    made_voices = RunConfig.from_dict(report["config"], str(folder)).data.made_voices
+    folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments, more)
+    runs = runs_of(folder)
+    made_voices = max(config.data.made_voices for config, _ in runs)
     voices, kl = judge(folder, corpus, made_voices, packages, librispeech)
     results = {
         "machine": machine(),
         "date": now(),
         "commit": commit(),
-        "trained_on": [
-            "the demo corpus",
-            *(MORE[kind] for kind in MORE if (corpus / f"train-{kind}.parquet").exists()),
-        ],
-        "seeds": {"training": report["config"]["train"]["seed"], "synthesis": [SEED]},
-        "figures": figures(voices) | {"steps": report["result"]["steps"], "posterior_kl_nats": kl},
+        "trained_on": [trained_on(*run) for run in runs],
+        "seeds": {"training": runs[-1][0].train.seed, "synthesis": [SEED]},
+        "figures": figures(voices) | {"posterior_kl_nats": kl},
         "by_kind": by_kind(voices),
         "by_speaker": by_speaker(voices),
         "voices": voices,
@@ -110,22 +117,58 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
     scratch.rename(out)
 
 
-def train(corpus: Path, steps: int, more: list[str]) -> Path:
-    """The run folder of a run of `steps` through the front door. Raises UserError where it fails."""
-    command = [sys.executable, "train_main.py", *training_flags(corpus, steps), *more]
-    code = subprocess.run(command, cwd=ROOT).returncode
+def runs_of(folder: Path) -> list[tuple[RunConfig, int]]:
+    """(configuration, steps) of the runs that made a model, the first of them first."""
+    report = read_json(folder / "report.json")
+    config = RunConfig.from_dict(report["config"], str(folder))
+    before = ROOT / config.fine_tune.init_from if config.fine_tune.init_from else None
+    return [*(runs_of(before) if before and before.is_dir() else []), (config, report["result"]["steps"])]
+
+
+def trained_on(config: RunConfig, steps: int) -> str:
+    more = [said for kind, said in MORE.items() if (ROOT / config.data.train_data / f"train-{kind}.parquet").exists()]
+    made = ", half of it in made voices" if config.data.made_voices else ""
+    return f"{steps} steps on {', '.join(['the demo corpus', *more])}{made}"
+
+
+def train(corpus: Path, arguments, more: list[str]) -> Path:
+    """The folder of the last run, all through the front door. Raises UserError where one fails."""
+    launch(training_flags(corpus, arguments.steps), more)
+    if not (corpus / "train-librispeech.parquet").exists():
+        return ROOT / RUN
+    from benchmarks import librispeech
+
+    people = ROOT / PEOPLE_CORPUS
+    shutil.rmtree(people, ignore_errors=True)
+    people.mkdir(parents=True)
+    for file in DEMO.glob("*.parquet"):
+        shutil.copy(file, people)
+    librispeech.repeated(corpus, people, PEOPLE_TIMES)
+    launch(people_flags(people, arguments.people_steps), more)
+    return ROOT / PEOPLE_RUN
+
+
+def launch(flags: list[str], more: list[str]) -> None:
+    code = subprocess.run([sys.executable, "train_main.py", *flags, *more], cwd=ROOT).returncode
     if code:
         raise UserError(f"The training ended with exit code {code}; its own words are above.")
-    return ROOT / RUN
 
 
 def training_flags(corpus: Path, steps: int) -> list[str]:
     from benchmarks.cloning_voices import TRAINED_SHIFTS
 
+    flags = f"--model-size tiny --apply-fast-convergence --set data.made_voices={TRAINED_SHIFTS}"
+    return [*flags.split(), *same_flags(corpus, RUN, steps)]
+
+
+def people_flags(corpus: Path, steps: int) -> list[str]:
+    return ["--init-from", RUN, *same_flags(corpus, PEOPLE_RUN, steps)]
+
+
+def same_flags(corpus: Path, run: str, steps: int) -> list[str]:
     data = ["--train-data", str(corpus), "--val-data", str(DEMO / "heldout.parquet")]
-    flags = f"--model-size tiny --optimization-level experimental --max-steps {steps} --apply-fast-convergence"
-    settings = [*SETTINGS, f"data.made_voices={TRAINED_SHIFTS}", f"train.eval_every={steps}"]
-    flags += f" --checkpoint-dir {RUN} --reset-training"
+    flags = f"--optimization-level experimental --max-steps {steps} --checkpoint-dir {run} --reset-training"
+    settings = [*SETTINGS, f"train.eval_every={steps}"]
     return [*data, *flags.split(), *(word for setting in settings for word in ("--set", setting))]
 
 

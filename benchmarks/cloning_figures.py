@@ -126,10 +126,9 @@ def block(results: dict) -> str:
     recorded = sum(one["kind"].endswith("recorded") for one in results["voices"])
     said = (
         f"`python benchmarks/cloning.py --packages debs --librispeech folder`. {recorded} of the voices are as "
-        "recorded; the others are made of these by moving formants and pitch. "
-        f"Size tiny, {found['steps']} steps on {', '.join(results['trained_on'])}, half of it in made voices; 5 s of "
-        f"each voice speak {SENTENCES} English sentences. Cosine of Resemblyzer's embeddings. "
-        f"{page_block.source(results, 'cloning')}"
+        "recorded; the others are made of these by moving formants and pitch. Size tiny, "
+        f"{' and then '.join(results['trained_on'])}; 5 s of each voice speak {SENTENCES} English sentences. "
+        f"Cosine of Resemblyzer's embeddings. {page_block.source(results, 'cloning')}"
     )
     groups = "\n".join(
         f"| {label} | {len(ones)} | {mean(ones, 'speech', 'own'):.3f} | {mean(ones, 'speech', 'others'):.3f} | "

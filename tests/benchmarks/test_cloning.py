@@ -1,5 +1,7 @@
 """The logic of benchmarks/cloning.py: which voices are compared with which, and what is counted as seen."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,27 @@ def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
     config, *_ = parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu", "--set", "data.made_voices=2"])
     assert (config.train.max_steps, config.train.eval_every, config.data.made_voices) == (700, 700, 2)
     assert parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
+
+
+def test_the_second_run_starts_from_the_first_and_has_heard_what_it_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(cloning, "ROOT", tmp_path)
+    for run, config in (
+        (cloning.RUN, {"data": {"made_voices": 7, "train_data": "one"}}),
+        (cloning.PEOPLE_RUN, {"data": {"train_data": "two"}, "fine_tune": {"init_from": cloning.RUN}}),
+    ):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "report.json").write_text(json.dumps({"config": config, "result": {"steps": 5}}))
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "train-libri0.parquet").touch()
+    runs = cloning.runs_of(tmp_path / cloning.PEOPLE_RUN)
+    assert [config.data.made_voices for config, _ in runs] == [7, 0]
+    assert [cloning.trained_on(*run) for run in runs] == [
+        "5 steps on the demo corpus, half of it in made voices",
+        "5 steps on the demo corpus, 251 people of LibriSpeech 6 times",
+    ]
+    flags = cloning.people_flags(cloning.DEMO, 30)
+    assert flags[: flags.index("--train-data")] == ["--init-from", cloning.RUN]
+    assert "data.made_voices" not in " ".join(flags) and flags[flags.index("--max-steps") + 1] == "30"
 
 
 def unit(*parts: float) -> np.ndarray:
@@ -67,8 +90,8 @@ def test_the_figures_part_the_seen_from_the_unseen():
 
 def test_every_figure_of_the_table_is_in_the_page_block(tmp_path):
     results = {"machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "voices": VOICES}
-    results |= {"figures": cloning_figures.figures(VOICES) | {"steps": 7}, "by_kind": cloning_figures.by_kind(VOICES)}
-    results["trained_on"] = ["a tone"]
+    results |= {"figures": cloning_figures.figures(VOICES), "by_kind": cloning_figures.by_kind(VOICES)}
+    results["trained_on"] = ["7 steps on a tone"]
     results["by_speaker"] = cloning_figures.by_speaker(VOICES)
     block = cloning_figures.block(results)
     assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
