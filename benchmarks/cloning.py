@@ -9,12 +9,11 @@ LibriSpeech's people, as they are; or takes a finished run (--run-folder). Five 
 cloning_voices.py are cloned, and speak English sentences that were not trained on. Judged by the cosine of
 Resemblyzer's embeddings: of the speech to the clip, to the clips of all other voices, and whether the right one is
 nearest (top 1). Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
-More voices, to train on and to be cloned unheard: DEBS is the folder of the
-packages above (needs dpkg-deb and ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of
-synthesisers come with it (synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard
-(librispeech.py). Without either, nobody but the demo corpus' two speakers is heard and cloned. What follows -- goes to
-train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
-docs/measured.md.
+More voices, to train on and to be cloned unheard: DEBS is the folder of the packages above (needs dpkg-deb and
+ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesisers come with it
+(synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard (librispeech.py). Without either, nobody
+but the demo corpus' two speakers is heard and cloned. What follows -- goes to train_main.py. Prints one table and
+writes benchmarks/results/cloning.json; --docs puts its figures into docs/measured.md.
 """
 
 import argparse
@@ -112,9 +111,13 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
         synthetic_speakers.make(scratch)
     if librispeech:
         people.make(librispeech, scratch)
-    for file in DEMO.glob("*.parquet"):
-        shutil.copy(file, scratch)
+    copy_demo(scratch)
     scratch.rename(out)
+
+
+def copy_demo(out: Path) -> None:
+    for file in DEMO.glob("*.parquet"):
+        shutil.copy(file, out)
 
 
 def runs_of(folder: Path) -> list[tuple[RunConfig, int]]:
@@ -141,8 +144,7 @@ def train(corpus: Path, arguments, more: list[str]) -> Path:
     people = ROOT / PEOPLE_CORPUS
     shutil.rmtree(people, ignore_errors=True)
     people.mkdir(parents=True)
-    for file in DEMO.glob("*.parquet"):
-        shutil.copy(file, people)
+    copy_demo(people)
     librispeech.repeated(corpus, people, PEOPLE_TIMES)
     launch(people_flags(people, arguments.people_steps), more)
     return ROOT / PEOPLE_RUN

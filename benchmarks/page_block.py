@@ -26,12 +26,12 @@ def put(name: str, content: str, root: Path = ROOT) -> None:
     Raises UserError where no page has them, or several have.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    found = [page for page in pages(root) if begin in page.read_text(encoding="utf-8")]
-    texts = [page.read_text(encoding="utf-8") for page in found]
-    if [(text.count(begin), text.count(end)) for text in texts] != [(1, 1)]:
+    texts = {page: page.read_text(encoding="utf-8") for page in pages(root)}
+    found = {page: text for page, text in texts.items() if begin in text}
+    if [(text.count(begin), text.count(end)) for text in found.values()] != [(1, 1)]:
         named = ", ".join(map(str, found)) or f"no page of {root}"
         raise UserError(f"One block between {begin} and {end} was expected in README.md or docs/; has them: {named}.")
-    (page,), (text,) = found, texts
+    [(page, text)] = found.items()
     if page.parent != root:
         content = re.sub(r"\]\((?!https?:|#)", "](../", content)
     before, after = text.split(begin)[0], text.split(end)[1]

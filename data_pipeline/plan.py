@@ -127,13 +127,8 @@ class Plan:
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
-        self.keep, self.shuffle_buffer, self.by_length_rows, self.shuffle = (
-            keep,
-            shuffle_buffer,
-            by_length_rows,
-            shuffle,
-        )
-        self.made_voices, self.exclude = made_voices, exclude
+        self.keep, self.shuffle_buffer, self.shuffle = keep, shuffle_buffer, shuffle
+        self.by_length_rows, self.made_voices, self.exclude = by_length_rows, made_voices, exclude
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.tally = Tally()  # of the epoch under way
         self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
