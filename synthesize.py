@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stream", action="store_true", help="write as it is spoken: hear the first word at once")
     parser.add_argument("--language", default="en", help="language of the text, such as en (default: %(default)s)")
     parser.add_argument("--reference", action="append", help="an audio clip whose voice to clone; again for more of it")
+    parser.add_argument("--reference-text", help="what the clip says: speech that goes on from it is more like it")
     parser.add_argument("--voice", help="a speaker of the training data, instead of a clip")
     parser.add_argument(
         "--vocoder",
@@ -68,15 +69,19 @@ def run(arguments) -> int:
 
     logging.disable_progress_bar()
     from modeling.pretrained import check_device, load
+    from modeling.prompt import spoken_prompt
     from modeling.vocoder import load_vocoder
     from modeling.voices import voice_of
 
     check_device(arguments.device)
     model, processor = load(arguments.model, arguments.device)
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
-    voice = voice_of(model, processor, arguments.reference or [], arguments.voice, arguments.language)
+    clips, language = arguments.reference or [], arguments.language
+    voice = voice_of(model, processor, clips, arguments.voice, language)
+    prompt = spoken_prompt(model, processor, clips, arguments.reference_text, language)
+    settings = {"seed": arguments.seed, "speed": arguments.speed, "prompt": prompt}
     say = stream if arguments.stream else speak_whole
-    waves = say(arguments, model, processor, vocoder, sentences, voice)
+    waves = say(arguments, model, processor, vocoder, sentences, voice, settings)
     clock = Clock()
     with Output(arguments.out, vocoder.sample_rate_hz) as output:
         for wave, model_s in waves:
@@ -91,6 +96,11 @@ def check(arguments) -> None:
     """Raises UserError for what can be told before anything is loaded."""
     if arguments.reference and arguments.voice:
         raise UserError("Both --reference and --voice were given; expected one of them.")
+    if arguments.reference_text is not None and len(arguments.reference or []) != 1:
+        raise UserError(
+            f"--reference-text says what one clip says, and there are {len(arguments.reference or [])}; give one "
+            "--reference with it."
+        )
     if not 0.25 <= arguments.speed <= 4:
         raise UserError(f"--speed is {arguments.speed:g}; expected 0.25 to 4.")
     if arguments.seed < 0:
@@ -104,11 +114,10 @@ def check(arguments) -> None:
         raise UserError(f"--out is {out}; expected a file that ends in .wav (or .flac, .ogg, .mp3), or -.")
 
 
-def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence], voice) -> Iterator[tuple]:
+def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence], voice, settings) -> Iterator[tuple]:
     """Yield (wave [N] of a sentence with its pause, seconds the model took for it), batch by batch."""
     from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
 
-    settings = {"seed": arguments.seed, "speed": arguments.speed}
     started, picture = time.perf_counter(), arguments.picture
     for sentence, spoken in speak_sentences(model, processor, sentences, arguments.language, voice, **settings):
         model_s = time.perf_counter() - started
@@ -119,11 +128,10 @@ def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence],
         started = time.perf_counter()
 
 
-def stream(arguments, model, processor, vocoder, sentences: list[Sentence], voice) -> Iterator[tuple]:
+def stream(arguments, model, processor, vocoder, sentences: list[Sentence], voice, settings) -> Iterator[tuple]:
     """Yield (wave [N] of a part of a sentence, None: the model's share is not known)."""
     from evaluation.speaking import stream_sentences
 
-    settings = {"seed": arguments.seed, "speed": arguments.speed}
     for wave in stream_sentences(model, processor, sentences, arguments.language, voice, vocoder, **settings):
         yield wave, None
 

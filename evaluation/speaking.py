@@ -13,6 +13,7 @@ from data_pipeline.utterance import Utterance
 from evaluation.pictures import mel_and_alignment_png
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
+from modeling.prompt import Prompt
 from modeling.streaming import stream_mel, stream_wave
 from modeling.synthesis import Speech, evaluating, synthesise
 from modeling.vocoder import Vocoder
@@ -67,13 +68,14 @@ def speak(
     seed: int = 0,
     speed: float = 1.0,
     batch_size: int = 20,
+    prompt: Prompt | None = None,
 ) -> list[Spoken]:
-    """Speak texts, each in its language and voice [V]. The same seed gives the same speech; training is undisturbed."""
-    return list(
-        speak_in_turn(
-            model, processor, texts, languages, voices, vocoder, seed=seed, speed=speed, batch_size=batch_size
-        )
-    )
+    """Speak texts, each in its language and voice [V], all after the same prompt, if any.
+
+    The same seed gives the same speech; training is undisturbed.
+    """
+    more = {"seed": seed, "speed": speed, "batch_size": batch_size, "prompt": prompt}
+    return list(speak_in_turn(model, processor, texts, languages, voices, vocoder, **more))
 
 
 def speak_in_turn(
@@ -87,6 +89,7 @@ def speak_in_turn(
     seed: int = 0,
     speed: float = 1.0,
     batch_size: int = 8,
+    prompt: Prompt | None = None,
 ) -> Iterator[Spoken]:
     """As `speak`, yielding while no more than a batch is held: for texts of any number."""
     for start in range(0, len(texts), batch_size):
@@ -95,7 +98,8 @@ def speak_in_turn(
         ids_BS, lengths_B = inputs["input_ids"], inputs["token_lengths"]
         with evaluating(model):
             voice_BV = torch.stack(voices[part])
-            speeches = synthesise(model, ids_BS, lengths_B, voice_BV, speed, seed=seed, first_number=start)
+            more = {"seed": seed, "first_number": start, "prompt": prompt}
+            speeches = synthesise(model, ids_BS, lengths_B, voice_BV, speed, **more)
         for text, ids_S, length, speech in zip(texts[part], ids_BS, lengths_B, speeches, strict=True):
             tokens = processor.tokenizer.convert_ids_to_tokens(ids_S[:length].tolist())
             yield Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None)
@@ -110,11 +114,12 @@ def speak_sentences(
     *,
     seed: int = 0,
     speed: float = 1.0,
+    prompt: Prompt | None = None,
 ) -> Iterator[tuple[Sentence, Spoken]]:
     """Yield each sentence of a text as it was spoken, without a wave: `wave_with_pause` makes it."""
     texts, number = [sentence.text for sentence in sentences], len(sentences)
     languages, voices = [language] * number, [voice_V] * number
-    every = speak_in_turn(model, processor, texts, languages, voices, seed=seed, speed=speed)
+    every = speak_in_turn(model, processor, texts, languages, voices, seed=seed, speed=speed, prompt=prompt)
     return zip(sentences, every, strict=True)
 
 
@@ -146,6 +151,7 @@ def stream_sentences(
     *,
     seed: int = 0,
     speed: float = 1.0,
+    prompt: Prompt | None = None,
 ) -> Iterator[Tensor]:
     """Yield the wave [N] of a text as it is made, pauses among it; the model has to be in eval mode.
 
@@ -154,8 +160,8 @@ def stream_sentences(
     """
     for number, sentence in enumerate(sentences):
         ids_S = processor(text=sentence.text, language=language).to(model.device)["input_ids"][0]
-        ahead_frames = vocoder.context_frames or 0
-        mels = stream_mel(model, ids_S, voice_V, speed, seed=seed, number=number, ahead_frames=ahead_frames)
+        more = {"seed": seed, "number": number, "ahead_frames": vocoder.context_frames or 0, "prompt": prompt}
+        mels = stream_mel(model, ids_S, voice_V, speed, **more)
         yield from stream_wave(vocoder, mels)
         if sentence.pause_s:
             yield silence(sentence, vocoder, speed)

@@ -10,6 +10,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.sentences import split_sentences
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
+from modeling.prompt import spoken_prompt
 from modeling.synthesis import evaluating, synthesise
 from modeling.vocoder import load_vocoder
 from modeling.voices import known_voices, voice_of
@@ -23,6 +24,7 @@ def speak_text(
     *,
     voice: str | None = None,
     reference: list[str] | str | None = None,
+    reference_text: str | None = None,
     vocoder: str = "griffin_lim",
     speed: float = 1.0,
     seed: int = 0,
@@ -32,6 +34,7 @@ def speak_text(
     Args:
         language: a code or an English name; may be left out of a model whose voices are of one language.
         voice: a speaker of the training data; reference: a clip, or several, to clone in its place (paths).
+        reference_text: what the one clip says, to keep closer to its voice (modeling.prompt).
         vocoder: as in modeling.vocoder.load_vocoder. speed: 2 is about twice as fast.
 
     Raises UserError for what cannot be spoken, a voice or clip that cannot be had, or a language that is not said.
@@ -42,13 +45,15 @@ def speak_text(
         raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
     clips = [reference] if isinstance(reference, str) else reference or []
     voice_V = voice_of(model, processor, clips, voice, language)
+    prompt = spoken_prompt(model, processor, clips, reference_text, language)
     to_wave = load_vocoder(vocoder, processor.feature_extractor.audio_config, model.device)
     parts = []
     with evaluating(model):
         for number, sentence in enumerate(sentences):
             inputs = processor(text=sentence.text, language=language).to(model.device)
             ids_BS, lengths_B = inputs["input_ids"], inputs["token_lengths"]
-            (speech,) = synthesise(model, ids_BS, lengths_B, voice_V[None], speed, seed=seed, first_number=number)
+            more = {"seed": seed, "first_number": number, "prompt": prompt}
+            (speech,) = synthesise(model, ids_BS, lengths_B, voice_V[None], speed, **more)
             pause = torch.zeros(round(sentence.pause_s / speed * to_wave.sample_rate_hz), device=model.device)
             parts += [to_wave(speech.mel_TC), pause]
     return torch.cat(parts)

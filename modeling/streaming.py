@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from modeling.model import GoyaForTextToSpeech
+from modeling.prompt import Prompt
 from modeling.synthesis import decode_steps
 
 # A first chunk to be heard soon. Each next one is twice as long, so that the context, which is computed again with
@@ -28,15 +29,17 @@ def stream_mel(
     seed: int = 0,
     number: int = 0,
     ahead_frames: int = 0,
+    prompt: Prompt | None = None,
 ) -> Iterator[Tensor]:
     """Yield the log-mel [t, C] float32 of one utterance, each frame once the post-net has seen what follows it.
 
     Args:
-        seed, number: of its noise, as in `synthesise`.
+        seed, number, prompt: as in `synthesise`, number for first_number.
         ahead_frames: how much more the first chunk holds: what a vocoder needs to see ahead.
     """
     token_lengths = torch.tensor([len(ids_S)], device=ids_S.device)
-    steps = decode_steps(model, ids_S[None], token_lengths, voice_V[None], speed, seed=seed, first_number=number)
+    more = {"seed": seed, "first_number": number, "prompt": prompt}
+    steps = decode_steps(model, ids_S[None], token_lengths, voice_V[None], speed, **more)
     postnet = model.decoder.postnet
 
     def finished(mel_TC: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from modeling.decoder import PreNet
 from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
+from modeling.prompt import UNSPOKEN, Prompt
 
 NOISE_STEPS = 64  # drawn at once
 
@@ -61,6 +62,7 @@ def synthesise(
     *,
     seed: int = 0,
     first_number: int = 0,
+    prompt: Prompt | None = None,
 ) -> list[Speech]:
     """Speak a batch of token sequences, each in its own voice.
 
@@ -69,11 +71,14 @@ def synthesise(
         voice_BV: one voice an utterance.
         speed: 2.0 leaves each token in half the time.
         seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
+        prompt: a clip that all of them go on from; it is not among what is answered.
 
     A token is left when the probability that it has ended by now, from the product of the token-end
     probabilities, passes one half: the median of the duration that the model predicts.
     """
-    every_step = decode_steps(model, ids_BS, token_lengths, voice_BV, speed, seed=seed, first_number=first_number)
+    every_step = decode_steps(
+        model, ids_BS, token_lengths, voice_BV, speed, seed=seed, first_number=first_number, prompt=prompt
+    )
     steps, tokens = zip(*every_step, strict=True)
     mel_BTC, token_BN = torch.cat(steps, dim=1), torch.stack(tokens, dim=1)
     durations_BS = torch.zeros(ids_BS.shape[0], ids_BS.shape[1] + 1, dtype=torch.long, device=mel_BTC.device)
@@ -97,10 +102,17 @@ def decode_steps(
     *,
     seed: int = 0,
     first_number: int = 0,
+    prompt: Prompt | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done)."""
+    """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done).
+
+    The pause after a `prompt` counts as the second token's, <bos>, where the silence before speech is.
+    """
     config, device = model.config, ids_BS.device
-    batch, longest = ids_BS.shape
+    batch, longest, skipped = *ids_BS.shape, 0
+    if prompt:
+        ids_BS, token_lengths = prompt.before(ids_BS, token_lengths)
+        skipped = len(prompt.ids_P) - UNSPOKEN
     context_BSD, _ = model.text_encoder(ids_BS, token_lengths)
     token, age = torch.zeros_like(token_lengths), torch.zeros_like(token_lengths)
     staying = torch.ones(batch, device=device)
@@ -108,10 +120,12 @@ def decode_steps(
     step = DecoderStep(model.decoder, context_BSD, voice_BV)
     dropout = min(config.synthesis_dropout, config.prenet_dropout)
     noise = prenet_noise(model.decoder.prenet, dropout, seed, range(first_number, first_number + batch))
+    if prompt:
+        previous, token = prompt.hear(step, noise, batch), token + len(prompt.ids_P) - 1
     while (token < token_lengths).any():
-        frames, logit = step(previous, token.clamp(max=longest - 1), age, next(noise))
+        frames, logit = step(previous, token.clamp(max=ids_BS.shape[1] - 1), age, next(noise))
         done = token >= token_lengths
-        yield frames, torch.where(done, longest, token)
+        yield frames, torch.where(done, longest, token - skipped)
         staying = staying * (1 - end_probability(logit, config.stop_smoothing)).pow(speed)
         leave = (staying < 0.5) | (age + 1 >= config.max_token_steps)
         token = token + (leave & ~done)

@@ -94,6 +94,20 @@ def test_a_reference_clip_changes_the_voice(run, say, tmp_path):
     assert first == again and len({plain, first, second}) == 3
 
 
+def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
+    clip, row = tmp_path / "clip.ogg", small_runs.rows()[0]
+    clip.write_bytes(row["audio"]["bytes"])
+    cloned = ["--text", "hello there", "--reference", str(clip)]
+    prompted = [*cloned, "--reference-text", row["text"]]
+    plain, gone_on, streamed = (
+        say(run, *words, out=f"{number}.wav")[1]
+        for number, words in enumerate((cloned, prompted, [*prompted, "--stream"]))
+    )
+    one, other = soundfile.read(gone_on)[0], soundfile.read(streamed)[0]
+    assert gone_on.read_bytes() != plain.read_bytes()
+    assert difference(one, other) < 0.4
+
+
 def test_a_voice_of_the_training_data_can_be_named(run, say):
     assert say(run, "--text", "hola", "--language", "es", "--voice", "allison")[0] == 0
 
@@ -187,6 +201,7 @@ MISTAKES = {
     "vocoder not installed": (["{run}", "--text", "a", "--vocoder", "hifigan"], "pip install"),
     "no such clip": (["{run}", "--text", "a", "--reference", "{tmp}/no.wav"], "no.wav does not exist"),
     "clip and voice": (["{run}", "--text", "a", "--reference", "x", "--voice", "y"], "Both --reference and --voice"),
+    "text of no clip": (["{run}", "--text", "a", "--reference-text", "b"], "what one clip says, and there are 0"),
     "speed": (["{run}", "--text", "a", "--speed", "9"], "--speed is 9; expected 0.25 to 4"),
     "no GPU": (["{run}", "--text", "a", "--device", "cuda"], "torch finds no GPU"),
     "unknown device": (["{run}", "--text", "a", "--device", "tpu9"], "tpu9"),
