@@ -4,16 +4,17 @@
     apt-get download asterisk-core-sounds-{it,ru}-g722 asterisk-prompt-{es-co,fr-armelle,it-menardi-wav} \
         ktuberling-data fillets-ng-data fillets-ng-data-cs fillets-ng-data-nl
 
-Trains size tiny on the demo corpus and on more voices, half of it in made voices, then on the demo corpus and
-LibriSpeech's people, as they are; or takes a finished run (--run-folder). Five seconds of each voice of
-cloning_voices.py are cloned, and speak English sentences that were not trained on. Judged by the cosine of
-Resemblyzer's embeddings: of the speech to the clip, to the clips of all other voices, and whether the right one is
-nearest (top 1). Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
+Trains size tiny on the demo corpus and on more voices, or takes a finished run (--run-folder). Five seconds of each
+voice of cloning_voices.py are cloned, and speak English sentences that were not trained on; English clips once more
+with their text, as the recogniser hears it, which speech then goes on from. Judged by the cosine of Resemblyzer's
+embeddings: of the speech to the clip, to the clips of all other voices, and whether the right one is nearest (top 1).
+Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
 More voices, to train on and to be cloned unheard: DEBS is the folder of the packages above (needs dpkg-deb and
 ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesisers come with it
-(synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard (librispeech.py). Without either, nobody
-but the demo corpus' two speakers is heard and cloned. What follows -- goes to train_main.py. Prints one table and
-writes benchmarks/results/cloning.json; --docs puts its figures into docs/measured.md.
+(synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard (librispeech.py). Without it half of the
+training is in made voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What follows
+-- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
+docs/measured.md.
 """
 
 import argparse
@@ -38,15 +39,12 @@ from training.config import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN, CORPUS = "runs/cloning", "runs/cloning_corpus"
-# The people of LibriSpeech have a few pieces each, a synthesiser 250 sentences: then the run goes on with these people,
-# each piece so many times in an epoch, and the demo corpus.
-PEOPLE_RUN, PEOPLE_CORPUS, PEOPLE_TIMES = "runs/cloning_people", "runs/cloning_people_corpus", 6
 SEED = 0
+TIMES = 6  # that a piece of LibriSpeech's people comes in an epoch: each has a few, a synthesiser 250 sentences
 MORE = {
     "fish": "four actors",
     "synthetic": "seven voices of synthesisers",
-    "librispeech": "251 people of LibriSpeech",
-    "libri0": f"251 people of LibriSpeech {PEOPLE_TIMES} times",
+    "libri0": f"251 people of LibriSpeech, each piece of theirs {TIMES} times in an epoch",
 }
 # One evaluation, at the end, so that best/ is the last step's: what is judged should not depend on a choice.
 SETTINGS = "data.text_units=phonemes train.eval_every_share=none log.samples=0 log.quality_sentences=0".split()
@@ -61,9 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run-folder", help="judge this finished run instead of training one")
     parser.add_argument(
-        "--steps", type=int, default=4500, help="optimizer steps of the training (default: %(default)s)"
+        "--steps", type=int, default=8000, help="optimizer steps of the training (default: %(default)s)"
     )
-    parser.add_argument("--people-steps", type=int, default=3600, help="of the run after it (default: %(default)s)")
     command_line.add_output(parser, RESULTS)
     return parser
 
@@ -80,15 +77,15 @@ def measure(arguments, more: list[str]) -> None:
     if not corpus.exists():
         write_corpus(packages, librispeech, corpus)
     folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments, more)
-    runs = runs_of(folder)
-    made_voices = max(config.data.made_voices for config, _ in runs)
-    voices, kl = judge(folder, corpus, made_voices, packages, librispeech)
+    report = read_json(folder / "report.json")
+    config = RunConfig.from_dict(report["config"], str(folder))
+    voices, kl = judge(folder, corpus, config.data.made_voices, packages, librispeech)
     results = {
         "machine": machine(),
         "date": now(),
         "commit": commit(),
-        "trained_on": [trained_on(*run) for run in runs],
-        "seeds": {"training": runs[-1][0].train.seed, "synthesis": [SEED]},
+        "trained_on": trained_on(config, report["result"]["steps"]),
+        "seeds": {"training": config.train.seed, "synthesis": [SEED]},
         "figures": figures(voices) | {"posterior_kl_nats": kl},
         "by_kind": by_kind(voices),
         "by_speaker": by_speaker(voices),
@@ -110,22 +107,10 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
         fish_fillets.make(packages, scratch)
         synthetic_speakers.make(scratch)
     if librispeech:
-        people.make(librispeech, scratch)
-    copy_demo(scratch)
-    scratch.rename(out)
-
-
-def copy_demo(out: Path) -> None:
+        people.make(librispeech, scratch, TIMES)
     for file in DEMO.glob("*.parquet"):
-        shutil.copy(file, out)
-
-
-def runs_of(folder: Path) -> list[tuple[RunConfig, int]]:
-    """(configuration, steps) of the runs that made a model, the first of them first."""
-    report = read_json(folder / "report.json")
-    config = RunConfig.from_dict(report["config"], str(folder))
-    before = ROOT / config.fine_tune.init_from if config.fine_tune.init_from else None
-    return [*(runs_of(before) if before and before.is_dir() else []), (config, report["result"]["steps"])]
+        shutil.copy(file, scratch)
+    scratch.rename(out)
 
 
 def trained_on(config: RunConfig, steps: int) -> str:
@@ -135,42 +120,22 @@ def trained_on(config: RunConfig, steps: int) -> str:
 
 
 def train(corpus: Path, arguments, more: list[str]) -> Path:
-    """The folder of the last run, all through the front door. Raises UserError where one fails."""
-    launch(training_flags(corpus, arguments.steps), more)
-    if not (corpus / "train-librispeech.parquet").exists():
-        return ROOT / RUN
-    from benchmarks import librispeech
-
-    people = ROOT / PEOPLE_CORPUS
-    shutil.rmtree(people, ignore_errors=True)
-    people.mkdir(parents=True)
-    copy_demo(people)
-    librispeech.repeated(corpus, people, PEOPLE_TIMES)
-    launch(people_flags(people, arguments.people_steps), more)
-    return ROOT / PEOPLE_RUN
-
-
-def launch(flags: list[str], more: list[str]) -> None:
-    code = subprocess.run([sys.executable, "train_main.py", *flags, *more], cwd=ROOT).returncode
+    """The folder of the run, through the front door. Raises UserError where it fails."""
+    command = [sys.executable, "train_main.py", *training_flags(corpus, arguments.steps), *more]
+    code = subprocess.run(command, cwd=ROOT).returncode
     if code:
         raise UserError(f"The training ended with exit code {code}; its own words are above.")
+    return ROOT / RUN
 
 
 def training_flags(corpus: Path, steps: int) -> list[str]:
     from benchmarks.cloning_voices import TRAINED_SHIFTS
 
-    flags = f"--model-size tiny --apply-fast-convergence --set data.made_voices={TRAINED_SHIFTS}"
-    return [*flags.split(), *same_flags(corpus, RUN, steps)]
-
-
-def people_flags(corpus: Path, steps: int) -> list[str]:
-    return ["--init-from", RUN, *same_flags(corpus, PEOPLE_RUN, steps)]
-
-
-def same_flags(corpus: Path, run: str, steps: int) -> list[str]:
     data = ["--train-data", str(corpus), "--val-data", str(DEMO / "heldout.parquet")]
-    flags = f"--optimization-level experimental --max-steps {steps} --checkpoint-dir {run} --reset-training"
-    settings = [*SETTINGS, f"train.eval_every={steps}"]
+    flags = "--optimization-level experimental --apply-fast-convergence --model-size tiny"
+    flags += f" --max-steps {steps} --checkpoint-dir {RUN} --reset-training"
+    has_people = (corpus / "train-libri0.parquet").exists()
+    settings = [*SETTINGS, f"train.eval_every={steps}", f"data.made_voices={0 if has_people else TRAINED_SHIFTS}"]
     return [*data, *flags.split(), *(word for setting in settings for word in ("--set", setting))]
 
 
@@ -180,6 +145,7 @@ def judge(
     """Each voice's cosines and CER (`compared`), and the mean KL of the clips' posteriors to the prior, in nats."""
     from benchmarks import heldout_speech
     from benchmarks.cloning_voices import all_voices, heldout_recordings, recorded_people
+    from benchmarks.heldout_speech import score
     from benchmarks.librispeech import unheard
     from data_pipeline.audio import AudioConfig
     from evaluation.speaker_similarity.speaker_similarity import embedded
@@ -190,7 +156,8 @@ def judge(
     new = recorded_people(packages, rate_hz) if packages else {}
     new |= unheard(librispeech, rate_hz) if librispeech else {}
     voices = all_voices(heldout_recordings(corpus, rate_hz), new, made_voices, rate_hz)
-    spoken, heard_cer, kl = cloned_speech(speaker, voices, sentences)
+    spoken, kl = cloned_speech(speaker, voices, sentences)
+    prompted = {number: prompted_speech(speaker, v, sentences) for number, v in enumerate(voices) if v.is_english}
     others = [wave for voice in voices for wave in voice.others]
     copies = [copied(wave, audio) for wave in others]
     clips_VE = embedded([voice.clip_N for voice in voices], rate_hz)
@@ -199,16 +166,21 @@ def judge(
         speech_VKE = embedded(waves, rate_hz).reshape(len(voices), -1, clips_VE.shape[1])
         for row, found in zip(rows, compared(speech_VKE, clips_VE, persons), strict=True):
             row[name] = found
-    for row, cer in zip(rows, heard_cer, strict=True):
-        row["cer"] = cer
+    for number, row in enumerate(rows):
+        first = number * len(sentences)
+        row["cer"] = score(spoken[first : first + len(sentences)], sentences, rate_hz)[0]
+        if number in prompted:
+            speech_1KE = embedded(prompted[number], rate_hz)[None]
+            [row["prompted"]] = compared(speech_1KE, clips_VE, persons, [number])
+            row["cer_prompted"] = score(prompted[number], sentences, rate_hz)[0]
     return rows, kl
 
 
-def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, list[float], float]:
-    """Waves of each voice's sentences, one voice after another; each voice's CER; the posteriors' mean KL in nats."""
+def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, float]:
+    """Waves of each voice's sentences, one voice after another; the posteriors' mean KL in nats."""
     import torch
 
-    from benchmarks.heldout_speech import score, vocoder_for
+    from benchmarks.heldout_speech import vocoder_for
     from evaluation.speaking import speak
     from modeling.synthesis import encode_voice
 
@@ -217,13 +189,28 @@ def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, list[fl
     with torch.inference_mode():
         encoded = [encode_voice(model, mel) for mel in mels]
         kl = np.mean([posterior_kl(model, mel) for mel in mels])
-    texts, times = [one.text for one in sentences] * len(voices), len(sentences)
+    texts = [one.text for one in sentences] * len(voices)
     each = [voice_V for voice_V in encoded for _ in sentences]
     vocoder = vocoder_for("griffin_lim", speaker.audio)
     spoken = speak(model, speaker.processor, texts, ["en"] * len(texts), each, vocoder, seed=SEED)
-    waves = [one.wave.numpy() for one in spoken]
-    cers = [score(waves[i : i + times], sentences, rate_hz)[0] for i in range(0, len(waves), times)]
-    return waves, cers, float(kl)
+    return [one.wave.numpy() for one in spoken], float(kl)
+
+
+def prompted_speech(speaker, voice, sentences: list) -> list:
+    """Waves of the sentences, each of which goes on from the voice's clip, whose text the recogniser tells."""
+    from benchmarks.heldout_speech import hear, vocoder_for
+    from evaluation.speaking import speak
+    from modeling.prompt import prompt_of
+    from modeling.synthesis import encode_voice
+
+    model, processor, rate_hz = speaker.model, speaker.processor, speaker.audio.sample_rate_hz
+    [text] = hear([voice.clip_N], rate_hz)
+    prompt = prompt_of(model, processor, voice.clip_N, text, "en", rate_hz)
+    voice_V = encode_voice(model, processor.feature_extractor(voice.clip_N, rate_hz)["reference_mel"][0])
+    texts, number = [one.text for one in sentences], len(sentences)
+    vocoder = vocoder_for("griffin_lim", speaker.audio)
+    spoken = speak(model, processor, texts, ["en"] * number, [voice_V] * number, vocoder, seed=SEED, prompt=prompt)
+    return [one.wave.numpy() for one in spoken]
 
 
 def posterior_kl(model, mel_TC) -> float:

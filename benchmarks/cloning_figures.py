@@ -19,6 +19,8 @@ SHOWN = {
     "similarity_nearest_other": ("cosine of speech to the nearest other voice's clip", "{:.3f}"),
     "similarity_recorded": ("cosine of other recordings of a voice to its clip", "{:.3f}"),
     "similarity_vocoded": ("the same, through mel and Griffin-Lim", "{:.3f}"),
+    "similarity_prompted_seen": ("the same, English clips with their text, voices seen", "{:.3f}"),
+    "similarity_prompted_unseen": ("the same, English clips with their text, voices not seen", "{:.3f}"),
     "top1_seen": ("the cloned clip is the nearest of all, voices seen", "{:.0%}"),
     "top1_unseen": ("the cloned clip is the nearest of all, voices not seen", "{:.0%}"),
     "top1_recorded": ("the same for other recordings of a voice", "{:.0%}"),
@@ -27,15 +29,18 @@ SHOWN = {
 }
 
 
-def compared(speech_VKE: np.ndarray, clips_VE: np.ndarray, persons: list[str]) -> list[dict]:
+def compared(
+    speech_VKE: np.ndarray, clips_VE: np.ndarray, persons: list[str], voices: list[int] | None = None
+) -> list[dict]:
     """For each of V voices, K cosines of its speech: to its own clip, the mean and the highest to other persons' clips.
 
-    Embeddings have unit length. first: whether its own clip is the nearest.
+    Embeddings have unit length. first: whether its own clip is the nearest. voices: of the speech, where it is not
+    that of all whose clips these are.
     """
     found = []
-    for voice, person in enumerate(persons):
-        is_other = np.array([other != person for other in persons])
-        cosine_KV = speech_VKE[voice] @ clips_VE.T
+    for speech_KE, voice in zip(speech_VKE, range(len(persons)) if voices is None else voices, strict=True):
+        is_other = np.array([other != persons[voice] for other in persons])
+        cosine_KV = speech_KE @ clips_VE.T
         own_K, others_KO = cosine_KV[:, voice], cosine_KV[:, is_other]
         found.append(
             {
@@ -59,6 +64,8 @@ def figures(voices: list[dict]) -> dict[str, float]:
             f"top1_{part}": mean(ones, "speech", "first"),
             f"cer_{part}": float(np.mean([one["cer"] for one in ones])),
         }
+        if prompted := [one for one in ones if "prompted" in one]:
+            found[f"similarity_prompted_{part}"] = mean(prompted, "prompted", "own")
     return found | {
         "similarity_other": mean(voices, "speech", "others"),
         "similarity_nearest_other": mean(voices, "speech", "nearest_other"),
@@ -127,19 +134,27 @@ def block(results: dict) -> str:
     said = (
         f"`python benchmarks/cloning.py --packages debs --librispeech folder`. {recorded} of the voices are as "
         "recorded; the others are made of these by moving formants and pitch. Size tiny, "
-        f"{' and then '.join(results['trained_on'])}; 5 s of each voice speak {SENTENCES} English sentences. "
+        f"{results['trained_on']}; 5 s of each voice speak {SENTENCES} English sentences. "
         f"Cosine of Resemblyzer's embeddings. {page_block.source(results, 'cloning')}"
     )
-    groups = "\n".join(
-        f"| {label} | {len(ones)} | {mean(ones, 'speech', 'own'):.3f} | {mean(ones, 'speech', 'others'):.3f} | "
-        f"{mean(ones, 'speech', 'first'):.0%} | {np.mean([one['cer'] for one in ones]):.1%} | "
-        f"{mean(ones, 'recorded', 'own'):.3f} |"
-        for label, ones in by_acquaintance(results["voices"]).items()
-    )
+    groups = []
+    for label, ones in by_acquaintance(results["voices"]).items():
+        groups.append(group_row(label, ones, "speech", "cer"))
+        if all("prompted" in one for one in ones):
+            groups.append(group_row(f"{label}, the clip's text given", ones, "prompted", "cer_prompted"))
+    table = "\n".join(groups)
     return (
         f"{said}\n\n{page_block.rows(page_block.shown(found, SHOWN))}\n\n"
         "| as recorded, English speech of who (and the clip's language) | voices | cosine to the clip | to others "
-        f"| nearest of all | CER | cosine of recordings |\n|---|---|---|---|---|---|---|\n{groups}"
+        f"| nearest of all | CER | cosine of recordings |\n|---|---|---|---|---|---|---|\n{table}"
+    )
+
+
+def group_row(label: str, ones: list[dict], what: str, cer: str) -> str:
+    return (
+        f"| {label} | {len(ones)} | {mean(ones, what, 'own'):.3f} | {mean(ones, what, 'others'):.3f} | "
+        f"{mean(ones, what, 'first'):.0%} | {np.mean([one[cer] for one in ones]):.1%} | "
+        f"{mean(ones, 'recorded', 'own'):.3f} |"
     )
 
 

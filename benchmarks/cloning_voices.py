@@ -52,6 +52,10 @@ class Voice:
     others: tuple[np.ndarray, ...]
 
     @property
+    def is_english(self) -> bool:
+        return self.name.partition(" ")[0].endswith("-en")
+
+    @property
     def kind(self) -> str:
         return ("seen" if self.seen else "unseen") + (", recorded" if self.shift is None else ", made")
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import soundfile
 
 from benchmarks.speech_rows import as_loud, write
@@ -45,22 +43,14 @@ def unheard(folder: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
     }
 
 
-def make(folder: Path, out: Path) -> None:
-    """train-librispeech.parquet in `out`, and a heldout-librispeech.parquet without rows."""
+def make(folder: Path, out: Path, times: int) -> None:
+    """train-libri0.parquet and so on in `out`: so many files with the same rows, under other ids."""
     people = recordings(folder, "train-clean")
     rows = [row for speaker, paths in people.items() for row in pieces(speaker, paths[0])]
-    write(out, "librispeech", rows, [])
+    for number in range(times):
+        write(out, f"libri{number}", [row | {"id": f"{row['id']}/x{number}"} for row in rows])
     minutes = sum(row["duration_s"] for row in rows) / 60
     print(f"{len(rows)} pieces of {len(people)} people to train on, {minutes:.1f} minutes")
-
-
-def repeated(corpus: Path, out: Path, times: int) -> None:
-    """train-libri0.parquet and so on in `out`: the people's rows so many times, as each of them has few."""
-    table = pq.read_table(corpus / "train-librispeech.parquet")
-    for number in range(times):
-        rows = [row | {"id": f"{row['id']}/x{number}"} for row in table.to_pylist()]
-        again = pa.Table.from_pylist(rows, schema=table.schema)
-        pq.write_table(again, out / f"train-libri{number}.parquet", row_group_size=64)
 
 
 def pieces(speaker: str, path: Path) -> Iterator[dict]:

@@ -17,12 +17,13 @@ from choose_heldout import hash_order  # noqa: E402, F401
 PEAK = 0.7  # of each recording: some speakers' are louder
 
 
-def write(out: Path, kind: str, training: list[dict], heldout: list[dict]) -> None:
-    """train-KIND.parquet and heldout-KIND.parquet, with the demo corpus' columns."""
+def write(out: Path, kind: str, training: list[dict], heldout: list[dict] | None = None) -> None:
+    """train-KIND.parquet and, where any are held out, heldout-KIND.parquet, with the demo corpus' columns."""
     out.mkdir(parents=True, exist_ok=True)
     schema = pq.read_schema(DEMO / "heldout.parquet")
     for name, rows in (("train", training), ("heldout", heldout)):
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
+        if rows is not None:
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
 
 
 def as_loud(wave_N: np.ndarray, rate_hz: int) -> dict:

@@ -17,6 +17,7 @@ from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
 from modeling.model import GoyaForTextToSpeech
 from modeling.pretrained import load, load_description, model_folders
 from modeling.processor import GoyaProcessor
+from modeling.prompt import Prompt, spoken_prompt
 from modeling.vocoder import Vocoder, load_vocoder
 from modeling.voices import known_voices, voice_of
 
@@ -25,12 +26,16 @@ MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spen
 
 @dataclass(frozen=True)
 class Wish:
-    """What to say and how. A `clip` (its path) is heard in place of the `speaker`; neither is anyone's voice."""
+    """What to say and how. A `clip` (its path) is heard in place of the `speaker`; neither is anyone's voice.
+
+    clip_text: what the clip says; speech then goes on from it (modeling.prompt).
+    """
 
     text: str
     language: str
     speaker: str | None
     clip: str | None
+    clip_text: str | None
     speed: float
     seed: int
     vocoder: str
@@ -78,9 +83,9 @@ class Voices:
         folder = self._folder(name)
         model, processor = load_once(folder, _written_ns(folder), self.device)
         vocoder = load_vocoder_once(wish.vocoder, processor.feature_extractor.audio_config, self.device)
-        voice = wished_voice(model, processor, wish)
+        voice, prompt = wished_voice(model, processor, wish)
         wav, picture, waves = out / f"{Path(name).name}.wav", out / f"{Path(name).name}.png", []
-        settings = {"seed": wish.seed, "speed": wish.speed}
+        settings = {"seed": wish.seed, "speed": wish.speed, "prompt": prompt}
         for sentence, spoken in speak_sentences(model, processor, sentences, wish.language, voice, **settings):
             if not waves:
                 write_picture(picture, spoken, vocoder.audio_config.frames_per_s, width_inches=picture_inches)
@@ -115,11 +120,14 @@ def checked_sentences(wish: Wish) -> list[Sentence]:
     return sentences
 
 
-def wished_voice(model: GoyaForTextToSpeech, processor: GoyaProcessor, wish: Wish) -> torch.Tensor:
-    """The voice [V]. Raises UserError for a clip that cannot be used, called by its name and not by its path."""
+def wished_voice(
+    model: GoyaForTextToSpeech, processor: GoyaProcessor, wish: Wish
+) -> tuple[torch.Tensor, Prompt | None]:
+    """The voice [V] and what to go on from. Raises UserError for a clip that cannot be used, called by its name."""
     clips = [wish.clip] if wish.clip else []
     try:
-        return voice_of(model, processor, clips, wish.speaker, wish.language)
+        voice_V = voice_of(model, processor, clips, wish.speaker, wish.language)
+        return voice_V, spoken_prompt(model, processor, clips, wish.clip_text, wish.language)
     except BrokenAudio as error:
         told = str(error).replace(f"{Path(wish.clip).parent}{os.sep}", "")
         raise UserError(f"The reference clip cannot be used. {told}") from error

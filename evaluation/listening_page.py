@@ -23,6 +23,7 @@ NOTHING = ("nothing", NONE)
 VOCODER_NAMES = {"griffin_lim": "Griffin-Lim (needs nothing)", "hifigan": "HiFi-GAN (sounds better)"}
 SPEEDS = (0.5, 2.0)
 CLIP_LABEL = "Or the voice of a clip"
+CLIP_TEXT_LABEL, CLIP_TEXT_INFO = "What the clip says", "May stay empty. With it the speech is more like the clip."
 WELCOME = "Type a text and press Speak. Nothing that you type or record leaves this computer."
 HINT = "What is said appears here, with a picture of how."
 PICTURE_INCHES = {"alone": 9.0, "compared": 4.6}  # a hundred pixels each
@@ -98,6 +99,7 @@ class Page:
         self.clip = gr.Audio(
             label=CLIP_LABEL, type="filepath", sources=["upload", "microphone"], buttons=["download"], elem_id="clip"
         )
+        self.clip_text = gr.Textbox(label=CLIP_TEXT_LABEL, info=CLIP_TEXT_INFO, visible=False)
         self.look = gr.Button("Refresh", size="sm")
         with gr.Row():
             self.name = gr.Dropdown(choices(names), label="Checkpoint", min_width=120)
@@ -112,13 +114,13 @@ class Page:
     def _connect(self) -> None:
         quiet = {"api_visibility": "private"}
         names, known = [self.name, self.other], [self.language, self.speaker]
-        wish = [self.text, *known, self.clip, self.speed, self.seed, self.vocoder]
+        wish = [self.text, *known, self.clip, self.clip_text, self.speed, self.seed, self.vocoder]
         heard = [*self.first.outputs, *self.second.outputs]
         triggers = [self.button.click, self.text.submit]
         progress_on = [self.first.wave, self.second.wave]
         gr.on(triggers, self.speak, [*names, *wish], heard, concurrency_limit=1, show_progress_on=progress_on, **quiet)
         self.other.change(lambda other: gr.Column(visible=other != NONE), self.other, self.second.column, **quiet)
-        self.clip.change(self.clip_or_speaker, self.clip, self.speaker, **quiet)
+        self.clip.change(self.clip_or_speaker, self.clip, [self.speaker, self.clip_text], **quiet)
         # At a reload too, which builds nothing anew.
         opened = self.blocks.load(self.refresh, names, names, **quiet)
         looked = self.look.click(self.look_again, names, names, **quiet)
@@ -148,9 +150,12 @@ class Page:
             offer([("automatic", NONE), *labels], speaker),
         ]
 
-    def clip_or_speaker(self, clip: str | None):
-        """A speaker cannot be chosen while there is a clip, and it says why."""
-        return gr.Dropdown(interactive=clip is None, label="Voice" if clip is None else "Voice: the clip's")
+    def clip_or_speaker(self, clip: str | None) -> list:
+        """A speaker cannot be chosen while there is a clip, and it says why; what a clip says is asked where one is."""
+        return [
+            gr.Dropdown(interactive=clip is None, label="Voice" if clip is None else "Voice: the clip's"),
+            gr.Textbox("", visible=clip is not None),
+        ]
 
     def speak(
         self,
@@ -160,13 +165,15 @@ class Page:
         language: str,
         speaker: str,
         clip: str | None,
+        clip_text: str,
         speed: float,
         seed: int | None,
         vocoder: str,
         progress=PROGRESS,
     ) -> Iterator[list]:
         """Yield what both columns hold: once the first checkpoint has spoken, and again once the second has."""
-        wish = Wish(text, language, speaker or None, clip, speed, seed, vocoder)
+        said = clip_text.strip() if clip else ""
+        wish = Wish(text, language, speaker or None, clip, said or None, speed, seed, vocoder)
         inches = PICTURE_INCHES["alone" if other == NONE else "compared"]
         first = self._hear(name, wish, inches, progress)
         yield [*first, None, "", None]

@@ -177,6 +177,22 @@ def test_a_clip_takes_the_place_of_the_voice(page, run, tmp_path):
     page.get_by_text("The clip's voice.").wait_for()
     [wave] = heard(page)
     assert np.array_equal(wave, said(tmp_path, run, "--text", TEXT, "--reference", str(clip)))
+
+
+@NEEDS_WEB
+def test_speech_goes_on_from_a_clip_whose_words_are_given(page, run, tmp_path):
+    clip, row = tmp_path / "clip.ogg", small_runs.rows()[0]
+    clip.write_bytes(row["audio"]["bytes"])
+    words = page.get_by_label("What the clip says")
+    words.wait_for(state="hidden")
+    page.get_by_label("File upload").set_input_files(clip)
+    words.fill(row["text"])
+    press(page, TEXT)
+    page.get_by_text("The clip's voice.").wait_for()
+    [wave] = heard(page)
+    cloned = ["--text", TEXT, "--reference", str(clip)]
+    assert np.array_equal(wave, said(tmp_path, run, *cloned, "--reference-text", row["text"]))
+    assert not np.array_equal(wave, said(tmp_path, run, *cloned))
     assert not np.array_equal(wave, said(tmp_path, run, "--text", TEXT, "--voice", "june"))
 
 

@@ -1,6 +1,6 @@
 """The logic of benchmarks/cloning.py: which voices are compared with which, and what is counted as seen."""
 
-import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,25 +26,11 @@ def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
     assert parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
 
 
-def test_the_second_run_starts_from_the_first_and_has_heard_what_it_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(cloning, "ROOT", tmp_path)
-    for run, config in (
-        (cloning.RUN, {"data": {"made_voices": 7, "train_data": "one"}}),
-        (cloning.PEOPLE_RUN, {"data": {"train_data": "two"}, "fine_tune": {"init_from": cloning.RUN}}),
-    ):
-        (tmp_path / run).mkdir(parents=True)
-        (tmp_path / run / "report.json").write_text(json.dumps({"config": config, "result": {"steps": 5}}))
-    (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "train-libri0.parquet").touch()
-    runs = cloning.runs_of(tmp_path / cloning.PEOPLE_RUN)
-    assert [config.data.made_voices for config, _ in runs] == [7, 0]
-    assert [cloning.trained_on(*run) for run in runs] == [
-        "5 steps on the demo corpus, half of it in made voices",
-        "5 steps on the demo corpus, 251 people of LibriSpeech 6 times",
-    ]
-    flags = cloning.people_flags(cloning.DEMO, 30)
-    assert flags[: flags.index("--train-data")] == ["--init-from", cloning.RUN]
-    assert "data.made_voices" not in " ".join(flags) and flags[flags.index("--max-steps") + 1] == "30"
+def test_where_people_are_heard_no_voices_are_made(tmp_path):
+    shutil.copy(cloning.DEMO / "train-en.parquet", tmp_path / "train-libri0.parquet")
+    config = parse([*cloning.training_flags(tmp_path, 30), "--device", "cpu"])[0]
+    assert config.data.made_voices == 0
+    assert cloning.trained_on(config, 30).startswith("30 steps on the demo corpus, 251 people of LibriSpeech, each")
 
 
 def unit(*parts: float) -> np.ndarray:
@@ -63,18 +49,27 @@ def test_a_voice_is_compared_with_its_clip_and_with_those_of_other_persons():
     assert second["nearest_other"] == pytest.approx([clips_VE[2, 1], 1])
     assert second["others"] == pytest.approx([clips_VE[2, 1] / 2, (1 + clips_VE[2, 0]) / 2])
     assert third["first"] == [True, False]
+    assert cloning_figures.compared(speech_VKE[1:2], clips_VE, ["anna", "ben", "anna"], [1]) == [second]
 
 
-def judged(name: str, kind: str, own: float, first: bool, cer: float) -> dict:
+def judged(name: str, kind: str, own: float, first: bool, cer: float, **more) -> dict:
     part = {"own": [own, own], "others": [0.5, 0.7], "nearest_other": [0.8, 0.6], "first": [first, first]}
     real = {"own": [0.9], "others": [0.6], "nearest_other": [0.7], "first": [True]}
-    return {"name": name, "kind": kind, "speech": part, "recorded": real, "vocoded": real | {"own": [0.8]}, "cer": cer}
+    return {
+        "name": name,
+        "kind": kind,
+        "speech": part,
+        "recorded": real,
+        "vocoded": real | {"own": [0.8]},
+        "cer": cer,
+    } | more
 
 
+PROMPTED = {"own": [0.7, 0.8], "others": [0.5, 0.5], "nearest_other": [0.6, 0.6], "first": [True, True]}
 VOICES = [
     judged("anna", "seen, recorded", 0.9, True, 0.1),
     judged("anna formants x1.1 pitch x1.1", "seen, made", 0.8, False, 0.3),
-    judged("ben-en", "unseen, recorded", 0.6, False, 0.5),
+    judged("ben-en", "unseen, recorded", 0.6, False, 0.5, prompted=PROMPTED, cer_prompted=0.4),
 ]
 
 
@@ -82,6 +77,7 @@ def test_the_figures_part_the_seen_from_the_unseen():
     found = cloning_figures.figures(VOICES)
     assert (found["voices_seen"], found["voices_unseen"]) == (2, 1)
     assert found["similarity_seen"] == pytest.approx(0.85) and found["similarity_unseen"] == pytest.approx(0.6)
+    assert found["similarity_prompted_unseen"] == pytest.approx(0.75) and "similarity_prompted_seen" not in found
     assert found["top1_seen"] == 0.5 and found["top1_unseen"] == 0
     assert found["cer_seen"] == pytest.approx(0.2) and found["cer_unseen"] == 0.5
     assert found["similarity_other"] == pytest.approx(0.6) and found["similarity_nearest_other"] == pytest.approx(0.7)
@@ -91,13 +87,14 @@ def test_the_figures_part_the_seen_from_the_unseen():
 def test_every_figure_of_the_table_is_in_the_page_block(tmp_path):
     results = {"machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "voices": VOICES}
     results |= {"figures": cloning_figures.figures(VOICES), "by_kind": cloning_figures.by_kind(VOICES)}
-    results["trained_on"] = ["7 steps on a tone"]
+    results["trained_on"] = "7 steps on a tone"
     results["by_speaker"] = cloning_figures.by_speaker(VOICES)
     block = cloning_figures.block(results)
     assert "2 of the voices are as recorded" in block and "7 steps" in block and "| 0.850 |" in block
-    assert block.count("\n| ") == 1 + len(cloning_figures.SHOWN) + 1 + 2
+    assert block.count("\n| ") == 1 + len(cloning_figures.SHOWN) - 1 + 1 + 3  # nobody seen was prompted
     assert "| was heard in training, in another language | 1 | 0.900 | 0.600 | 100% | 10.0% | 0.900 |" in block
     assert "| was never heard, in English | 1 | 0.600 | 0.600 | 0% | 50.0% | 0.900 |" in block
+    assert "| was never heard, in English, the clip's text given | 1 | 0.750 | 0.500 | 100% | 40.0% | 0.900 |" in block
     assert "training, in English" not in block and "heard, in another" not in block
     (tmp_path / "README.md").write_text("<!-- cloning:begin --><!-- cloning:end -->", encoding="utf-8")
     page_block.put("cloning", block, tmp_path)
