@@ -36,6 +36,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "speak": f'{SPEAK} --text "Thank you for calling." --out hello.wav',
         "spanish": f'{SPEAK} --text "Gracias por llamar." --language es --voice allison --out gracias.wav',
         "clone": f'{SPEAK} --text "This voice is cloned." --reference my_data/clip.opus --out clone.wav',
+        "clone_and_go_on": f'{SPEAK} --text "This goes on from the clip." --reference my_data/clip2.opus '
+        '--reference-text "Press 2 to change folders, press 3 for advanced options, press zero for mailbox options." '
+        "--out clone3.wav",
         "hifigan": f'{SPEAK} --text "Please hold." --vocoder hifigan --out hold.wav',
         "clone_of_several": f'{SPEAK} --text "Two clips of one voice." --reference my_data/clip.opus '
         "--reference my_data/clip2.opus --out clone2.wav",
