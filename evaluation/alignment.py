@@ -14,6 +14,7 @@ from data_pipeline.audio import AudioConfig, log_mel
 
 # One analysis for all, whatever mels a model makes: figures of different models then compare.
 AUDIO = AudioConfig()
+ORDER = 13  # cepstral coefficients, as MCD is commonly given
 
 
 def resampled(waves: Sequence[Sequence[float]], sample_rate_hz: int, wanted_hz: int) -> list[np.ndarray]:
@@ -27,15 +28,15 @@ def resampled(waves: Sequence[Sequence[float]], sample_rate_hz: int, wanted_hz: 
     return found
 
 
-def mel_cepstra(wave_N: np.ndarray, order: int) -> np.ndarray:
-    """Cepstral coefficients 1 to `order` [T, D] of a wave at AUDIO's rate: the cosine series of its log-mel.
+def mel_cepstra(wave_N: np.ndarray) -> np.ndarray:
+    """Cepstral coefficients 1 to `ORDER` [T, D] of a wave at AUDIO's rate: the cosine series of its log-mel.
 
     ln |S(k)| = c_0 / 2 + sum over d of c_d cos(pi d (k + 1/2) / C), the sign and scale of SPTK's mel-cepstra. c_0, the
     level, is left out.
     """
     mel_TC = log_mel(torch.from_numpy(wave_N), AUDIO).numpy()
     channels = mel_TC.shape[1]
-    angles_CD = np.outer(np.arange(channels) + 0.5, np.arange(1, order + 1)) * np.pi / channels
+    angles_CD = np.outer(np.arange(channels) + 0.5, np.arange(1, ORDER + 1)) * np.pi / channels
     return mel_TC @ np.cos(angles_CD) * (2 / channels)
 
 

@@ -28,7 +28,6 @@ CITATION = """@inproceedings{mauch2014pyin,
 }"""
 
 LOWEST_HZ, HIGHEST_HZ = 65.0, 600.0  # men's low voices to children's high ones
-ORDER = 13
 
 
 class F0(evaluate.Metric):
@@ -45,7 +44,7 @@ class F0(evaluate.Metric):
         cents, differs = [], []
         waves = (resampled(side, sample_rate_hz, AUDIO.sample_rate_hz) for side in (predictions, references))
         for pair in zip(*waves, strict=True):
-            path_K2 = path_between(*(mel_cepstra(wave, ORDER) for wave in pair))
+            path_K2 = path_between(*(mel_cepstra(wave) for wave in pair))
             one_K, other_K = (pitch_hz(wave)[path_K2[:, side]] for side, wave in enumerate(pair))
             both_K = ~np.isnan(one_K) & ~np.isnan(other_K)
             cents.append(1200 * np.log2(one_K[both_K] / other_K[both_K]))

@@ -21,8 +21,6 @@ CITATION = """@inproceedings{kubichek1993,
   pages = {125--128}, year = {1993}
 }"""
 
-ORDER = 13
-
 
 class MCD(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
@@ -38,7 +36,7 @@ class MCD(evaluate.Metric):
         found = []
         waves = (resampled(side, sample_rate_hz, AUDIO.sample_rate_hz) for side in (predictions, references))
         for pair in zip(*waves, strict=True):
-            one_TD, other_TD = (mel_cepstra(wave, ORDER) for wave in pair)
+            one_TD, other_TD = (mel_cepstra(wave) for wave in pair)
             one_K, other_K = path_between(one_TD, other_TD).T
             squares_K = np.square(one_TD[one_K] - other_TD[other_K]).sum(axis=1)
             found.append(10 / np.log(10) * np.sqrt(2 * squares_K))
