@@ -3,7 +3,8 @@
 On a CPU a step of one utterance is ruled by how many operations there are, not by their arithmetic. So what does not
 change from step to step is computed once, keys and values are written in place (transformers' DynamicCache copies all
 of them at every step), and each sum goes with the product before it (addmm).
-Shapes: B utterances, S text tokens, C mel channels, D width, H heads, K head width, V voice dimensions.
+Shapes: B utterances, N steps taken at once, X steps of any utterances, S text tokens, C mel channels, D width, H heads,
+K head width, V voice dimensions, L layers of the pre-net.
 """
 
 import torch
@@ -45,11 +46,7 @@ class DecoderStep:
             previous_BC: the frame before. token_B: indices into the text. age_B: steps spent on the token so far.
             noise_BLD: factors of the pre-net's dropout, for each of its layers.
         """
-        x = previous_BC
-        for (bias, weight), noise_BD in zip(self.prenet, noise_BLD.unbind(1), strict=True):
-            x = torch.addmm(bias, x, weight).relu_().mul_(noise_BD)
-        x = torch.addmm(self.base_BSD[self.rows_B, token_B], x, self.from_frame)
-        x += F.embedding(age_B.clamp(max=LONGEST_AGE), self.age)
+        x = self._input(previous_BC, self.base_BSD[self.rows_B, token_B], age_B, noise_BLD)
         turn = self._turn(x)
         for layer in self.layers:
             x = layer(x, self.done, turn)
@@ -57,11 +54,33 @@ class DecoderStep:
         out = torch.addmm(self.out_bias, _normed(x, self.norm), self.out_weight).float()
         return out[:, :-1].view(self.shape), out[:, -1]
 
-    def _turn(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines [3, 1, K] of this position for queries and keys; values stay as they are."""
-        cos, sin = (table[0].to(x_BD.dtype) for table in rope_table(1, self.head_dim, x_BD.device, offset=self.done))
-        cos_3K, sin_3K = torch.stack((cos, cos, torch.ones_like(cos))), torch.stack((sin, sin, torch.zeros_like(sin)))
-        return cos_3K[:, None], sin_3K[:, None]
+    def read(self, previous_NC: Tensor, token_N: Tensor, age_N: Tensor, noise_BNLD: Tensor) -> None:
+        """Take the first N steps at once, of frames that are known and the same in every utterance."""
+        assert not self.done, "what is read comes before what is spoken"
+        batch, steps = noise_BNLD.shape[:2]
+        rows = torch.arange(steps, device=token_N.device).repeat(batch)
+        base_XD = self.base_BSD[:, token_N].flatten(0, 1)
+        x = self._input(previous_NC[rows], base_XD, age_N[rows], noise_BNLD.flatten(0, 1)).unflatten(0, (batch, steps))
+        turn = self._turn(x, steps)
+        for layer in self.layers:
+            x = layer.read(x, turn)
+        self.done = steps
+
+    def _input(self, previous_XC: Tensor, base_XD: Tensor, age_X: Tensor, noise_XLD: Tensor) -> Tensor:
+        """What the first layer gets [X, D], for X steps of any utterances."""
+        x = previous_XC
+        for (bias, weight), noise_XD in zip(self.prenet, noise_XLD.unbind(1), strict=True):
+            x = torch.addmm(bias, x, weight).relu_().mul_(noise_XD)
+        x = torch.addmm(base_XD, x, self.from_frame)
+        return x.add_(F.embedding(age_X.clamp(max=LONGEST_AGE), self.age))
+
+    def _turn(self, x: Tensor, steps: int = 1) -> tuple[Tensor, Tensor]:
+        """Cosines and sines [N, 3, 1, K] of the next positions for queries and keys; values stay as they are."""
+        table = rope_table(steps, self.head_dim, x.device, offset=self.done)
+        cos, sin = (each.to(x.dtype) for each in table)
+        cos_N3K = torch.stack((cos, cos, torch.ones_like(cos)), dim=1)
+        sin_N3K = torch.stack((sin, sin, torch.zeros_like(sin)), dim=1)
+        return cos_N3K[:, :, None], sin_N3K[:, :, None]
 
 
 class LayerStep:
@@ -73,22 +92,42 @@ class LayerStep:
         self.qkv, self.attention_out = transposed(attention.qkv.weight), transposed(attention.out.weight)
         self.gate_and_value = transposed(feed_forward.gate_and_value.weight)
         self.feed_forward_out = transposed(feed_forward.out.weight)
-        self.shape = (batch, 3, -1, attention.head_dim)
+        self.shape = (3, -1, attention.head_dim)
         heads = self.qkv.shape[1] // (3 * attention.head_dim)
         self.room_B2HLK = self.qkv.new_empty(batch, 2, heads, FIRST_ROOM, attention.head_dim)
 
     def __call__(self, x_BD: Tensor, position: int, turn: tuple[Tensor, Tensor]) -> Tensor:
-        cos, sin = turn
-        qkv_B3HK = (_normed(x_BD, self.attention_norm) @ self.qkv).view(self.shape)
-        qkv_B3HK = torch.addcmul(qkv_B3HK * cos, qkv_B3HK.roll(cos.shape[-1] // 2, dims=-1), sin)
-        if position == self.room_B2HLK.shape[3]:
-            self.room_B2HLK = torch.cat((self.room_B2HLK, torch.empty_like(self.room_B2HLK)), dim=3)
+        qkv_B3HK = self._turned(x_BD, turn)
+        self._make_room(position + 1)
         self.room_B2HLK[:, :, :, position] = qkv_B3HK[:, 1:]
         key, value = self.room_B2HLK[:, :, :, : position + 1].unbind(1)
         mixed = F.scaled_dot_product_attention(qkv_B3HK[:, 0, :, None], key, value).view(x_BD.shape)
-        x_BD = torch.addmm(x_BD, mixed, self.attention_out)
-        gate, inner = (_normed(x_BD, self.feed_forward_norm) @ self.gate_and_value).chunk(2, dim=-1)
-        return torch.addmm(x_BD, F.silu(gate).mul_(inner), self.feed_forward_out)
+        return self._fed_forward(torch.addmm(x_BD, mixed, self.attention_out))
+
+    def read(self, x_BND: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """The first N positions at once."""
+        batch, steps, width = x_BND.shape
+        qkv_BN3HK = self._turned(x_BND.flatten(0, 1), tuple(table.repeat(batch, 1, 1, 1) for table in turn))
+        query, key, value = qkv_BN3HK.unflatten(0, (batch, steps)).permute(2, 0, 3, 1, 4)
+        self._make_room(steps)
+        self.room_B2HLK[:, :, :, :steps] = torch.stack((key, value), dim=1)
+        mixed_BHNK = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        mixed_XD = mixed_BHNK.transpose(1, 2).reshape(-1, width)
+        return self._fed_forward(torch.addmm(x_BND.flatten(0, 1), mixed_XD, self.attention_out)).view(x_BND.shape)
+
+    def _turned(self, x_XD: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """Queries, keys and values [X, 3, H, K] of X positions."""
+        cos, sin = turn
+        qkv_X3HK = (_normed(x_XD, self.attention_norm) @ self.qkv).view(len(x_XD), *self.shape)
+        return torch.addcmul(qkv_X3HK * cos, qkv_X3HK.roll(cos.shape[-1] // 2, dims=-1), sin)
+
+    def _make_room(self, positions: int) -> None:
+        while positions > self.room_B2HLK.shape[3]:
+            self.room_B2HLK = torch.cat((self.room_B2HLK, torch.empty_like(self.room_B2HLK)), dim=3)
+
+    def _fed_forward(self, x_XD: Tensor) -> Tensor:
+        gate, inner = (_normed(x_XD, self.feed_forward_norm) @ self.gate_and_value).chunk(2, dim=-1)
+        return torch.addmm(x_XD, F.silu(gate).mul_(inner), self.feed_forward_out)
 
 
 def transposed(weight: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ Shapes: B utterances, P prompt tokens, S text tokens, N decoder steps, C mel cha
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -41,12 +42,14 @@ class Prompt:
         first = self.ids_P.expand(len(ids_BS), -1)
         return torch.cat((first, ids_BS[:, UNSPOKEN:]), dim=1), token_lengths + len(self.ids_P) - UNSPOKEN
 
-    def hear(self, step: DecoderStep, noise: Iterator[Tensor], batch: int) -> Tensor:
-        """Take the decoder through the clip; the frame [B, C] that speech goes on from."""
-        each = zip(self.previous_NC, self.token_N, self.age_N, noise, strict=False)
-        for previous_C, token, age, noise_BLD in each:
-            step(previous_C.expand(batch, -1), token.expand(batch), age.expand(batch), noise_BLD)
-        return self.last_C.expand(batch, -1)
+    def read(self, step: DecoderStep, noise: Iterator[Tensor]) -> Tensor:
+        """Take the decoder through the clip; the frame [B, C] that speech goes on from.
+
+        noise: factors of the pre-net's dropout [B, 2, D], one after another for each step.
+        """
+        noise_BNLD = torch.stack(list(islice(noise, len(self.token_N))), dim=1)
+        step.read(self.previous_NC, self.token_N, self.age_N, noise_BNLD)
+        return self.last_C.expand(len(noise_BNLD), -1)
 
 
 @torch.inference_mode()

@@ -121,7 +121,7 @@ def decode_steps(
     dropout = min(config.synthesis_dropout, config.prenet_dropout)
     noise = prenet_noise(model.decoder.prenet, dropout, seed, range(first_number, first_number + batch))
     if prompt:
-        previous, token = prompt.hear(step, noise, batch), token + len(prompt.ids_P) - 1
+        previous, token = prompt.read(step, noise), token + len(prompt.ids_P) - 1
     while (token < token_lengths).any():
         frames, logit = step(previous, token.clamp(max=ids_BS.shape[1] - 1), age, next(noise))
         done = token >= token_lengths

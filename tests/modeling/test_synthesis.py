@@ -48,6 +48,22 @@ def test_step_by_step_equals_the_whole_pass(model, steps):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("read", [1, 14, FIRST_ROOM + 1, 2 * FIRST_ROOM])
+def test_steps_that_were_read_at_once_are_as_if_taken_one_by_one(model, read):
+    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_dim)
+    steps, first = read + 3, slice(read)
+    previous, token = torch.randn(steps, model.config.n_mels), torch.randint(0, 9, (steps,))
+    age, noise = torch.randint(0, 60, (steps,)), torch.rand(2, steps, 2, model.config.hidden_size)
+    one_by_one, at_once = (DecoderStep(model.decoder, context, voice) for _ in range(2))
+    at_once.read(previous[first], token[first], age[first], noise[:, first])
+    for n in range(steps):
+        step = previous[n].expand(2, -1), token[n].expand(2), age[n].expand(2), noise[:, n]
+        expected = one_by_one(*step)
+        if n >= read:
+            torch.testing.assert_close(at_once(*step), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
 def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices):
     """The frames come back in as training puts them in: previous frame, token, age, position, voice."""
     constant_end(talker, 0.2)
