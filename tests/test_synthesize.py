@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 import synthesize
+from modeling.pretrained import load
 from modeling.vocoder import HIFIGAN_PACKAGE
 from tests import small_runs
 from tests.small_runs import launch
@@ -106,6 +107,9 @@ def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
     one, other = soundfile.read(gone_on)[0], soundfile.read(streamed)[0]
     assert gone_on.read_bytes() != plain.read_bytes()
     assert difference(one, other) < 0.4
+    model, processor = load(str(run))
+    wishes = {"reference": str(clip), "reference_text": row["text"]}
+    assert difference(one, model.speak(processor, "hello there", "en", **wishes).numpy()) < 0.01
 
 
 def test_a_voice_of_the_training_data_can_be_named(run, say):
