@@ -98,11 +98,11 @@ class Loader:
                 process.terminate()  # they may be what waits, and would not hear that the epoch is over
             raise
 
-    def utterances(self) -> Iterator[Utterance]:
+    def utterances(self, what_for: str = "choosing examples") -> Iterator[Utterance]:
         """Those of `Plan.utterances`, each waited for no longer than a batch."""
         utterances = self.plan.utterances()
         while True:
-            with self.patience.waiting(lambda: "choosing examples"):
+            with self.patience.waiting(lambda: what_for):
                 utterance = next(utterances, None)
             if utterance is None:
                 return
@@ -111,10 +111,11 @@ class Loader:
     def _needs_no_decoding(self) -> bool:
         """Whether all that is left is to pad, which takes less than to send the features to a process and back.
 
-        Never for a GPU: its process has memory to pin in that time. Nor where the same row comes in other voices.
+        Never for a GPU: its process has memory to pin in that time. Nor where the same row comes in other voices,
+        or an epoch takes other rows than the one before.
         """
         whole = self.plan.whole_tally
-        if self.pin or self.plan.made_voices or whole is None:
+        if self.pin or self.plan.made_voices or self.plan.balance or whole is None:
             return False
         return len(self.cache.features) >= whole.kept
 

@@ -8,18 +8,18 @@ headers of the recordings. A pool's batches depend on nothing before it, so the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
 import pyarrow
 
 from data_pipeline.audio import AudioConfig, duration_s
+from data_pipeline.balance import SpeakerBalance, is_in_share
 from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
 from data_pipeline.features import Features
 from data_pipeline.made_voices import in_made_voices
-from data_pipeline.tally import Tally
+from data_pipeline.tally import ANOTHER_TIME, Tally
 from data_pipeline.utterance import Samples, Utterance
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
@@ -87,8 +87,7 @@ def most_frames(seconds: float, audio: AudioConfig) -> int:
 
 def held_out(utterance_id: str, fraction: float) -> bool:
     """Whether an utterance belongs to the validation split: by a hash of its id, never by its position."""
-    digest = blake2b(utterance_id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < fraction * 2**64
+    return is_in_share(utterance_id, fraction)
 
 
 class Plan:
@@ -106,7 +105,11 @@ class Plan:
         by_length_rows: a pool of the first epoch that begins before so many rows goes from short to long.
         exclude: ids of utterances that are left out (data_pipeline.exclude_list).
         made_voices: shifts that utterances are heard in too (data_pipeline.made_voices); 0: all as recorded.
+
+    balance: which utterances an epoch takes; None: all.
     """
+
+    balance: SpeakerBalance | None = None
 
     def __init__(
         self,
@@ -201,7 +204,7 @@ class Plan:
         held = 0
         for row in self._rows(cursor.epoch, cursor.rows):
             count += 1
-            accepted = self._accept(row)
+            accepted = self._accept(row, cursor.epoch)
             if accepted is not None:
                 pool.append(accepted)
                 held += _bytes_of(accepted[1])
@@ -236,7 +239,7 @@ class Plan:
             return max(1, min(self.shuffle_buffer, SHUFFLE_BYTES // max(1, size)))
         return self.shuffle_buffer
 
-    def _accept(self, row: dict) -> tuple[int, Utterance] | None:
+    def _accept(self, row: dict, epoch: int) -> tuple[int, Utterance] | None:
         """The utterance with its number of frames, at most, or None, tallied."""
         try:
             utterance = self.source.to_utterance(row)
@@ -244,6 +247,9 @@ class Plan:
                 self.tally.add_excluded(utterance.id)
                 return None
             if not self.keep(utterance.id):
+                return None
+            if self.balance and not self.balance.takes(utterance, self.seed, epoch):
+                self.tally.left_out[ANOTHER_TIME] += 1
                 return None
             seconds = self._length_s(utterance)
         except UserError as error:

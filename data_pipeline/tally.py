@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from data_pipeline.utterance import plain
 
-ON_EXCLUDE_LIST = "on the exclude list"  # a reason to leave a row out
+# Reasons to leave a row out.
+ON_EXCLUDE_LIST = "on the exclude list"
+ANOTHER_TIME = "kept for other epochs (data.speaker_balance)"
 MOST_MESSAGES = 1000  # of broken rows that are kept, so that memory does not grow with the corpus
 
 

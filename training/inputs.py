@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from data_pipeline.audio import PRESETS
+from data_pipeline.balance import SpeakerBalance
 from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
 from data_pipeline.exclude_list import read_exclude_list
@@ -47,15 +48,13 @@ def build_inputs(
     train_plan, validation_plan = _plans(config, train, validation, rank, world_size)
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
+    cache_mb = data.cache_mb * (1 - share)
+    loader = Loader(train_plan, make, patience[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
+    if data.speaker_balance:
+        utterances = loader.utterances("counting its speakers")
+        train_plan.balance = SpeakerBalance.of(utterances, data.speaker_balance, where[TRAIN])
     return Inputs(
-        Loader(
-            train_plan,
-            make,
-            patience[TRAIN],
-            num_workers=data.num_workers,
-            cache_mb=data.cache_mb * (1 - share),
-            pin=pin,
-        ),
+        loader,
         Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
         train.describe() + (f"; validation: {validation.describe()}" if validation is not None else ""),
     )

@@ -11,9 +11,10 @@ import pytest
 
 from data_pipeline import plan as plan_module
 from data_pipeline.audio import AudioConfig
+from data_pipeline.balance import SpeakerBalance
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Cursor, Limits, Plan, held_out, most_frames
-from data_pipeline.tally import MOST_MESSAGES
+from data_pipeline.tally import ANOTHER_TIME, MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 from tests import small_runs
 
@@ -281,3 +282,57 @@ def test_large_rows_shrink_the_shuffle_buffer():
     row = [{"id": "1", "seconds": 10.0}]
     assert plan(MadeUp(rows=row), shuffle_buffer=2000)._buffer_size() == 256 * 2**20 // (10 * 4000 * 4)
     assert plan(MadeUp(rows=row), shuffle_buffer=50)._buffer_size() == 50
+
+
+class Unequal(MadeUp):
+    """80 rows of one speaker, 20 of a second, 4 of each of five more."""
+
+    SPEAKERS = ["many"] * 80 + ["some"] * 20 + [f"few{n}" for n in range(5)] * 4
+
+    def __init__(self):
+        super().__init__(count=len(self.SPEAKERS))
+
+    def to_utterance(self, row: dict) -> Utterance:
+        return replace(super().to_utterance(row), speaker=self.SPEAKERS[int(row["id"].strip("u"))])
+
+
+def balanced(power: float, **kwargs) -> Plan:
+    one = plan(Unequal(), **kwargs)
+    one.balance = SpeakerBalance.of(one.utterances(), power, "a corpus")
+    return one
+
+
+@pytest.mark.parametrize(("power", "many", "some"), [(0.5, 37, 18.5), (1.0, 17.1, 17.1)])
+def test_speakers_of_many_rows_give_way_to_the_others(power, many, some):
+    """120 rows of 7 speakers, 17.1 a speaker in the mean: 80 are taken as 80 x (17.1 / 80) ** power."""
+    one, epochs = balanced(power), 100
+    heard, rows = Counter(), Counter()
+    for epoch in range(epochs):
+        taken = Counter(ids(one.epoch(one.start(epoch))))
+        assert max(taken.values()) == 1
+        heard += Counter(Unequal.SPEAKERS[int(name.strip("u"))] for name in taken)
+        rows += taken
+        assert one.whole_tally.kept == taken.total()
+        assert one.whole_tally.left_out == {ANOTHER_TIME: 120 - taken.total()}
+    assert all(heard[f"few{n}"] == 4 * epochs for n in range(5))
+    # Four standard errors of a mean of so many draws.
+    assert heard["many"] / epochs == pytest.approx(many, abs=4 * (20 / epochs) ** 0.5)
+    assert heard["some"] / epochs == pytest.approx(some, abs=4 * (5 / epochs) ** 0.5)
+    assert len(rows) == 120  # the part is another one each time
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (1, 1)])
+def test_a_balanced_epoch_goes_on_where_it_was_on_any_number_of_ranks(before, after):
+    def ranks(world: int, cursor: Cursor) -> list[list]:
+        plans = [balanced(0.5, rank=rank, world_size=world) for rank in range(world)]
+        return [list(one.epoch(cursor)) for one in plans]
+
+    whole = ranks(before, Cursor(epoch=3, group=before))
+    taken, cursor = [ids(rank[:3]) for rank in whole], whole[0][2].after
+    rest = [ids(rank) for rank in ranks(after, cursor)]
+    assert sorted(sum(taken + rest, [])) == sorted(sum(map(ids, whole), []))
+
+
+def test_balance_wants_speakers():
+    with pytest.raises(UserError, match="a corpus names 0. Leave it out, or name the column"):
+        SpeakerBalance.of(plan().utterances(), 1.0, "a corpus")
