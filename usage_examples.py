@@ -62,6 +62,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "samples": f"{TRAIN} --train-data my_data/samples/train.parquet --language en",
         "columns": f"{TRAIN} --train-data my_data/columns/rows.csv "
         "--text-column words --audio-column clip --speaker-column who --language en",
+        "speaker_balance": f"{TRAIN} --train-data assets/demo_corpus --set data.speaker_balance=0.5",
         "val_data": f"{TRAIN} --train-data my_data/csv/train.csv --val-data my_data/parquet/train.parquet "
         "--language en",
     },

@@ -227,3 +227,21 @@ def test_a_run_that_failed_does_not_hinder_the_next(tmp_path, capsys, table):
     shutil.rmtree(folder)
     small_runs.forget_accelerator()
     assert train_main.main([str(one) for one in on(small_runs.corpus(), tmp_path)]) == 0
+
+
+def test_balance_of_a_corpus_of_one_speaker(table, tmp_path, capsys):
+    folder = table(texts(3))
+    message = r"data.speaker_balance is for corpora of several speakers, and .*corpus names 0\. Leave it out, or name"
+    fails(capsys, *on(folder, tmp_path, "--set", "data.speaker_balance=1"), message=message)
+
+
+def test_balance_of_speakers_who_are_named(table, tmp_path, capsys):
+    """Nine rows of one and two of another: a mean of 5.5, so that each epoch has about 5.5 and the two."""
+    rows = [f"{row}|{'many' if number < 9 else 'few'}" for number, row in enumerate(texts(11))]
+    folder = table(rows, header="file|text|speaker")
+    small_runs.forget_accelerator()
+    balanced = ["--set", "data.speaker_balance=1", "--set", "train.epochs=6", "--max-steps", "100"]
+    assert train_main.main([str(argument) for argument in on(folder, tmp_path, *balanced)]) == 0
+    rows = json.loads((tmp_path / "run" / "report.json").read_text())["rows"]
+    [(reason, left)] = rows["left_out"].items()
+    assert "speaker_balance" in reason and left + rows["kept"] == 11 and 0 < left < 9
