@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--language", default="en", help="language of the text, such as en (default: %(default)s)")
     parser.add_argument("--reference", action="append", help="an audio clip whose voice to clone; again for more of it")
     parser.add_argument("--reference-text", help="what the clip says: speech that goes on from it is more like it")
+    parser.add_argument("--reference-language", help="language of --reference-text (default: that of the text)")
     parser.add_argument("--voice", help="a speaker of the training data, instead of a clip")
     parser.add_argument(
         "--vocoder",
@@ -78,7 +79,8 @@ def run(arguments) -> int:
     vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, arguments.device)
     clips, language = arguments.reference or [], arguments.language
     voice = voice_of(model, processor, clips, arguments.voice, language)
-    prompt = spoken_prompt(model, processor, clips, arguments.reference_text, language)
+    its_language = arguments.reference_language or language
+    prompt = spoken_prompt(model, processor, clips, arguments.reference_text, its_language)
     settings = {"seed": arguments.seed, "speed": arguments.speed, "prompt": prompt}
     say = stream if arguments.stream else speak_whole
     waves = say(arguments, model, processor, vocoder, sentences, voice, settings)

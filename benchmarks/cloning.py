@@ -11,7 +11,7 @@ embeddings: of the speech to the clip, to the clips of all other voices, and whe
 Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
 More voices, to train on and to be cloned unheard: DEBS is the folder of the packages above (needs dpkg-deb and
 ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesisers come with it
-(synthetic_speakers.py). FOLDER holds LibriSpeech: 251 people, and ten unheard (librispeech.py). Without it half of the
+(synthetic_speakers.py). FOLDER holds LibriSpeech: 235 people, and ten unheard (librispeech.py). Without it half of the
 training is in made voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What follows
 -- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
 docs/measured.md.
@@ -40,11 +40,11 @@ from training.config import RunConfig  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN, CORPUS = "runs/cloning", "runs/cloning_corpus"
 SEED = 0
-TIMES = 6  # that a piece of LibriSpeech's people comes in an epoch: each has a few, a synthesiser 250 sentences
+BALANCE = 0.7  # data.speaker_balance: of LibriSpeech's people there are two or three pieces each, of an actor 300
 MORE = {
     "fish": "four actors",
     "synthetic": "seven voices of synthesisers",
-    "libri0": f"251 people of LibriSpeech, each piece of theirs {TIMES} times in an epoch",
+    "librispeech": "235 people of LibriSpeech",
 }
 # One evaluation, at the end, so that best/ is the last step's: what is judged should not depend on a choice.
 SETTINGS = "data.text_units=phonemes train.eval_every_share=none log.samples=0 log.quality_sentences=0".split()
@@ -107,7 +107,7 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
         fish_fillets.make(packages, scratch)
         synthetic_speakers.make(scratch)
     if librispeech:
-        people.make(librispeech, scratch, TIMES)
+        people.make(librispeech, scratch)
     for file in DEMO.glob("*.parquet"):
         shutil.copy(file, scratch)
     scratch.rename(out)
@@ -116,7 +116,8 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
 def trained_on(config: RunConfig, steps: int) -> str:
     more = [said for kind, said in MORE.items() if (ROOT / config.data.train_data / f"train-{kind}.parquet").exists()]
     made = ", half of it in made voices" if config.data.made_voices else ""
-    return f"{steps} steps on {', '.join(['the demo corpus', *more])}{made}"
+    balance = f" (speaker_balance {config.data.speaker_balance:g})" if config.data.speaker_balance else ""
+    return f"{steps} steps on {', '.join(['the demo corpus', *more])}{balance}{made}"
 
 
 def train(corpus: Path, arguments, more: list[str]) -> Path:
@@ -134,8 +135,9 @@ def training_flags(corpus: Path, steps: int) -> list[str]:
     data = ["--train-data", str(corpus), "--val-data", str(DEMO / "heldout.parquet")]
     flags = "--optimization-level experimental --apply-fast-convergence --model-size tiny"
     flags += f" --max-steps {steps} --checkpoint-dir {RUN} --reset-training"
-    has_people = (corpus / "train-libri0.parquet").exists()
-    settings = [*SETTINGS, f"train.eval_every={steps}", f"data.made_voices={0 if has_people else TRAINED_SHIFTS}"]
+    has_people = (corpus / "train-librispeech.parquet").exists()
+    heard = f"data.speaker_balance={BALANCE}" if has_people else f"data.made_voices={TRAINED_SHIFTS}"
+    settings = [*SETTINGS, f"train.eval_every={steps}", heard]
     return [*data, *flags.split(), *(word for setting in settings for word in ("--set", setting))]
 
 

@@ -69,10 +69,19 @@ def faithful(results: dict) -> list[tuple[str, str]]:
 
 
 def cloned(results: dict) -> list[tuple[str, str]]:
+    recorded = [one for one in results["voices"] if one["kind"].endswith("recorded")]
+    unheard = [one for one in recorded if one["kind"].startswith("unseen")]
     rows = []
-    for kind, said in (("seen, recorded", "voices heard in training"), ("unseen, recorded", "never heard")):
-        ones = [one for one in results["voices"] if one["kind"] == kind]
-        cosines = [mean(ones, *what) for what in (("speech", "own"), ("speech", "others"), ("recorded", "own"))]
+    for ones, what, said in (
+        ([one for one in recorded if one not in unheard], "speech", "voices heard in training"),
+        (unheard, "speech", "never heard"),
+        (
+            [one for one in unheard if "prompted" in one],
+            "prompted",
+            "of these, who speak English, the clip's text given",
+        ),
+    ):
+        cosines = mean(ones, what, "own"), mean(ones, what, "others"), mean(ones, "recorded", "own")
         label = f"cosine of cloned English speech to its clip, {len(ones)} {said} (to others' clips; recordings to it)"
         rows.append((label, "{:.2f} ({:.2f}; {:.2f})".format(*cosines)))
     return rows

@@ -1,4 +1,4 @@
-"""Some 250 more people who speak English, for benchmarks/cloning.py --librispeech FOLDER.
+"""Some 235 more people who speak English, for benchmarks/cloning.py --librispeech FOLDER.
 
 FOLDER holds LibriSpeech (Panayotov et al. 2015; CC BY 4.0), or a part of it, its files named as they are there. To
 train on: of each speaker below a folder *train-clean* the first recording, cut at its pauses, each piece with the
@@ -43,14 +43,13 @@ def unheard(folder: Path, rate_hz: int) -> dict[str, list[np.ndarray]]:
     }
 
 
-def make(folder: Path, out: Path, times: int) -> None:
-    """train-libri0.parquet and so on in `out`: so many files with the same rows, under other ids."""
+def make(folder: Path, out: Path) -> None:
+    """train-librispeech.parquet in `out`."""
     people = recordings(folder, "train-clean")
     rows = [row for speaker, paths in people.items() for row in pieces(speaker, paths[0])]
-    for number in range(times):
-        write(out, f"libri{number}", [row | {"id": f"{row['id']}/x{number}"} for row in rows])
-    minutes = sum(row["duration_s"] for row in rows) / 60
-    print(f"{len(rows)} pieces of {len(people)} people to train on, {minutes:.1f} minutes")
+    write(out, "librispeech", rows)
+    minutes, number = sum(row["duration_s"] for row in rows) / 60, len({row["speaker"] for row in rows})
+    print(f"{len(rows)} pieces of {number} people to train on, {minutes:.1f} minutes")
 
 
 def pieces(speaker: str, path: Path) -> Iterator[dict]:

@@ -19,6 +19,8 @@ from modeling.model import GoyaForTextToSpeech
 from modeling.processor import Clip, GoyaProcessor
 
 MOST_S = 10.0  # of a clip: with what is spoken after it, it should not be longer than what models are trained on
+# Of the token that the pause after a clip counts as. It is not answered: where the clip ends within a word, so does it.
+PAUSE = 1
 UNSPOKEN = 2  # tokens at the beginning of every text, the language's tag and <bos>, that the prompt has already
 
 
@@ -38,9 +40,10 @@ class Prompt:
     last_C: Tensor
 
     def before(self, ids_BS: Tensor, token_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [B, P + S - 2] of texts that go on from it, and how many each has."""
-        first = self.ids_P.expand(len(ids_BS), -1)
-        return torch.cat((first, ids_BS[:, UNSPOKEN:]), dim=1), token_lengths + len(self.ids_P) - UNSPOKEN
+        """Tokens [B, P + S - 2] of texts that go on from it, after the tag of their own language; how many each has."""
+        clip_BP = self.ids_P[1:].expand(len(ids_BS), -1)
+        joined = torch.cat((ids_BS[:, :1], clip_BP, ids_BS[:, UNSPOKEN:]), dim=1)
+        return joined, token_lengths + len(self.ids_P) - UNSPOKEN
 
     def read(self, step: DecoderStep, noise: Iterator[Tensor]) -> Tensor:
         """Take the decoder through the clip; the frame [B, C] that speech goes on from.
@@ -61,7 +64,7 @@ def prompt_of(
     language: str | None,
     sampling_rate: int | None = None,
 ) -> Prompt:
-    """The prompt of a clip that says `text`; what is spoken after it has to be in the same language.
+    """The prompt of a clip that says `text` in `language`; what is spoken after it may be in another.
 
     sampling_rate: of a wave, in Hz. Raises UserError for a clip or text that cannot be used, a clip of more than
     `MOST_S` seconds, and one that is too short for its text.

@@ -25,6 +25,7 @@ def speak_text(
     voice: str | None = None,
     reference: list[str] | str | None = None,
     reference_text: str | None = None,
+    reference_language: str | None = None,
     vocoder: str = "griffin_lim",
     speed: float = 1.0,
     seed: int = 0,
@@ -34,7 +35,8 @@ def speak_text(
     Args:
         language: a code or an English name; may be left out of a model whose voices are of one language.
         voice: a speaker of the training data; reference: a clip, or several, to clone in its place (paths).
-        reference_text: what the one clip says, to keep closer to its voice (modeling.prompt).
+        reference_text: what the one clip says, to keep closer to its voice (modeling.prompt), in the language of the
+            text or in reference_language.
         vocoder: as in modeling.vocoder.load_vocoder. speed: 2 is about twice as fast.
 
     Raises UserError for what cannot be spoken, a voice or clip that cannot be had, or a language that is not said.
@@ -45,7 +47,7 @@ def speak_text(
         raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
     clips = [reference] if isinstance(reference, str) else reference or []
     voice_V = voice_of(model, processor, clips, voice, language)
-    prompt = spoken_prompt(model, processor, clips, reference_text, language)
+    prompt = spoken_prompt(model, processor, clips, reference_text, reference_language or language)
     to_wave = load_vocoder(vocoder, processor.feature_extractor.audio_config, model.device)
     parts = []
     with evaluating(model):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modeling.model import GoyaForTextToSpeech
-from modeling.prompt import Prompt
+from modeling.prompt import PAUSE, Prompt
 from modeling.synthesis import decode_steps
 
 # A first chunk to be heard soon. Each next one is twice as long, so that the context, which is computed again with
@@ -47,7 +47,8 @@ def stream_mel(
         return model.denormalise(postnet(mel_TC[None], real_1T1)[0]).float()
 
     first_frames = FIRST_FRAMES + postnet.context_frames + ahead_frames
-    yield from in_windows(_gathered((frames[0] for frames, _ in steps), first_frames), postnet.context_frames, finished)
+    spoken = (frames[0] for frames, token in steps if not (prompt and token[0] == PAUSE))
+    yield from in_windows(_gathered(spoken, first_frames), postnet.context_frames, finished)
 
 
 def stream_wave(vocoder, mel_chunks: Iterable[Tensor]) -> Iterator[Tensor]:

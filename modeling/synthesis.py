@@ -15,7 +15,7 @@ from modeling.decoder import PreNet
 from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
-from modeling.prompt import UNSPOKEN, Prompt
+from modeling.prompt import PAUSE, UNSPOKEN, Prompt
 
 NOISE_STEPS = 64  # drawn at once
 
@@ -71,7 +71,7 @@ def synthesise(
         voice_BV: one voice an utterance.
         speed: 2.0 leaves each token in half the time.
         seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
-        prompt: a clip that all of them go on from; it is not among what is answered.
+        prompt: a clip that all of them go on from; neither it nor the pause after it is among what is answered.
 
     A token is left when the probability that it has ended by now, from the product of the token-end
     probabilities, passes one half: the median of the duration that the model predicts.
@@ -84,11 +84,15 @@ def synthesise(
     durations_BS = torch.zeros(ids_BS.shape[0], ids_BS.shape[1] + 1, dtype=torch.long, device=mel_BTC.device)
     durations_BS.scatter_add_(1, token_BN, torch.ones_like(token_BN))
     durations_BS = durations_BS[:, :-1]  # the last column counts the steps after an utterance's end
-    frames_B = durations_BS.sum(1) * model.config.frames_per_step
-    mel_BTC = model.decoder.postnet(mel_BTC, length_mask(frames_B, mel_BTC.shape[1])[..., None])
-    mel_BTC = model.denormalise(mel_BTC)
+    ends_B = durations_BS.sum(1) * model.config.frames_per_step
+    starts_B = torch.zeros_like(ends_B)
+    if prompt:
+        starts_B = durations_BS[:, PAUSE] * model.config.frames_per_step
+        durations_BS[:, PAUSE] = 0
+    real_BT = length_mask(ends_B, mel_BTC.shape[1]) & ~length_mask(starts_B, mel_BTC.shape[1])
+    mel_BTC = model.denormalise(model.decoder.postnet(mel_BTC, real_BT[..., None]))
     return [
-        Speech(mel_BTC[row, : frames_B[row]].float(), durations_BS[row, : token_lengths[row]])
+        Speech(mel_BTC[row, starts_B[row] : ends_B[row]].float(), durations_BS[row, : token_lengths[row]])
         for row in range(ids_BS.shape[0])
     ]
 
@@ -106,7 +110,7 @@ def decode_steps(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done).
 
-    The pause after a `prompt` counts as the second token's, <bos>, where the silence before speech is.
+    The pause after a `prompt` counts as that of <bos>, token `PAUSE`.
     """
     config, device = model.config, ids_BS.device
     batch, longest, skipped = *ids_BS.shape, 0

@@ -110,6 +110,12 @@ def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
     model, processor = load(str(run))
     wishes = {"reference": str(clip), "reference_text": row["text"]}
     assert difference(one, model.speak(processor, "hello there", "en", **wishes).numpy()) < 0.01
+    # The same words read as Spanish ones would be: digits, here.
+    numbers = [*cloned, "--reference-text", "1 2 3"]
+    english, spanish = (
+        say(run, *numbers, *more, out="n.wav")[1].read_bytes() for more in ([], ["--reference-language", "es"])
+    )
+    assert english != spanish
 
 
 def test_a_voice_of_the_training_data_can_be_named(run, say):

@@ -26,11 +26,12 @@ def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
     assert parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
 
 
-def test_where_people_are_heard_no_voices_are_made(tmp_path):
-    shutil.copy(cloning.DEMO / "train-en.parquet", tmp_path / "train-libri0.parquet")
+def test_where_people_are_heard_they_are_balanced_and_no_voices_are_made(tmp_path):
+    shutil.copy(cloning.DEMO / "train-en.parquet", tmp_path / "train-librispeech.parquet")
     config = parse([*cloning.training_flags(tmp_path, 30), "--device", "cpu"])[0]
-    assert config.data.made_voices == 0
-    assert cloning.trained_on(config, 30).startswith("30 steps on the demo corpus, 251 people of LibriSpeech, each")
+    assert (config.data.made_voices, config.data.speaker_balance) == (0, 0.7)
+    told = "30 steps on the demo corpus, 235 people of LibriSpeech (speaker_balance 0.7)"
+    assert cloning.trained_on(config, 30) == told
 
 
 def unit(*parts: float) -> np.ndarray:

@@ -87,10 +87,19 @@ def test_batched_and_streamed_speech_equals_one_by_one(talker, prompt, texts, vo
             talker, ids_S[None], lengths[row, None], voices[row, None], first_number=40 + row, **settings
         )
         streamed = torch.cat(list(stream_mel(talker, ids_S, voices[row], number=40 + row, **settings)))
-        # The tag has no frames, <bos> the pause after the clip.
-        assert speech.durations_S.tolist() == one.durations_S.tolist() == [0, *[4] * (len(ids_S) - 1)]
+        # Neither the tag nor <bos>, at which the pause after the clip was, is heard.
+        assert speech.durations_S.tolist() == one.durations_S.tolist() == [0, 0, *[4] * (len(ids_S) - 2)]
+        assert len(speech.mel_TC) == talker.config.frames_per_step * int(speech.durations_S.sum())
         torch.testing.assert_close(speech.mel_TC, one.mel_TC, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(streamed, one.mel_TC, rtol=1e-3, atol=1e-3)
+
+
+def test_the_text_s_own_language_is_spoken_after_a_clip_in_another(prompt, processor):
+    inputs = processor(text="one two", language="fr")
+    joined, lengths = prompt.before(inputs["input_ids"], inputs["token_lengths"])
+    assert joined[0, 0] == inputs["input_ids"][0, 0] != prompt.ids_P[0] and len(joined[0]) == int(lengths)
+    assert torch.equal(joined[0, 1 : len(prompt.ids_P)], prompt.ids_P[1:])
+    assert torch.equal(joined[0, len(prompt.ids_P) :], inputs["input_ids"][0, UNSPOKEN:])
 
 
 def test_a_prompt_changes_what_is_spoken(talker, prompt, texts, voices):
