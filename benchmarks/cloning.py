@@ -76,7 +76,7 @@ def measure(arguments, more: list[str]) -> None:
     corpus = arguments.corpus if packages or librispeech else DEMO
     if not corpus.exists():
         write_corpus(packages, librispeech, corpus)
-    folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments, more)
+    folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments.steps, more)
     report = read_json(folder / "report.json")
     config = RunConfig.from_dict(report["config"], str(folder))
     voices, kl = judge(folder, corpus, config.data.made_voices, packages, librispeech)
@@ -120,9 +120,9 @@ def trained_on(config: RunConfig, steps: int) -> str:
     return f"{steps} steps on {', '.join(['the demo corpus', *more])}{balance}{made}"
 
 
-def train(corpus: Path, arguments, more: list[str]) -> Path:
+def train(corpus: Path, steps: int, more: list[str]) -> Path:
     """The folder of the run, through the front door. Raises UserError where it fails."""
-    command = [sys.executable, "train_main.py", *training_flags(corpus, arguments.steps), *more]
+    command = [sys.executable, "train_main.py", *training_flags(corpus, steps), *more]
     code = subprocess.run(command, cwd=ROOT).returncode
     if code:
         raise UserError(f"The training ended with exit code {code}; its own words are above.")

@@ -85,7 +85,7 @@ def prompt_of(
         )
     normal_BTC = model.normalise(mel_BTC)
     steps_BNX, previous_BNC = model._in_steps(normal_BTC)
-    _, embedded_BPD = model.text_encoder(ids_BP, lengths_B)
+    embedded_BPD = model.text_encoder.embedding(ids_BP)  # all that the aligner takes of the text: one row, no padding
     alignment_BNP = model.aligner(embedded_BPD, steps_BNX, lengths_B, steps_B)
     token_BN, age_BN, _ = token_of_step(monotonic_search(alignment_BNP, lengths_B, steps_B), steps_BNX.shape[1])
     spoken = int((token_BN < lengths_B - 1).sum())  # steps; <eos> and its silence are not the end any more

@@ -42,9 +42,7 @@ class DataConfig:
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
     text_units: Literal["characters", "phonemes"] = "characters"  # what a text is read as; phonemes: an extra
     made_voices: int = within(0, low=0)  # shifts of pitch and formants that half of what is heard gets; an extra
-    speaker_balance: float = within(
-        0.0, low=0, high=1
-    )  # 1: who has many rows comes no oftener than the mean; 0: as they come
+    speaker_balance: float = within(0.0, low=0, high=1)  # how far speakers of many rows give way; 0: not at all
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
     min_duration_s: float = within(0.3, low=0)  # shorter utterances are left out
     max_duration_s: float = within(20.0, above=0)  # longer utterances are left out
