@@ -4,12 +4,8 @@ Italian telephone prompts (benchmarks/telephone_prompts.py), trained on from the
 free, with the decoder frozen, and with adapters, and without it, from scratch: as many steps each as five minutes of
 the main job had (results/main_job.json). Extras: pip install -e ".[eval,vocoder,phonemes,lora]".
 
-No recogniser that can be installed here knows Italian. So the English one hears a recording and what a model makes of
-its text, and the two strings of English words are compared: "heard" is the character error rate between them. It says
-how like the two sound to one fixed ear, not how well Italian is understood. Beside it stands the same between the
-recording and a vocoded copy of it, which is the least it can be, and between a recording and other sentences', which
-is what speech that says something else gets. Prints one table and writes results/fine_tuning.json; --docs puts it
-into docs/measured.md. What follows -- goes to train_main.py.
+Judged by how like the recordings it sounds (benchmarks/likeness.py). Prints one table and writes
+results/fine_tuning.json; --docs puts it into docs/measured.md. What follows -- goes to train_main.py.
 """
 
 import argparse
@@ -21,24 +17,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-import torch  # noqa: E402
 
-from benchmarks import command_line, page_block, telephone_prompts  # noqa: E402
+from benchmarks import command_line, likeness, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from evaluation.durations import duration_figures  # noqa: E402
-from evaluation.metrics import load_metric  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
-from evaluation.text_metrics import character_error_rate  # noqa: E402
-from modeling.vocoder import load_vocoder  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5
-VOCODER = "hifigan"
 PICTURES = 3
 COMMON = "--apply-fast-convergence --device cpu --set log.samples=0 --set log.quality_sentences=0".split()
 # Run -> what its command has beside the corpus and the number of steps; BASE is the demo corpus' model.
@@ -51,11 +40,7 @@ RUNS = {
 BEFORE = "the model it starts from"
 
 # Figure -> (what a reader is told, how its value is shown).
-SHOWN = {
-    "heard": ("heard as the recording, CER", "{:.0%}"),
-    "mcd": ("mel cepstral distortion, dB", "{:.1f}"),
-    "duration_ratio": ("length over the recording", "{:.2f}"),
-    "never": ("never ended", "{:.0%}"),
+SHOWN = likeness.SHOWN | {
     "eval_mel": ("teacher-forced mel L1", "{:.3f}"),
     "eval_end_accuracy": ("token ends right", "{:.1%}"),
     "eval_alignment": ("alignment, nats a step", "{:.3f}"),
@@ -88,15 +73,16 @@ def measure(arguments, more: list[str]) -> None:
     if not (corpus / "train.parquet").is_file():
         telephone_prompts.make(arguments.packages, arguments.language, MINUTES_OF_SPEECH, corpus)
     source = open_source(str(corpus), split="validation")
-    judge = Judge([source.to_utterance(row) for row in source.rows()], arguments.work / "pictures")
+    utterances = [source.to_utterance(row) for row in source.rows()]
+    judge = Judge(utterances, arguments.work / "pictures")
     results = {
         "machine": machine(),
         "date": now(),
         "commit": commit(),
         "steps": five_minutes_of_steps(),
-        "sentences": len(judge.utterances),
+        "sentences": len(utterances),
         "english_cer_sentences": len(speech.heldout()["en"]),
-        "recordings": judge.recorded_figures(),
+        "recordings": judge.recordings.bounds(),
         "commands": {},
         "figures": {},
     }
@@ -133,56 +119,20 @@ def train(words: list[str], folder: Path) -> str:
 
 
 class Judge:
-    """What a model makes of the held-out sentences. Waves are float32 [N]."""
+    """What a model makes of the held-out sentences, and of English ones."""
 
     def __init__(self, utterances: list, pictures: Path):
-        self.utterances, self.pictures = utterances, pictures
+        self.recordings, self.pictures = likeness.Recordings(utterances), pictures
         pictures.mkdir(parents=True, exist_ok=True)
-        self.vocoder = load_vocoder(VOCODER, AudioConfig())
-        self.rate_hz = self.vocoder.sample_rate_hz
-        decoded = [trim_silence(decode_audio(one.audio, self.rate_hz), self.rate_hz) for one in utterances]
-        self.recorded = [torch.from_numpy(wave) for wave in decoded]
-        self.expected = speech.hear(self.recorded, self.rate_hz)
 
     def __call__(self, folder: Path, config: dict) -> dict:
         speaker = speech.Speaker(folder)
-        spoken = speaker.speak(self.utterances)
-        waves = [self.vocoder(one.speech.mel_TC) for one in spoken]
+        spoken = speaker.speak(self.recordings.utterances)
         for index, one in enumerate(spoken[:PICTURES]):
             write_picture(self.pictures / f"{folder.name}_{index}.png", one, speaker.audio.frames_per_s)
-        heard = speech.hear(waves, self.rate_hz)
-        seconds = [len(wave) / self.rate_hz for wave in self.recorded]
-        figures = duration_figures(spoken, seconds, speaker.model.config, speaker.audio.frames_per_s)
         english, _ = speech.spoken_figures(speech.heldout(), speaker, [0])
-        return {
-            "heard": character_error_rate(heard, self.expected),
-            "mcd": self.distortion(waves),
-            **figures,
-            **teacher_forced(speaker, config),
-            "english_cer": english["cer_model_hifigan"],
-            "heard_as": [
-                {"said": one.text, "recording": expected, "model": text}
-                for one, expected, text in zip(self.utterances, self.expected, heard, strict=True)
-            ],
-        }
-
-    def recorded_figures(self) -> dict:
-        """The same of vocoded copies of the recordings, and of other sentences' recordings (every one against all)."""
-        copies = [self.vocoder(log_mel(wave, self.vocoder.audio_config)) for wave in self.recorded]
-        count = len(self.expected)
-        turned = [self.expected[shift:] + self.expected[:shift] for shift in range(1, count)]
-        others = [character_error_rate(one, self.expected) for one in turned]
-        return {
-            "heard_copies": character_error_rate(speech.hear(copies, self.rate_hz), self.expected),
-            "heard_others": sum(others) / len(others),
-            "mcd_copies": self.distortion(copies),
-            "mcd_others": self.distortion(self.recorded[1:] + self.recorded[:1]),
-        }
-
-    def distortion(self, waves: list) -> float:
-        predictions, references = ([wave.numpy() for wave in group] for group in (waves, self.recorded))
-        found = load_metric("mcd").compute(predictions=predictions, references=references, sample_rate_hz=self.rate_hz)
-        return found["mcd_db"]
+        forced = teacher_forced(speaker, config)
+        return self.recordings.likeness(speaker, spoken) | forced | {"english_cer": english["cer_model_hifigan"]}
 
 
 def teacher_forced(speaker: speech.Speaker, config: dict) -> dict[str, float]:
@@ -204,23 +154,20 @@ def rows(results: dict) -> list[list[str]]:
 
 
 def table(results: dict) -> str:
-    lines = rows(results)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     heading = f"{results['machine']}; {results['date']}; {results['steps']} steps\n"
-    return heading + "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)
+    return heading + page_block.columns(rows(results))
 
 
 def block(results: dict) -> str:
     """The figures as a markdown table, with a column for each model."""
-    lines = ["| " + " | ".join(line) + " |" for line in zip(*rows(results), strict=True)]
-    lines.insert(1, "|---" * len(rows(results)) + "|")
     said = (
         f"`python benchmarks/fine_tuning.py`: {MINUTES_OF_SPEECH} minutes of Italian prompts, {results['steps']} steps "
         f"({MINUTES_OF_TRAINING} minutes of a quiet CPU of two cores), {results['sentences']} held-out sentences and "
         f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recogniser "
         "hears model and recording, and what it writes is compared. "
     )
-    return f"{said}{page_block.source(results, 'fine_tuning')}\n\n" + "\n".join(lines)
+    turned = [list(line) for line in zip(*rows(results), strict=True)]
+    return f"{said}{page_block.source(results, 'fine_tuning')}\n\n{page_block.markdown(turned)}"
 
 
 if __name__ == "__main__":

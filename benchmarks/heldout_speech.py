@@ -23,6 +23,7 @@ from evaluation.text_metrics import character_error_rate
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.vocoder import Vocoder, load_vocoder
+from modeling.voices import known_voices
 from training.config import RunConfig
 from training.inputs import build_inputs
 from training.validation import validate
@@ -55,6 +56,10 @@ class Speaker:
         self.model = GoyaForTextToSpeech.from_pretrained(best).eval()
         self.processor = GoyaProcessor.from_pretrained(best)
         self.audio: AudioConfig = self.processor.feature_extractor.audio_config
+
+    def knows(self, language: str) -> bool:
+        """Whether it was trained on speech of that language."""
+        return any(language in languages for languages in known_voices(self.model.config.voices).values())
 
     def speak(self, utterances: list[Utterance], seed: int = 0) -> list[Spoken]:
         """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""

@@ -51,3 +51,16 @@ def aligned(labelled: list[tuple[str, str]]) -> str:
     """The same for a terminal."""
     width = max(len(label) for label, _ in labelled)
     return "\n".join(f"{label:<{width}}  {value:>8}" for label, value in labelled)
+
+
+def columns(lines: list[list[str]]) -> str:
+    """Rows of cells for a terminal."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)
+
+
+def markdown(lines: list[list[str]]) -> str:
+    """The same for a page; the first row is the heading."""
+    texts = ["| " + " | ".join(line) + " |" for line in lines]
+    texts.insert(1, "|---" * len(lines[0]) + "|")
+    return "\n".join(texts)

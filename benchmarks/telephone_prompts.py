@@ -1,9 +1,9 @@
-"""A small corpus of another language, cleaned as the demo corpus is, for benchmarks/fine_tuning.py.
+"""A small corpus of another language, cleaned as the demo corpus is, for benchmarks/fine_tuning.py and languages.py.
 
-    apt-get download asterisk-core-sounds-it asterisk-core-sounds-it-g722
+    apt-get download asterisk-core-sounds-{it,ru} asterisk-core-sounds-{it,ru}-g722
 
 Debian's telephone prompts (CC-BY-SA-3.0), of which so many minutes are for training and a fixed list is held out
-(benchmarks/fine_tuning_heldout.txt: read where it exists, chosen where it does not). Nothing of them is committed.
+(benchmarks/heldout/: read where it exists, chosen where it does not). Nothing of them is committed.
 """
 
 import re
@@ -22,12 +22,13 @@ from report import Report  # noqa: E402
 
 VOICES = {"it": build.Voice("it_IT_m_Carlo", "carlo"), "ru": build.Voice("ru_RU_f_IvrvoiceRU", "ivrvoice")}
 HELD_OUT = 20
-LIST = ROOT / "benchmarks" / "fine_tuning_heldout.txt"
+LISTS = ROOT / "benchmarks" / "heldout"
 LOST_LETTER = re.compile(r"\w\?[\w,]|\? +[^\W\d_A-Z]")  # "sar? esattamente", "non ? attiva": the list has lost accents
 
 
 def make(packages: Path, language: str, minutes: float, out: Path) -> None:
     """train.parquet and validation.parquet in `out`. Raises UserError where the packages are not there."""
+    fixed_list = LISTS / f"{language}.txt"
     build.VOICES, choose_heldout.WANTED = {language: VOICES[language]}, {language: HELD_OUT}
     report = Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -36,10 +37,10 @@ def make(packages: Path, language: str, minutes: float, out: Path) -> None:
     for row in (row for row in encoded if LOST_LETTER.search(row.text)):
         report.drop(row.id, language, "a letter is lost", row.text)
     rows = build.matching([row for row in encoded if not LOST_LETTER.search(row.text)], {}, report)
-    held_out = build.held_out_ids(rows, LIST)
+    held_out = build.held_out_ids(rows, fixed_list)
     held = sorted((row for row in rows if row.id in held_out), key=lambda row: row.id)
-    if not LIST.exists():
-        LIST.write_text("".join(f"{row.id}\t{row.language}\t{row.text}\n" for row in held), encoding="utf-8")
+    if not fixed_list.exists():
+        fixed_list.write_text("".join(f"{row.id}\t{row.language}\t{row.text}\n" for row in held), encoding="utf-8")
     train = first_minutes(build.training_rows(rows, held_out, report), minutes)
     out.mkdir(parents=True, exist_ok=True)
     build.write_parquet(out / "train.parquet", train)
