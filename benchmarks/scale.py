@@ -131,6 +131,7 @@ def made_batch(batch: int, seconds: float) -> dict[str, torch.Tensor]:
         "mel_lengths": torch.full((batch,), frames),
         "reference_mel": mel,
         "reference_lengths": torch.full((batch,), frames),
+        "reference_spectrum": mel.mean(1),
     }
 
 

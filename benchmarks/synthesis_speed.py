@@ -79,7 +79,7 @@ def measure(size: str, batches: list[int]) -> dict[str, list[float]]:
         model.decoder.end.weight.zero_()
         model.decoder.end.bias.fill_(-20.0)  # so that only max_token_steps ends a token
     ids_BS = torch.randint(4, config.vocab_size, (max(batches), TOKENS))
-    voice_BV = torch.zeros(max(batches), config.voice_dim)
+    voice_BV = torch.zeros(max(batches), config.voice_size)
     speech_s = TOKENS * STEPS_A_TOKEN * config.frames_per_step / AUDIO.frames_per_s
     figures: dict[str, list[float]] = {}
     for batch in batches:

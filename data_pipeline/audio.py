@@ -202,6 +202,13 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
     return (magnitude_TF @ filters_FC).clamp_(min=config.log_floor).log()
 
 
+def speech_spectrum(mel_TC: torch.Tensor) -> torch.Tensor:
+    """The mean frame [C] of a clip's speech: of those that are no quieter than the mean of all."""
+    level_T = mel_TC.mean(1)
+    threshold = torch.minimum(level_T.mean(), level_T.max())  # by rounding a mean of equals can be above them all
+    return mel_TC[level_T >= threshold].mean(0)
+
+
 @cache
 def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The window [n_fft] and the filterbank [F, C], built once for each config and device."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_pipeline.audio import speech_spectrum
 from data_pipeline.errors import UserError
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
 from data_pipeline.plan import PlannedBatch
@@ -55,6 +56,12 @@ def pad(rows: list[np.ndarray], value: float, multiple: int = 1) -> Tensor:
     return torch.from_numpy(padded)
 
 
+def of_the_speaker(row: Features, rows: list[Features]) -> list[Features]:
+    """The others of the batch in the same voice, else the row itself: what tells who speaks it."""
+    same = [other for other in rows if other.speaker == row.speaker is not None and other.shift == row.shift]
+    return [other for other in same if other is not row] or [row]
+
+
 def lengths(rows: list[np.ndarray]) -> Tensor:
     return torch.tensor([len(row) for row in rows], dtype=torch.long)
 
@@ -85,7 +92,9 @@ class Collator:
 
     def _tensors(self, rows: list[Features], seed: tuple[int, ...]) -> dict[str, Tensor]:
         floor = float(np.log(self.make.audio.log_floor))
-        references = self._references(rows, np.random.default_rng(seed))
+        kin = [of_the_speaker(row, rows) for row in rows]
+        references = self._references(kin, np.random.default_rng(seed))
+        heard = [torch.from_numpy(np.concatenate([one.mel_TC for one in others])) for others in kin]
         mels, tokens = [row.mel_TC for row in rows], [row.tokens_S for row in rows]
         return {
             "input_ids": pad(tokens, 0, TOKEN_MULTIPLE),
@@ -94,16 +103,15 @@ class Collator:
             "mel_lengths": lengths(mels),
             "reference_mel": pad(references, floor),
             "reference_lengths": lengths(references),
+            "reference_spectrum": torch.stack([speech_spectrum(mel_TC) for mel_TC in heard]),
         }
 
-    def _references(self, rows: list[Features], draw: np.random.Generator) -> list[np.ndarray]:
-        """For each utterance a piece of another one of the batch by the same speaker, else of its own."""
+    def _references(self, kin: list[list[Features]], draw: np.random.Generator) -> list[np.ndarray]:
+        """For each utterance a piece of one of its `of_the_speaker`."""
         low, high = (int(seconds * self.make.audio.frames_per_s) for seconds in REFERENCE_S)
         references = []
-        for row in rows:
-            same = [other for other in rows if other.speaker == row.speaker is not None and other.shift == row.shift]
-            others = [other for other in same if other is not row]
-            clip = others[draw.integers(len(others))].mel_TC if others else row.mel_TC
+        for others in kin:
+            clip = others[draw.integers(len(others))].mel_TC
             size = min(len(clip), int(draw.integers(low, high + 1)))
             start = int(draw.integers(len(clip) - size + 1))
             references.append(clip[start : start + size])

@@ -21,7 +21,7 @@ class GoyaConfig(PretrainedConfig):
         n_mels: mel channels C.
         frames_per_step: mel frames r that the decoder writes in one step.
         hidden_size: width D; must be a multiple of `head_dim`.
-        voice_dim: dimensions of the Gaussian voice posterior.
+        voice_dim: dimensions U of the Gaussian voice posterior; a voice is a point of it and a spectrum (`voice_size`).
         prenet_dropout: dropout on the previous frame while training (Shen et al. 2018, section 2.2): without it the
             decoder trusts its own frames too much.
         synthesis_dropout: the same while speaking, where it is no more than that. Tacotron 2 keeps the dropout of
@@ -89,6 +89,11 @@ class GoyaConfig(PretrainedConfig):
         if size not in SIZES:
             raise ValueError(f"unknown model size {size!r}; the sizes are {', '.join(SIZES)}")
         return cls(**{**SIZES[size], **overrides})
+
+    @property
+    def voice_size(self) -> int:
+        """Numbers V of a voice: a point of the posterior, then the spectrum of its speech (modeling.model)."""
+        return self.voice_dim + self.n_mels
 
     @property
     def ff_size(self) -> int:

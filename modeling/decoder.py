@@ -62,7 +62,7 @@ class Decoder(nn.Module):
         self.frames_per_step, self.n_mels, self.head_dim = config.frames_per_step, config.n_mels, config.head_dim
         self.prenet = PreNet(config)
         self.age = nn.Embedding(LONGEST_AGE + 1, width)
-        self.voice = nn.Linear(config.voice_dim, width)
+        self.voice = nn.Linear(config.voice_size, width)
         self.input = nn.Linear(2 * width, width, bias=False)
         self.layers = nn.ModuleList(
             TransformerLayer(width, config.head_dim, config.ff_size, config.dropout)

@@ -1,10 +1,12 @@
 """GoyaForTextToSpeech: text, a reference clip and (in training) the mel, to mel frames and token ends.
 
-Shapes: B utterances, S text tokens, T mel frames, N = ceil(T / r) decoder steps, C mel channels, D width, V voice.
+Shapes: B utterances, S text tokens, T mel frames, N = ceil(T / r) decoder steps, C mel channels, D width, V voice
+posterior.
 """
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -20,12 +22,16 @@ from modeling.voice_encoder import VoiceEncoder, sample_voice
 
 @dataclass
 class GoyaOutput(ModelOutput):
-    """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32."""
+    """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32.
+
+    spectrum_BC: of the speakers' speech, on the network's unit scale.
+    """
 
     mel_before_BTC: Tensor = None
     mel_after_BTC: Tensor = None
     end_logits_BN: Tensor = None
     ends_BN: Tensor = None
+    spectrum_BC: Tensor = None
     voice_mean_BV: Tensor = None
     voice_log_variance_BV: Tensor = None
     alignment_BNS: Tensor = None
@@ -88,9 +94,10 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """Log-mel to the network's unit scale."""
         return (mel - self.config.mel_mean) / self.config.mel_std
 
-    def denormalise(self, mel: Tensor) -> Tensor:
-        """The network's unit scale to log-mel."""
-        return mel * self.config.mel_std + self.config.mel_mean
+    def denormalise(self, mel_BTC: Tensor, voice_BV: Tensor) -> Tensor:
+        """What the decoder writes, on the unit scale and less the voice's spectrum, to log-mel."""
+        spectrum_B1C = voice_BV[:, None, self.config.voice_dim :]
+        return (mel_BTC + spectrum_B1C) * self.config.mel_std + self.config.mel_mean
 
     def forward(
         self,
@@ -100,6 +107,7 @@ class GoyaForTextToSpeech(PreTrainedModel):
         mel_lengths: Tensor,
         reference_mel: Tensor,
         reference_lengths: Tensor,
+        reference_spectrum: Tensor,
     ) -> GoyaOutput:
         """Teacher-forced pass.
 
@@ -107,28 +115,36 @@ class GoyaForTextToSpeech(PreTrainedModel):
             input_ids: [B, S] tokens, 0 where padded; token_lengths: [B].
             mel: [B, T, C] log-mel; mel_lengths: [B] frames. Each utterance needs at least one decoder step a token.
             reference_mel: [B, R, C] log-mel of a clip of the same voice; reference_lengths: [B].
+            reference_spectrum: [B, C] the mean frame of the voice's speech, log-mel.
+
+        The network reads and writes mels less that spectrum: cepstral mean subtraction (Atal 1974), by the mean of
+        other speech of the voice in place of the utterance's own. Otherwise the previous frames tell the decoder most
+        of who speaks, and of a clip's voice it follows less (benchmarks/LOG.md).
         """
         steps_B = -(-mel_lengths // self.config.frames_per_step)
         real_BT1 = length_mask(mel_lengths, mel.shape[1])[..., None]
-        steps_BNX, previous_BNC = self._in_steps(self.normalise(mel) * real_BT1)
+        spectrum_BC = self.normalise(reference_spectrum)
+        steps_BNX, previous_BNC = self._in_steps((self.normalise(mel) - spectrum_BC[:, None]) * real_BT1)
         context_BSD, embedded_BSD = self.text_encoder(input_ids, token_lengths)
         alignment_BNS = self.aligner(embedded_BSD, steps_BNX, token_lengths, steps_B)
         durations_BS = monotonic_search(alignment_BNS, token_lengths, steps_B)
         token_BN, age_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
 
-        mean_BV, log_variance_BV = self.voice_encoder(self.normalise(reference_mel), reference_lengths)
-        voice_BV = sample_voice(mean_BV, log_variance_BV) if self.training else mean_BV
+        mean_BU, log_variance_BU = self.voice_encoder(self.normalise(reference_mel), reference_lengths)
+        latent_BU = sample_voice(mean_BU, log_variance_BU) if self.training else mean_BU
         token_BND = context_BSD.gather(1, token_BN[..., None].expand(-1, -1, context_BSD.shape[-1]))
+        voice_BV = torch.cat((latent_BU, spectrum_BC), dim=1)
         before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, age_BN, voice_BV)
         before_BTC = before_BTC[:, : mel.shape[1]]
         after_BTC = self.decoder.postnet(before_BTC, real_BT1)
         return GoyaOutput(
-            mel_before_BTC=self.denormalise(before_BTC),
-            mel_after_BTC=self.denormalise(after_BTC),
+            mel_before_BTC=self.denormalise(before_BTC, voice_BV),
+            mel_after_BTC=self.denormalise(after_BTC, voice_BV),
             end_logits_BN=end_logits_BN,
             ends_BN=ends_BN,
-            voice_mean_BV=mean_BV,
-            voice_log_variance_BV=log_variance_BV,
+            spectrum_BC=spectrum_BC,
+            voice_mean_BV=mean_BU,
+            voice_log_variance_BV=log_variance_BU,
             alignment_BNS=alignment_BNS,
             durations_BS=durations_BS,
         )

@@ -8,6 +8,7 @@ from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
+from modeling.voices import check_voices
 
 
 def model_folder(where: str) -> str:
@@ -55,7 +56,9 @@ def load_description(where: str) -> tuple[GoyaConfig, GoyaProcessor]:
         found, _ = GoyaConfig.get_config_dict(where)
         if found.get("model_type") != GoyaConfig.model_type:
             raise UserError(f"{where} is a model of the kind {found.get('model_type')!r}; expected one of Goya's.")
-        return GoyaConfig.from_pretrained(where), GoyaProcessor.from_pretrained(where)
+        config = GoyaConfig.from_pretrained(where)
+        check_voices(config.voices, config, where)
+        return config, GoyaProcessor.from_pretrained(where)
     except OSError as error:  # not on the Hub, no network, or files missing
         raise _not_loaded(where, error) from error
 

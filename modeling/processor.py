@@ -25,7 +25,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel, speech_spectrum, trim_silence
 from data_pipeline.errors import UserError
 from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
 from data_pipeline.utterance import Samples
@@ -38,7 +38,7 @@ Clip = np.ndarray | torch.Tensor | Sequence[float] | str | Path | bytes
 class GoyaFeatureExtractor(FeatureExtractionMixin):
     """Reference clips to padded log-mels. Its fields are those of `data_pipeline.audio.AudioConfig`."""
 
-    model_input_names = ["reference_mel", "reference_lengths"]
+    model_input_names = ["reference_mel", "reference_lengths", "reference_spectrum"]
 
     def __init__(self, **kwargs):
         names = [field.name for field in fields(AudioConfig)]
@@ -61,7 +61,8 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
             audio: one clip or a list of them: waves (mono [N]), paths or URLs, or bytes of audio files.
             sampling_rate: of the waves, in Hz; files say their own.
 
-        Returns reference_mel [B, R, C] float32, padded with the log floor, and reference_lengths [B].
+        Returns reference_mel [B, R, C] float32, padded with the log floor, reference_lengths [B], and
+        reference_spectrum [B, C]: of the clips' speech (data_pipeline.audio.speech_spectrum).
         Raises UserError for audio that cannot be used, and for a wave without `sampling_rate`.
         """
         mels = [self._log_mel(clip, sampling_rate) for clip in as_list(audio)]
@@ -70,6 +71,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
             {
                 "reference_mel": pad_sequence(mels, batch_first=True, padding_value=floor),
                 "reference_lengths": torch.tensor([len(mel) for mel in mels]),
+                "reference_spectrum": torch.stack([speech_spectrum(mel) for mel in mels]),
             }
         )
 
@@ -160,8 +162,8 @@ class GoyaProcessor(ProcessorMixin):
             reference: a clip of the voice, for all or one each: see `GoyaFeatureExtractor`.
             sampling_rate: of reference waves, in Hz.
 
-        Returns input_ids [B, S], token_lengths [B] and, with `reference`, reference_mel [B, R, C] and
-        reference_lengths [B]. Raises UserError where a text or clip cannot be used or the numbers differ.
+        Returns input_ids [B, S], token_lengths [B] and, with `reference`, what `GoyaFeatureExtractor` returns.
+        Raises UserError where a text or clip cannot be used or the numbers differ.
         """
         texts = as_list(text)
         languages = one_each(language, len(texts), "languages")

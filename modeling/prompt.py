@@ -83,7 +83,7 @@ def prompt_of(
             f"The clip to go on from lasts {seconds:.1f} s, too short for its text ({text!r}). Give the words that are "
             "to be heard in it, and no more."
         )
-    normal_BTC = model.normalise(mel_BTC)
+    normal_BTC = model.normalise(mel_BTC) - model.normalise(inputs["reference_spectrum"])[:, None]
     steps_BNX, previous_BNC = model._in_steps(normal_BTC)
     embedded_BPD = model.text_encoder.embedding(ids_BP)  # all that the aligner takes of the text: one row, no padding
     alignment_BNP = model.aligner(embedded_BPD, steps_BNX, lengths_B, steps_B)

@@ -1,6 +1,7 @@
 """Free-running speech: the decoder's own frames come back in, and its token-end logit moves the position on.
 
-Shapes: B utterances, S text tokens, r frames a step, C mel channels, V voice dimensions.
+Shapes: B utterances, S text tokens, r frames a step, C mel channels, V numbers of a voice (GoyaConfig.voice_size), U
+of them the posterior's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_pipeline.audio import speech_spectrum
 from modeling.decoder import PreNet
 from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
@@ -48,8 +50,9 @@ def encode_voice(model: GoyaForTextToSpeech, *reference_mels_TC: Tensor) -> Tens
     """
     lengths_B = torch.tensor([len(mel) for mel in reference_mels_TC], device=model.device)
     mels = [model.normalise(mel.to(model.device)) for mel in reference_mels_TC]
-    mean_BV, _ = model.voice_encoder(torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), lengths_B)
-    return (mean_BV * (lengths_B / lengths_B.sum())[:, None]).sum(0)
+    mean_BU, _ = model.voice_encoder(torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), lengths_B)
+    voice_BV = torch.cat((mean_BU, torch.stack([speech_spectrum(mel) for mel in mels])), dim=1)
+    return (voice_BV * (lengths_B / lengths_B.sum())[:, None]).sum(0)
 
 
 @torch.inference_mode()
@@ -90,7 +93,7 @@ def synthesise(
         starts_B = durations_BS[:, PAUSE] * model.config.frames_per_step
         durations_BS[:, PAUSE] = 0
     real_BT = length_mask(ends_B, mel_BTC.shape[1]) & ~length_mask(starts_B, mel_BTC.shape[1])
-    mel_BTC = model.denormalise(model.decoder.postnet(mel_BTC, real_BT[..., None]))
+    mel_BTC = model.denormalise(model.decoder.postnet(mel_BTC, real_BT[..., None]), voice_BV)
     return [
         Speech(mel_BTC[row, starts_B[row] : ends_B[row]].float(), durations_BS[row, : token_lengths[row]])
         for row in range(ids_BS.shape[0])

@@ -1,6 +1,6 @@
 """The voices that a model can speak in: those stored with it, and those of clips.
 
-Shapes: V voice dimensions.
+Shapes: V a voice: GoyaConfig.voice_size.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
+from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.synthesis import encode_voice
@@ -34,7 +35,18 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
             )
         return torch.tensor(voices[found[0]], device=model.device)
     found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)
-    return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_dim, device=model.device)
+    return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_size, device=model.device)
+
+
+def check_voices(voices: dict[str, list[float]], config: GoyaConfig, where: str) -> None:
+    """Raises UserError for the voices of a checkpoint from before voices had a spectrum: its network reads mels
+    otherwise, and would load all the same."""
+    sizes = {len(voice) for voice in voices.values()} - {config.voice_size}
+    if sizes:
+        raise UserError(
+            f"{where} was trained by an earlier version of Goya: its voices hold {sizes.pop()} numbers, expected "
+            f"{config.voice_size}. Train it anew (--reset-training), or use it with the version that made it."
+        )
 
 
 def known_voices(names: Iterable[str]) -> dict[str, list[str]]:

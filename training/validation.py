@@ -24,7 +24,7 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
     shape = LossShape(mel_loss="l1", frames_per_step=model.config.frames_per_step)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
-    posteriors: dict[str, list] = {}
+    heard: dict[str, list] = {}
     model.eval()
     for batch in loader.epoch(loader.plan.start(0)):
         tensors = {name: value.to(accelerator.device) for name, value in batch.tensors.items()}
@@ -37,10 +37,11 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
         for name, value in batch_sums.items():
             sums[name] = sums.get(name, 0.0) + float(value)
             counts[name] = counts.get(name, 0) + batch_counts[name]
-        for voice, mean in zip(batch.voices, output.voice_mean_BV.float().cpu(), strict=True):
-            posteriors.setdefault(voice, []).append(mean)
+        voice_BV = torch.cat((output.voice_mean_BV.float(), output.spectrum_BC), dim=1)
+        for name, voice_V in zip(batch.voices, voice_BV.cpu(), strict=True):
+            heard.setdefault(name, []).append(voice_V)
     model.train()
-    everyone = gather_object([(sums, counts, posteriors)])
+    everyone = gather_object([(sums, counts, heard)])
     metrics = {
         f"eval_{name}": sum(s.get(name, 0.0) for s, _, _ in everyone)
         / max(1, sum(c.get(name, 0) for _, c, _ in everyone))
@@ -63,8 +64,8 @@ def _measures(output, tensors, shape: LossShape) -> tuple[dict, dict]:
 
 def _mean_voices(found: list[dict[str, list]]) -> dict[str, list[float]]:
     merged: dict[str, list] = {}
-    for posteriors in found:
-        for voice, means in posteriors.items():
-            merged.setdefault(voice, []).extend(means)
+    for heard in found:
+        for name, voices in heard.items():
+            merged.setdefault(name, []).extend(voices)
     most_heard = sorted(merged, key=lambda voice: (-len(merged[voice]), voice))[:MOST_VOICES]
     return {voice: torch.stack(merged[voice]).mean(0).tolist() for voice in most_heard}

@@ -42,7 +42,7 @@ def class_in(name: str) -> type[TrainerCallback]:
 @cache
 def debug_model() -> GoyaForTextToSpeech:
     torch.manual_seed(0)
-    return GoyaForTextToSpeech(GoyaConfig.of_size("debug", max_token_steps=2, voices={"en": [0.0] * 64}))
+    return GoyaForTextToSpeech(GoyaConfig.of_size("debug", max_token_steps=2, voices={"en": [0.0] * 144}))
 
 
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from data_pipeline.audio import AudioConfig
+from data_pipeline.audio import AudioConfig, speech_spectrum
 from data_pipeline.collate import Collator, lengths, pad
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
@@ -52,6 +53,14 @@ def test_a_reference_is_another_utterance_of_the_same_speaker():
         batch = collate(*rows, seed=(seed,))
         # Alone with their speaker, or of no known one: a piece of themselves.
         assert [chr(int(reference_of(batch, i)[0, 0])) for i in range(5)] == ["b", "a", "c", "d", "e"]
+
+
+def test_a_spectrum_is_of_all_others_of_the_same_speaker():
+    rows = [row("a", 100, "anna"), row("b", 100, "anna"), row("c", 300, "anna"), row("d", 200, "ben"), row("e", 150)]
+    found = collate(*rows).tensors["reference_spectrum"]
+    others = [np.concatenate([one.mel_TC for one in heard]) for heard in (rows[1:3], rows[:3:2], rows[:2])]
+    for index, mel_TC in enumerate([*others, rows[3].mel_TC, rows[4].mel_TC]):
+        torch.testing.assert_close(found[index], speech_spectrum(torch.from_numpy(mel_TC)))
 
 
 def test_a_reference_has_the_voice_that_was_made_of_the_speaker():

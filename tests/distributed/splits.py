@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from data_pipeline.audio import AudioConfig
+from data_pipeline.audio import AudioConfig, speech_spectrum
 from data_pipeline.collate import Batch, Collator, lengths, pad
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
@@ -48,7 +48,9 @@ def batch_of(rows: list[Features], seed: tuple[int, ...] = (0,)) -> Batch:
     batch = Collator(FeatureMaker(AudioConfig(), 2)).__getitems__(planned)
     if rows:
         mels = [row.mel_TC for row in rows]
-        batch.tensors |= {"reference_mel": pad(mels, -11.0), "reference_lengths": lengths(mels)}
+        spectra = torch.stack([speech_spectrum(torch.from_numpy(mel)) for mel in mels])
+        own = {"reference_mel": pad(mels, -11.0), "reference_lengths": lengths(mels), "reference_spectrum": spectra}
+        batch.tensors |= own
     return batch
 
 

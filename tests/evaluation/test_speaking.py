@@ -39,7 +39,7 @@ def test_an_endless_corpus_is_not_read_to_its_end():
 @pytest.fixture(scope="module")
 def model() -> GoyaForTextToSpeech:
     torch.manual_seed(0)
-    voices = {"anna-en": [1.0] * 64, "anna-fr": [2.0] * 64, "ben-en": [3.0] * 64, "es": [4.0] * 64}
+    voices = {"anna-en": [1.0] * 144, "anna-fr": [2.0] * 144, "ben-en": [3.0] * 144, "es": [4.0] * 144}
     return GoyaForTextToSpeech(GoyaConfig.of_size("debug", voices=voices, max_token_steps=3))
 
 
@@ -67,7 +67,7 @@ def test_speaking_is_repeatable_and_disturbs_no_training(model):
     model.train()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    texts, voices = ["one", "and two"], [torch.zeros(64), torch.ones(64)]
+    texts, voices = ["one", "and two"], [torch.zeros(144), torch.ones(144)]
     first, again, other = (speak(model, GoyaProcessor(), texts, ["en", "en"], voices, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before) and model.training
     for one, same, another in zip(first, again, other, strict=True):
@@ -84,7 +84,7 @@ def test_a_vocoder_makes_waves_and_batches_do_not_mix(model):
         GoyaProcessor(),
         ["one", "two", "three"],
         ["en"] * 3,
-        [torch.zeros(64)] * 3,
+        [torch.zeros(144)] * 3,
         lambda mel: mel.new_ones(256 * len(mel)),
         batch_size=2,
     )
@@ -93,7 +93,7 @@ def test_a_vocoder_makes_waves_and_batches_do_not_mix(model):
 
 
 def test_speech_is_the_same_in_batches_of_any_size(model):
-    texts, voices = ["one", "one", "and three"], [torch.zeros(64)] * 3
+    texts, voices = ["one", "one", "and three"], [torch.zeros(144)] * 3
     first, *others = (
         speak(model, GoyaProcessor(), texts, ["en"] * 3, voices, seed=4, batch_size=size) for size in (1, 2, 3)
     )

@@ -42,6 +42,7 @@ def batch() -> dict[str, Tensor]:
         "mel_lengths": torch.tensor(FRAMES),
         "reference_mel": mels(REFERENCE_FRAMES),
         "reference_lengths": torch.tensor(REFERENCE_FRAMES),
+        "reference_spectrum": torch.randn(len(TOKENS), 80, generator=generator) - 4,
     }
 
 

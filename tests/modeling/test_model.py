@@ -50,7 +50,7 @@ def test_saves_safetensors_and_loads_the_same(model, batch, tmp_path):
     Outputs are bit-equal once the weights lie in torch's own memory: safetensors maps the file, where tensors
     are aligned otherwise, and kernels then sum in another order.
     """
-    model.config.voices = {"anna": [0.5] * model.config.voice_dim}
+    model.config.voices = {"anna": [0.5] * model.config.voice_size}
     model.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
     loaded, report = GoyaForTextToSpeech.from_pretrained(tmp_path, output_loading_info=True)
@@ -164,7 +164,7 @@ def test_the_decoder_does_not_see_the_frames_it_has_to_write(model, batch):
     steps, r = 10, model.config.frames_per_step
     token = torch.randn(3, 20, model.config.hidden_size)
     previous = torch.randn(3, 20, model.config.n_mels)
-    age, voice = torch.arange(20).expand(3, 20), torch.randn(3, model.config.voice_dim)
+    age, voice = torch.arange(20).expand(3, 20), torch.randn(3, model.config.voice_size)
     frames, ends = model.decoder(previous, token, age, voice)
     previous[:, steps:] += 1.0
     other_frames, other_ends = model.decoder(previous, token, age, voice)
@@ -290,3 +290,16 @@ def test_a_few_steps_lower_every_loss(model, batch):
         (sums["mel"] / 80 + sums["stop"] + sums["kl"] + sums["alignment"]).backward()
         optimiser.step()
     assert all(float(sums[name].detach()) < 0.9 * first[name] for name in first), (first, sums)
+
+
+def test_a_channel_of_recording_and_clip_does_not_reach_decoder_and_aligner(model, batch):
+    """Both through the same filter: what is written is filtered, and nothing else changes, but for the posterior."""
+    model.decoder.voice.weight.data.zero_()
+    filter_C = torch.linspace(-2, 1, 80)
+    filtered = batch | {name: batch[name] + filter_C for name in ("mel", "reference_mel", "reference_spectrum")}
+    plain, other = model(**batch), model(**filtered)
+    assert torch.equal(plain.durations_BS, other.durations_BS)
+    torch.testing.assert_close(other.end_logits_BN, plain.end_logits_BN, rtol=1e-3, atol=1e-4)
+    for row, length in enumerate(batch["mel_lengths"]):
+        expected = plain.mel_after_BTC[row, :length] + filter_C
+        torch.testing.assert_close(other.mel_after_BTC[row, :length], expected, rtol=1e-3, atol=1e-3)

@@ -16,7 +16,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from data_pipeline.audio import PRESETS, AudioConfig
+from data_pipeline.audio import PRESETS, AudioConfig, speech_spectrum
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.text import Vocabulary
@@ -46,7 +46,7 @@ def test_recordings_become_what_training_sees(processor, recordings):
         language=[r["language"] for r in recordings],
         reference=[r["audio"]["bytes"] for r in recordings],
     )
-    assert set(found) == {"input_ids", "token_lengths", "reference_mel", "reference_lengths"}
+    assert set(found) == {"input_ids", "token_lengths", "reference_mel", "reference_lengths", "reference_spectrum"}
     assert found["token_lengths"].tolist() == [len(row.tokens_S) for row in rows]
     assert found["reference_lengths"].tolist() == [len(row.mel_TC) for row in rows]
     for index, row in enumerate(rows):
@@ -55,6 +55,7 @@ def test_recordings_become_what_training_sees(processor, recordings):
         assert not found["input_ids"][index, tokens:].any()
         assert torch.equal(found["reference_mel"][index, :frames], torch.from_numpy(row.mel_TC))
         assert (found["reference_mel"][index, frames:] == np.log(np.float32(1e-5))).all()
+        assert torch.equal(found["reference_spectrum"][index], speech_spectrum(torch.from_numpy(row.mel_TC)))
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "array", "tensor", "list", "batch"])

@@ -44,12 +44,13 @@ def texts(processor):
 
 @pytest.fixture
 def voices(talker):
-    return torch.randn(3, talker.config.voice_dim, generator=torch.Generator().manual_seed(2))
+    return torch.randn(3, talker.config.voice_size, generator=torch.Generator().manual_seed(2))
 
 
 def test_the_prompt_is_the_clip_up_to_its_last_word(talker, processor, prompt):
     inputs = processor(text=TEXT, language=LANGUAGE, reference=CLIP)
-    normal_TC, length = talker.normalise(inputs["reference_mel"][0]), int(inputs["token_lengths"][0])
+    mel_TC, length = inputs["reference_mel"][0], int(inputs["token_lengths"][0])
+    normal_TC = talker.normalise(mel_TC) - talker.normalise(inputs["reference_spectrum"])
     assert len(prompt.ids_P) == length and prompt.ids_P[:-1].tolist() == inputs["input_ids"][0, :-1].tolist()
     assert processor.tokenizer.convert_ids_to_tokens([int(prompt.ids_P[-1])]) == [" "]
     assert prompt.token_N.unique().tolist() == list(range(length - 1))  # each token, in order, but the end

@@ -22,7 +22,7 @@ def talker(model):
 @pytest.mark.parametrize(("tokens", "steps"), [(1, 1), (1, 10), (3, 10), (11, 10)])
 def test_streamed_mel_is_the_plain_one(talker, batch, tokens, steps):
     talker.config.max_token_steps = steps
-    ids, voice = batch["input_ids"][1, :tokens], torch.randn(1, talker.config.voice_dim)
+    ids, voice = batch["input_ids"][1, :tokens], torch.randn(1, talker.config.voice_size)
     (plain,) = synthesise(talker, ids[None], torch.tensor([tokens]), voice, 1.5, seed=5, first_number=2)
     chunks = list(stream_mel(talker, ids, voice[0], 1.5, seed=5, number=2))
     sizes = [len(chunk) for chunk in chunks]
@@ -40,7 +40,7 @@ def test_a_chunk_comes_before_the_rest_is_written(talker, batch, monkeypatch):
             yield step
 
     monkeypatch.setattr(streaming, "decode_steps", counted)
-    voice = torch.zeros(talker.config.voice_dim)
+    voice = torch.zeros(talker.config.voice_size)
     for ahead in (0, 14):
         taken.clear()
         first = next(stream_mel(talker, batch["input_ids"][1], voice, ahead_frames=ahead))

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from data_pipeline.audio import speech_spectrum
 from modeling.decoder_step import FIRST_ROOM, DecoderStep
 from modeling.synthesis import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 
@@ -21,7 +22,7 @@ def talker(model):
 
 @pytest.fixture
 def voices(model):
-    return torch.randn(3, model.config.voice_dim, generator=torch.Generator().manual_seed(2))
+    return torch.randn(3, model.config.voice_size, generator=torch.Generator().manual_seed(2))
 
 
 def constant_end(model, probability: float) -> None:
@@ -35,7 +36,7 @@ def constant_end(model, probability: float) -> None:
 @pytest.mark.parametrize("steps", [15, 2 * FIRST_ROOM + 3])
 def test_step_by_step_equals_the_whole_pass(model, steps):
     """Past what there is room for at first, too."""
-    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_dim)
+    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_size)
     previous, token = torch.randn(2, steps, model.config.n_mels), torch.randint(0, 9, (2, steps))
     age = torch.randint(0, 60, (2, steps))
     token_BND = context.gather(1, token[..., None].expand(-1, -1, model.config.hidden_size))
@@ -50,7 +51,7 @@ def test_step_by_step_equals_the_whole_pass(model, steps):
 @torch.no_grad()
 @pytest.mark.parametrize("read", [1, 14, FIRST_ROOM + 1, 2 * FIRST_ROOM])
 def test_steps_that_were_read_at_once_are_as_if_taken_one_by_one(model, read):
-    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_dim)
+    context, voice = torch.randn(2, 9, model.config.hidden_size), torch.randn(2, model.config.voice_size)
     steps, first = read + 3, slice(read)
     previous, token = torch.randn(steps, model.config.n_mels), torch.randint(0, 9, (steps,))
     age, noise = torch.randint(0, 60, (steps,)), torch.rand(2, steps, 2, model.config.hidden_size)
@@ -127,7 +128,9 @@ def test_a_token_takes_the_median_of_its_predicted_duration(model, batch, voices
 
 
 def test_voice_of_a_clip_is_the_one_that_training_hears(model, batch, alone):
-    expected = model(**batch).voice_mean_BV
+    spectra = [speech_spectrum(alone(row)["reference_mel"][0]) for row in range(3)]
+    output = model(**batch | {"reference_spectrum": torch.stack(spectra)})
+    expected = torch.cat((output.voice_mean_BV, output.spectrum_BC), dim=1)
     for row in range(3):
         voice = encode_voice(model, alone(row)["reference_mel"][0])
         torch.testing.assert_close(voice, expected[row], rtol=1e-4, atol=1e-5)
@@ -139,6 +142,18 @@ def test_the_voice_is_heard(talker, batch, voices):
     constant_end(talker, 0.2)
     first, second = synthesise(talker, ids, lengths, voices[:2])
     assert (first.mel_TC - second.mel_TC).abs().max() > 0.01
+
+
+def test_the_spectrum_of_a_voice_is_that_of_its_speech(talker, batch, voices):
+    """And all else is equal, where the decoder does not look at it."""
+    talker.decoder.voice.weight.data[:, talker.config.voice_dim :] = 0
+    shift_C = torch.linspace(-1, 1, talker.config.n_mels)
+    brighter = voices + torch.cat((torch.zeros(talker.config.voice_dim), shift_C))
+    spoken = [synthesise(talker, batch["input_ids"], batch["token_lengths"], each) for each in (voices, brighter)]
+    for dull, bright in zip(*spoken, strict=True):
+        assert dull.durations_S.tolist() == bright.durations_S.tolist()
+        expected_TC = dull.mel_TC + talker.config.mel_std * shift_C
+        torch.testing.assert_close(bright.mel_TC, expected_TC, rtol=1e-4, atol=1e-4)
 
 
 def test_several_clips_of_a_voice_count_by_their_length(model, batch, alone):

@@ -20,7 +20,7 @@ def test_a_model_with_adapters_speaks_as_it_was_trained():
     for name, parameter in model.named_parameters():
         if name.endswith(lora.UP):
             torch.nn.init.normal_(parameter, std=0.3)
-    ids, lengths, voice = torch.tensor([[4, 5, 6]]), torch.tensor([3]), torch.zeros(1, model.config.voice_dim)
+    ids, lengths, voice = torch.tensor([[4, 5, 6]]), torch.tensor([3]), torch.zeros(1, model.config.voice_size)
     with ShippedModel(Accelerator(cpu=True), model, None).whole() as whole:
         assert len(synthesise(whole, ids, lengths, voice)[0].mel_TC) > 0
         assert whole.state_dict().keys() == plain.keys()
