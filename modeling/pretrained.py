@@ -57,7 +57,7 @@ def load_description(where: str) -> tuple[GoyaConfig, GoyaProcessor]:
         if found.get("model_type") != GoyaConfig.model_type:
             raise UserError(f"{where} is a model of the kind {found.get('model_type')!r}; expected one of Goya's.")
         config = GoyaConfig.from_pretrained(where)
-        check_voices(config.voices, config, where)
+        check_voices(config, where)
         return config, GoyaProcessor.from_pretrained(where)
     except OSError as error:  # not on the Hub, no network, or files missing
         raise _not_loaded(where, error) from error

@@ -38,14 +38,13 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
     return torch.tensor(voices[found[0]] if found else [0.0] * model.config.voice_size, device=model.device)
 
 
-def check_voices(voices: dict[str, list[float]], config: GoyaConfig, where: str) -> None:
-    """Raises UserError for the voices of a checkpoint from before voices had a spectrum: its network reads mels
-    otherwise, and would load all the same."""
-    sizes = {len(voice) for voice in voices.values()} - {config.voice_size}
+def check_voices(config: GoyaConfig, where: str) -> None:
+    """Raises UserError for a checkpoint from before a voice had a spectrum, whose weights do not fit either."""
+    sizes = {len(voice) for voice in config.voices.values()} - {config.voice_size}
     if sizes:
         raise UserError(
             f"{where} was trained by an earlier version of Goya: its voices hold {sizes.pop()} numbers, expected "
-            f"{config.voice_size}. Train it anew (--reset-training), or use it with the version that made it."
+            f"{config.voice_size}. Train it anew, or use it with the version that made it."
         )
 
 

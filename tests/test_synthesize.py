@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -81,6 +82,16 @@ def test_any_folder_with_a_model_speaks(run, say, tmp_path):
     shutil.copytree(run / "checkpoints", only / "checkpoints")
     newest = say(only, "--text", "hello", out="newest.wav")[1].read_bytes()
     assert newest == say(run / "checkpoints" / "step-00000006", "--text", "hello")[1].read_bytes()
+
+
+def test_a_model_of_an_earlier_version_is_refused(run, say, tmp_path, capsys):
+    """Its voices hold the posterior only; its decoder would not fit either."""
+    shutil.copytree(run / "best", tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    config["voices"] = {name: voice[: config["voice_dim"]] for name, voice in config["voices"].items()}
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    assert say(tmp_path / "old", "--text", "hello")[0] == 2
+    assert "earlier version of Goya: its voices hold 64 numbers, expected 144" in capsys.readouterr().err
 
 
 def test_a_reference_clip_changes_the_voice(run, say, tmp_path):
