@@ -1,6 +1,7 @@
 """How well a trained model's aligner finds each text in its recording: high where they say different things."""
 
 import itertools
+from dataclasses import replace
 
 import torch
 
@@ -29,7 +30,9 @@ def score_alignment(surveyor: Surveyor, survey: Survey, where: str, device: str)
 
 
 def _score(model, collate: Collator, pairs: list[tuple[Row, Utterance]]) -> None:
-    planned = PlannedBatch(tuple(utterance for _, utterance in pairs), Cursor(), True, False, (0,))
+    # Of no known speaker, each is heard beside its own spectrum, and its score is not that of what it is next to.
+    alone = tuple(replace(utterance, speaker=None) for _, utterance in pairs)
+    planned = PlannedBatch(alone, Cursor(), True, False, (0,))
     batch = collate.__getitems__(planned)
     rows = [row for row, _ in pairs]
     if batch.real:
