@@ -55,7 +55,7 @@ def test_a_run_leaves_checkpoints_that_load(trained):
     for path in (trained / "best", newest(trained)):
         model, processor = GoyaForTextToSpeech.from_pretrained(path), GoyaProcessor.from_pretrained(path)
         assert model.config.hidden_size == 64 and processor.feature_extractor.n_mels == 80
-        assert model.config.voices and all(len(voice) == model.config.voice_size for voice in model.config.voices.values())
+        assert {len(voice) for voice in model.config.voices.values()} == {model.config.voice_size}
 
 
 def test_a_run_leaves_samples_to_hear_and_see(trained):
