@@ -19,7 +19,6 @@ docs/measured.md.
 
 import argparse
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,6 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, compared, figures, table  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
-from data_pipeline.errors import UserError  # noqa: E402
 from training.config import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
@@ -122,10 +120,7 @@ def trained_on(config: RunConfig, steps: int) -> str:
 
 def train(corpus: Path, steps: int, more: list[str]) -> Path:
     """The folder of the run, through the front door. Raises UserError where it fails."""
-    command = [sys.executable, "train_main.py", *training_flags(corpus, steps), *more]
-    code = subprocess.run(command, cwd=ROOT).returncode
-    if code:
-        raise UserError(f"The training ended with exit code {code}; its own words are above.")
+    command_line.train(*training_flags(corpus, steps), *more)
     return ROOT / RUN
 
 

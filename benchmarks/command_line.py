@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,13 @@ def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable
         tell(error)
         return 2
     return 0
+
+
+def train(*words: str) -> None:
+    """train_main.py in a process of its own. Raises UserError where it fails."""
+    code = subprocess.run([sys.executable, "train_main.py", *words], cwd=page_block.ROOT).returncode
+    if code:
+        raise UserError(f"The training ended with exit code {code}; its own words are above.")
 
 
 def in_turn(contenders: list[str], number: int) -> list[str]:

@@ -9,14 +9,12 @@ results/fine_tuning.json; --docs puts it into docs/measured.md. What follows -- 
 """
 
 import argparse
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
-
 
 from benchmarks import command_line, likeness, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
@@ -110,12 +108,10 @@ def five_minutes_of_steps() -> int:
 
 def train(words: list[str], folder: Path) -> str:
     """The command, run unless it was: its folder then holds a report. Raises UserError if it fails."""
-    command = ["train_main.py", *words, "--checkpoint-dir", str(folder)]
+    words = [*words, "--checkpoint-dir", str(folder)]
     if not (folder / "report.json").is_file():
-        code = subprocess.run([sys.executable, *command], cwd=ROOT).returncode
-        if code:
-            raise UserError(f"The training command ended with exit code {code}; its own words are above.")
-    return "python " + " ".join(command)
+        command_line.train(*words)
+    return "python " + " ".join(["train_main.py", *words])
 
 
 class Judge:
@@ -166,8 +162,8 @@ def block(results: dict) -> str:
         f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recogniser "
         "hears model and recording, and what it writes is compared. "
     )
-    turned = [list(line) for line in zip(*rows(results), strict=True)]
-    return f"{said}{page_block.source(results, 'fine_tuning')}\n\n{page_block.markdown(turned)}"
+    header, *turned = [list(line) for line in zip(*rows(results), strict=True)]
+    return f"{said}{page_block.source(results, 'fine_tuning')}\n\n{page_block.markdown(header, turned)}"
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ TIMED_SENTENCES = 10
 Sentences = dict[str, list[Utterance]]  # by language
 
 
-def heldout(most: int | None = None) -> Sentences:
+def heldout(most: int | None = None, corpus: Path = CORPUS) -> Sentences:
     """The held-out utterances of each language, in the corpus' order; the first `most` of each."""
-    source = open_source(str(CORPUS), split="validation")
+    source = open_source(str(corpus), split="validation")
     sentences: Sentences = {}
     for row in source.rows():
         utterance = source.to_utterance(row)

@@ -93,14 +93,16 @@ def overlaid(result: dict) -> str:
         f"{', '.join(commits)}. Raw, with every curve: [benchmarks/results/fast_convergence.json]"
         "(benchmarks/results/fast_convergence.json)."
     )
-    return f"{head}\n\n{markdown(['', *levels], rows)}"
+    return f"{head}\n\n{page_block.markdown(['', *levels], rows)}"
 
 
 def parameters() -> str:
     """A dash where a level has no such thing."""
     by_level = [level.values() for level in LEVELS.values()]
     keys = [key for key in FIELDS if any(key in values for values in by_level)]
-    return markdown(["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys])
+    return page_block.markdown(
+        ["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys]
+    )
 
 
 def told(value) -> str:
@@ -127,7 +129,7 @@ def measured(result: dict, name: str, command: str) -> str:
     )
     silent = "best_basic_cer" in figures and "speedup_enhanced_cer" not in figures
     why = "\n\nNo speed-up by CER: within this budget basic does not become intelligible." if silent else ""
-    return f"{head}\n\n{markdown(['', *levels], rows)}{why}"
+    return f"{head}\n\n{page_block.markdown(['', *levels], rows)}{why}"
 
 
 def value_and_range(value) -> str:
@@ -155,7 +157,7 @@ def ablation(result: dict) -> str:
         "level: what is within its range gives nothing that can be told."
     )
     verdicts = "\n".join(f"- {verdict(result['figures'], level)}" for level in ("enhanced", "basic"))
-    return f"{head}\n\n{markdown(['', 'taken from enhanced', 'given to basic'], rows)}\n\n{verdicts}"
+    return f"{head}\n\n{page_block.markdown(['', 'taken from enhanced', 'given to basic'], rows)}\n\n{verdicts}"
 
 
 def seeds_of(result: dict, is_whole: bool) -> str:
@@ -175,11 +177,6 @@ def verdict(figures: dict, level: str) -> str:
     parts = {"helps": helps, "is in the way": harms, "gives nothing that can be told": nothing, "came apart": apart}
     told = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in parts.items())
     return f"{'Taken from enhanced' if level == 'enhanced' else 'Given to basic'}: {told}."
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def draw(result: dict, path: Path) -> None:

@@ -13,7 +13,6 @@ into docs/measured.md. What follows -- goes to train_main.py.
 import argparse
 import math
 import shutil
-import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -28,8 +27,8 @@ from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from data_pipeline.utterance import Utterance  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
+from evaluation.text_metrics import character_error_rate  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --set data.text_units=phonemes"
@@ -94,20 +93,8 @@ def train(corpus: Path, folder: Path, more: list[str]) -> Path:
     """The folder of the run, through the front door. Raises UserError where it fails."""
     steps = read_json(RESULTS / "main_job.json")["figures"]["steps"]
     flags = [*SETTINGS.split(), "--max-steps", str(steps), "--checkpoint-dir", str(folder), "--reset-training"]
-    command = [sys.executable, "train_main.py", "--train-data", str(corpus), *flags, *more]
-    code = subprocess.run(command, cwd=ROOT).returncode
-    if code:
-        raise UserError(f"The training ended with exit code {code}; its own words are above.")
+    command_line.train("--train-data", str(corpus), *flags, *more)
     return folder
-
-
-def by_language(corpus: Path, split: str) -> dict[str, list[Utterance]]:
-    source = open_source(str(corpus), split=split)
-    found: dict[str, list[Utterance]] = {}
-    for row in source.rows():
-        utterance = source.to_utterance(row)
-        found.setdefault(utterance.language, []).append(utterance)
-    return dict(sorted(found.items()))
 
 
 def minutes_of_speech(corpus: Path) -> dict[str, float]:
@@ -121,7 +108,7 @@ def minutes_of_speech(corpus: Path) -> dict[str, float]:
 def judge(speakers: dict[str, speech.Speaker], corpus: Path, pictures: Path) -> dict[str, dict]:
     """Language -> the bounds of its recordings, and each model's figures where it knows the language."""
     figures: dict[str, dict] = {}
-    for language, utterances in by_language(corpus, "validation").items():
+    for language, utterances in speech.heldout(corpus=corpus).items():
         recordings = likeness.Recordings(utterances)
         figures[language] = {"sentences": len(utterances), "recordings": recordings.bounds()}
         for name, speaker in speakers.items():
@@ -131,8 +118,8 @@ def judge(speakers: dict[str, speech.Speaker], corpus: Path, pictures: Path) -> 
             write_picture(pictures / f"{name}_{language}.png", spoken[0], speaker.audio.frames_per_s)
             found = recordings.likeness(speaker, spoken)
             if language == speech.ASR_LANGUAGE:
-                waves = [recordings.vocoder(one.speech.mel_TC) for one in spoken]
-                found["cer"], _ = speech.score(waves, utterances, recordings.rate_hz)
+                heard, said = ([one[of] for one in found["heard_as"]] for of in ("model", "said"))
+                found["cer"] = character_error_rate(heard, said, language)
             figures[language][name] = found
     return figures
 
@@ -156,6 +143,7 @@ def table(results: dict) -> str:
 
 
 def block(results: dict) -> str:
+    header, *lines = rows(results)
     minutes = ", ".join(f"{language} {found:.0f}" for language, found in results["minutes"].items())
     sentences = ", ".join(f"{language} {found['sentences']}" for language, found in results["figures"].items())
     said = (
@@ -163,7 +151,7 @@ def block(results: dict) -> str:
         f"job's {results['steps']['base']}); held-out sentences {sentences}; one seed. Heard as the recording: the "
         "English recogniser hears model and recording, and what it writes is compared. "
     )
-    return f"{said}{page_block.source(results, 'languages')}\n\n{page_block.markdown(rows(results))}"
+    return f"{said}{page_block.source(results, 'languages')}\n\n{page_block.markdown(header, lines)}"
 
 
 if __name__ == "__main__":

@@ -59,8 +59,7 @@ def columns(lines: list[list[str]]) -> str:
     return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)
 
 
-def markdown(lines: list[list[str]]) -> str:
-    """The same for a page; the first row is the heading."""
-    texts = ["| " + " | ".join(line) + " |" for line in lines]
-    texts.insert(1, "|---" * len(lines[0]) + "|")
-    return "\n".join(texts)
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """The same for a page."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -88,7 +88,7 @@ def kl_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) ->
 
     Its count is mel elements, which puts it on the ELBO's own scale beside a mean over mel elements.
     """
-    return kl_to_prior(output.voice_mean_BV.float(), output.voice_log_variance_BV.float())
+    return kl_to_prior(output.voice_mean_BU.float(), output.voice_log_variance_BU.float())
 
 
 def alignment_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> Tensor:

@@ -1,7 +1,7 @@
 """GoyaForTextToSpeech: text, a reference clip and (in training) the mel, to mel frames and token ends.
 
-Shapes: B utterances, S text tokens, T mel frames, N = ceil(T / r) decoder steps, C mel channels, D width, V voice
-posterior.
+Shapes: B utterances, S text tokens, T mel frames, N = ceil(T / r) decoder steps, C mel channels, D width, U
+the voice posterior, V a voice (GoyaConfig.voice_size).
 """
 
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ from modeling.voice_encoder import VoiceEncoder, sample_voice
 class GoyaOutput(ModelOutput):
     """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32.
 
-    spectrum_BC: of the speakers' speech, on the network's unit scale.
+    voice_BV: what the decoder was told: a draw from the posterior (in evaluation its mean) and the spectrum.
     """
 
     mel_before_BTC: Tensor = None
     mel_after_BTC: Tensor = None
     end_logits_BN: Tensor = None
     ends_BN: Tensor = None
-    spectrum_BC: Tensor = None
-    voice_mean_BV: Tensor = None
-    voice_log_variance_BV: Tensor = None
+    voice_BV: Tensor = None
+    voice_mean_BU: Tensor = None
+    voice_log_variance_BU: Tensor = None
     alignment_BNS: Tensor = None
     durations_BS: Tensor = None
 
@@ -142,9 +142,9 @@ class GoyaForTextToSpeech(PreTrainedModel):
             mel_after_BTC=self.denormalise(after_BTC, voice_BV),
             end_logits_BN=end_logits_BN,
             ends_BN=ends_BN,
-            spectrum_BC=spectrum_BC,
-            voice_mean_BV=mean_BU,
-            voice_log_variance_BV=log_variance_BU,
+            voice_BV=voice_BV,
+            voice_mean_BU=mean_BU,
+            voice_log_variance_BU=log_variance_BU,
             alignment_BNS=alignment_BNS,
             durations_BS=durations_BS,
         )

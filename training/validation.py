@@ -37,8 +37,7 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
         for name, value in batch_sums.items():
             sums[name] = sums.get(name, 0.0) + float(value)
             counts[name] = counts.get(name, 0) + batch_counts[name]
-        voice_BV = torch.cat((output.voice_mean_BV.float(), output.spectrum_BC), dim=1)
-        for name, voice_V in zip(batch.voices, voice_BV.cpu(), strict=True):
+        for name, voice_V in zip(batch.voices, output.voice_BV.cpu(), strict=True):
             heard.setdefault(name, []).append(voice_V)
     model.train()
     everyone = gather_object([(sums, counts, heard)])

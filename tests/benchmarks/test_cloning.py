@@ -148,5 +148,5 @@ def test_the_kl_is_that_of_the_loss():
     mel_TC = torch.randn(50, 80) - 5
     with torch.inference_mode():
         mean, log_variance = model.voice_encoder(model.normalise(mel_TC)[None], torch.tensor([50]))
-        output = GoyaOutput(voice_mean_BV=mean, voice_log_variance_BV=log_variance)
+        output = GoyaOutput(voice_mean_BU=mean, voice_log_variance_BU=log_variance)
         assert cloning.posterior_kl(model, mel_TC) == pytest.approx(float(kl_sum(output, {}, LossShape())))

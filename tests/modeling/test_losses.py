@@ -26,8 +26,8 @@ def output() -> GoyaOutput:
         mel_after_BTC=2 * torch.randn(3, 12, 4),
         end_logits_BN=3 * torch.randn(3, 6),
         ends_BN=torch.rand(3, 6) < 0.4,
-        voice_mean_BV=torch.randn(3, 8),
-        voice_log_variance_BV=torch.randn(3, 8),
+        voice_mean_BU=torch.randn(3, 8),
+        voice_log_variance_BU=torch.randn(3, 8),
         alignment_BNS=scores_BNS.log_softmax(-1),
         durations_BS=torch.tensor([[1, 2, 1, 0, 0], [1, 1, 2, 1, 1], [4, 1, 0, 0, 0]]),
     )
@@ -91,10 +91,10 @@ def test_stop(output, targets, smoothing):
 
 
 def test_kl(output, targets):
-    mean, log_variance = output.voice_mean_BV.double(), output.voice_log_variance_BV.double()
+    mean, log_variance = output.voice_mean_BU.double(), output.voice_log_variance_BU.double()
     expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum().item()
     assert SUMS["kl"](output, targets, LossShape()).item() == pytest.approx(expected, rel=1e-5)
-    output.voice_mean_BV, output.voice_log_variance_BV = torch.zeros(3, 8), torch.zeros(3, 8)
+    output.voice_mean_BU, output.voice_log_variance_BU = torch.zeros(3, 8), torch.zeros(3, 8)
     assert SUMS["kl"](output, targets, LossShape()).item() == 0
 
 

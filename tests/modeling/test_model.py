@@ -198,7 +198,7 @@ def test_bf16_autocast_keeps_the_sensitive_parts_in_float32(model, batch):
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     # A soft alignment rounded to bf16 (8 bits) would be off by 1e-3.
     assert output.alignment_BNS[1].detach().double().exp().sum(-1).numpy() == pytest.approx(1.0, abs=1e-5)
-    torch.testing.assert_close(output.voice_mean_BV, exact.voice_mean_BV, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(output.voice_mean_BU, exact.voice_mean_BU, rtol=0.05, atol=0.05)
 
 
 def test_bf16_autocast_rounds_nothing_inside_the_sensitive_parts(model, batch):
@@ -237,7 +237,7 @@ def test_bf16_autocast_rounds_nothing_inside_the_sensitive_parts(model, batch):
     assert_exact(losses["mel"], (sum(both) / 2 * real_frames).sum())
     each = F.binary_cross_entropy_with_logits(output.end_logits_BN.double(), output.ends_BN.double(), reduction="none")
     assert_exact(losses["stop"], each[length_mask(steps, each.shape[1])].sum())
-    mean, log_variance = output.voice_mean_BV.double(), output.voice_log_variance_BV.double()
+    mean, log_variance = output.voice_mean_BU.double(), output.voice_log_variance_BU.double()
     assert_exact(losses["kl"], 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum())
     rows = zip(output.alignment_BNS.double(), output.durations_BS, tokens, steps, strict=True)
     assert_exact(losses["alignment"], sum(alignment_loss(one[:n, :s], durations[:s]) for one, durations, s, n in rows))
