@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_pipeline.audio import speech_spectrum
+from data_pipeline.audio import others_spectra
 from data_pipeline.errors import UserError
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
 from data_pipeline.plan import PlannedBatch
@@ -56,10 +56,12 @@ def pad(rows: list[np.ndarray], value: float, multiple: int = 1) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def of_the_speaker(row: Features, rows: list[Features]) -> list[Features]:
-    """The others of the batch in the same voice, else the row itself: what tells who speaks it."""
-    same = [other for other in rows if other.speaker == row.speaker is not None and other.shift == row.shift]
-    return [other for other in same if other is not row] or [row]
+def by_voice(rows: list[Features]) -> list[list[int]]:
+    """The places of the rows in each voice of the batch; a row whose speaker is unknown is alone."""
+    places: dict[object, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(place if row.speaker is None else (row.speaker, row.shift), []).append(place)
+    return list(places.values())
 
 
 def lengths(rows: list[np.ndarray]) -> Tensor:
@@ -92,9 +94,11 @@ class Collator:
 
     def _tensors(self, rows: list[Features], seed: tuple[int, ...]) -> dict[str, Tensor]:
         floor = float(np.log(self.make.audio.log_floor))
-        kin = [of_the_speaker(row, rows) for row in rows]
-        references = self._references(kin, np.random.default_rng(seed))
-        heard = [torch.from_numpy(np.concatenate([one.mel_TC for one in others])) for others in kin]
+        voices = by_voice(rows)
+        references = self._references(rows, voices, np.random.default_rng(seed))
+        spectra_BC = torch.empty(len(rows), self.make.audio.n_mels)
+        for places in voices:
+            spectra_BC[places] = others_spectra([torch.from_numpy(rows[place].mel_TC) for place in places])
         mels, tokens = [row.mel_TC for row in rows], [row.tokens_S for row in rows]
         return {
             "input_ids": pad(tokens, 0, TOKEN_MULTIPLE),
@@ -103,15 +107,17 @@ class Collator:
             "mel_lengths": lengths(mels),
             "reference_mel": pad(references, floor),
             "reference_lengths": lengths(references),
-            "reference_spectrum": torch.stack([speech_spectrum(mel_TC) for mel_TC in heard]),
+            "reference_spectrum": spectra_BC,
         }
 
-    def _references(self, kin: list[list[Features]], draw: np.random.Generator) -> list[np.ndarray]:
-        """For each utterance a piece of one of its `of_the_speaker`."""
+    def _references(self, rows: list[Features], voices: list[list[int]], draw: np.random.Generator) -> list[np.ndarray]:
+        """For each row a piece of another of its voice, else of its own."""
         low, high = (int(seconds * self.make.audio.frames_per_s) for seconds in REFERENCE_S)
+        voice_of = {place: places for places in voices for place in places}
         references = []
-        for others in kin:
-            clip = others[draw.integers(len(others))].mel_TC
+        for place in range(len(rows)):
+            others = [other for other in voice_of[place] if other != place] or [place]
+            clip = rows[others[draw.integers(len(others))]].mel_TC
             size = min(len(clip), int(draw.integers(low, high + 1)))
             start = int(draw.integers(len(clip) - size + 1))
             references.append(clip[start : start + size])
