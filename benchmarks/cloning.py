@@ -18,13 +18,11 @@ docs/measured.md.
 """
 
 import argparse
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / "assets" / "demo_corpus"
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 import numpy as np  # noqa: E402
@@ -33,6 +31,7 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, compared, figures, table  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.speech_rows import DEMO, beside_the_demo_corpus  # noqa: E402
 from training.config import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
@@ -94,21 +93,17 @@ def measure(arguments, more: list[str]) -> None:
 
 
 def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> None:
-    """The demo corpus and more voices as parquet, each with its held-out rows; whole, or not there at all."""
+    """The demo corpus and more voices as parquet, each with its held-out rows."""
     from benchmarks import fish_fillets, synthetic_speakers
     from benchmarks import librispeech as people
 
-    scratch = out.with_name(out.name + ".part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    if packages:
-        synthetic_speakers.require()
-        fish_fillets.make(packages, scratch)
-        synthetic_speakers.make(scratch)
-    if librispeech:
-        people.make(librispeech, scratch)
-    for file in DEMO.glob("*.parquet"):
-        shutil.copy(file, scratch)
-    scratch.rename(out)
+    with beside_the_demo_corpus(out) as folder:
+        if packages:
+            synthetic_speakers.require()
+            fish_fillets.make(packages, folder)
+            synthetic_speakers.make(folder)
+        if librispeech:
+            people.make(librispeech, folder)
 
 
 def trained_on(config: RunConfig, steps: int) -> str:

@@ -25,6 +25,7 @@ from benchmarks import command_line, likeness, page_block, telephone_prompts  # 
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.speech_rows import beside_the_demo_corpus  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
@@ -75,18 +76,13 @@ def measure(arguments, more: list[str]) -> None:
 
 
 def write_corpus(packages: Path, out: Path) -> None:
-    """All five languages as parquet, each with its held-out rows; whole, or not there at all."""
-    scratch = out.with_name(out.name + ".part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    for file in speech.CORPUS.glob("*.parquet"):
-        shutil.copy(file, scratch)
-    for language in telephone_prompts.VOICES:
-        with tempfile.TemporaryDirectory() as made:
-            telephone_prompts.make(packages, language, math.inf, Path(made))
-            for name, split in (("train", "train"), ("validation", "heldout")):
-                shutil.copy(Path(made) / f"{name}.parquet", scratch / f"{split}-{language}.parquet")
-    scratch.rename(out)
+    """All five languages as parquet, each with its held-out rows."""
+    with beside_the_demo_corpus(out) as folder:
+        for language in telephone_prompts.VOICES:
+            with tempfile.TemporaryDirectory() as made:
+                telephone_prompts.make(packages, language, math.inf, Path(made))
+                for name, split in (("train", "train"), ("validation", "heldout")):
+                    shutil.copy(Path(made) / f"{name}.parquet", folder / f"{split}-{language}.parquet")
 
 
 def train(corpus: Path, folder: Path, more: list[str]) -> Path:

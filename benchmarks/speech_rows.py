@@ -1,7 +1,10 @@
-"""Rows of speech with the demo corpus' columns: what the corpora that cloning.py trains on are made of."""
+"""Corpora of more speech beside the demo corpus, in rows with its columns."""
 
 import io
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,18 @@ def write(out: Path, kind: str, training: list[dict], heldout: list[dict] | None
     for name, rows in (("train", training), ("heldout", heldout)):
         if rows is not None:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / f"{name}-{kind}.parquet", row_group_size=64)
+
+
+@contextmanager
+def beside_the_demo_corpus(out: Path) -> Iterator[Path]:
+    """A folder with the demo corpus, to write more into, which becomes `out`: whole, or not there at all."""
+    scratch = out.with_name(out.name + ".part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    for file in DEMO.glob("*.parquet"):
+        shutil.copy(file, scratch)
+    yield scratch
+    scratch.rename(out)
 
 
 def as_loud(wave_N: np.ndarray, rate_hz: int) -> dict:
