@@ -202,29 +202,6 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
     return (magnitude_TF @ filters_FC).clamp_(min=config.log_floor).log()
 
 
-def speech_spectrum(mel_TC: torch.Tensor) -> torch.Tensor:
-    """The mean frame [C] of a clip's speech: of those that are no quieter than the mean of all."""
-    level_T = mel_TC.mean(1)
-    threshold = torch.minimum(level_T.mean(), level_T.max())  # by rounding a mean of equals can be above them all
-    return mel_TC[level_T >= threshold].mean(0)
-
-
-def others_spectra(mels: list[torch.Tensor]) -> torch.Tensor:
-    """For each clip [T, C] of one voice the `speech_spectrum` of all the others, or its own where there is no other.
-
-    Shapes: G clips, F frames of all of them. In one product, not clip by clip: the others' frames of 64 clips are 63
-    times as many as there are.
-    """
-    frames_FC = torch.cat(mels)
-    level_F = frames_FC.mean(1)
-    clip_F = torch.repeat_interleave(torch.tensor([len(mel_TC) for mel_TC in mels]))
-    others_GF = clip_F != torch.arange(len(mels))[:, None] if len(mels) > 1 else torch.ones(1, len(level_F), dtype=bool)
-    mean_G = others_GF.float() @ level_F / others_GF.sum(1)
-    loudest_G = level_F.where(others_GF, -torch.inf).amax(1)
-    heard_GF = others_GF & (level_F >= torch.minimum(mean_G, loudest_G)[:, None])
-    return heard_GF.float() @ frames_FC / heard_GF.sum(1, keepdim=True)
-
-
 @cache
 def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The window [n_fft] and the filterbank [F, C], built once for each config and device."""

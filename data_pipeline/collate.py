@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_pipeline.audio import others_spectra
 from data_pipeline.errors import UserError
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features, rounded_up
 from data_pipeline.plan import PlannedBatch
+from data_pipeline.speech import others_spectra
 from data_pipeline.utterance import Utterance
 
 REFERENCE_S = (1.0, 3.0)  # seconds of a reference clip: short, so that it tells who speaks rather than what

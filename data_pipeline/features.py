@@ -8,6 +8,7 @@ import torch
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError
 from data_pipeline.made_voices import shifted
+from data_pipeline.speech import at_one_level
 from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance, VoiceShift
 
@@ -62,13 +63,13 @@ class FeatureMaker:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     def __call__(self, utterance: Utterance) -> Features:
-        """Decode, trim, mel, tokens. Raises UserError, naming the utterance, where it cannot be learned from."""
+        """Decode, trim, bring to one level, mel, tokens. Raises UserError, naming the utterance that cannot be used."""
         language = utterance.language or self.language
         tokens = np.asarray(self.vocabulary.encode(self.text_of(utterance), language), dtype=np.int64)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         if utterance.shift is not None:
             wave = shifted(wave, self.audio.sample_rate_hz, utterance.shift)
-        wave = trim_silence(wave, self.audio.sample_rate_hz)
+        wave = at_one_level(trim_silence(wave, self.audio.sample_rate_hz), self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
         self.check_fits(utterance, len(tokens), len(wave) / self.audio.sample_rate_hz)
         return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)

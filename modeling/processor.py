@@ -25,8 +25,9 @@ from transformers import (
     ProcessorMixin,
 )
 
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, speech_spectrum, trim_silence
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError
+from data_pipeline.speech import at_one_level, speech_spectrum
 from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
 from data_pipeline.utterance import Samples
 from modeling.configuration import GoyaConfig
@@ -55,7 +56,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
         return self.sample_rate_hz
 
     def __call__(self, audio: Clip | list[Clip], sampling_rate: int | None = None) -> BatchFeature:
-        """Decode, resample, trim the silent ends as in training, mel.
+        """Decode, resample, trim the silent ends and bring to one level as in training, mel.
 
         Args:
             audio: one clip or a list of them: waves (mono [N]), paths or URLs, or bytes of audio files.
@@ -86,7 +87,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
                 )
             clip = Samples(np.asarray(clip, dtype=np.float32), sampling_rate)
         wave = trim_silence(decode_audio(clip, self.sample_rate_hz), self.sample_rate_hz)
-        return log_mel(torch.from_numpy(wave), self.audio_config)
+        return log_mel(torch.from_numpy(at_one_level(wave, self.sample_rate_hz)), self.audio_config)
 
 
 class GoyaTokenizer(PreTrainedTokenizer):

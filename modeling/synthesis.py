@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_pipeline.audio import speech_spectrum
+from data_pipeline.speech import speech_spectrum
 from modeling.decoder import PreNet
 from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask

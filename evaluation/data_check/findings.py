@@ -51,7 +51,7 @@ KINDS = {
     "noisy": Kind("noisy", True, "Leave them out, or take the noise away."),
     "cut": Kind("begins or ends within speech", True, "Cut them at the pauses."),
     "silence": Kind("mostly silence", False, "Silence at the ends is trimmed in training, pauses are not."),
-    "level": Kind("much louder or quieter than the rest", False, "Bring the recordings to one level."),
+    "level": Kind("much louder or quieter than the rest", False, "Training brings all to one level. Is it speech?"),
     "in_bytes": Kind("characters that the vocabulary has not", False, "They are read as bytes. Are they meant?"),
     "other_rate": Kind("sampling rate is not that of most", False, "They are resampled; lower rates sound duller."),
 }

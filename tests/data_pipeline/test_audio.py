@@ -15,7 +15,6 @@ from data_pipeline.audio import (
     decode_audio,
     duration_s,
     log_mel,
-    speech_spectrum,
     trim_silence,
 )
 from data_pipeline.errors import UserError
@@ -190,25 +189,3 @@ def test_too_short_for_a_frame_is_an_error():
 def test_a_value_out_of_range_is_named(wrong):
     with pytest.raises(UserError, match=f"audio.{next(iter(wrong))}"):
         AudioConfig(**wrong)
-
-
-def test_the_spectrum_of_speech_is_the_mean_of_its_frames_above_the_mean_level():
-    mel_TC = np.random.default_rng(0).normal(-5, 2, (57, 80))
-    levels = [frame.mean() for frame in mel_TC]
-    loud = [frame for frame, level in zip(mel_TC, levels, strict=True) if level >= np.mean(levels)]
-    found = speech_spectrum(torch.from_numpy(mel_TC.astype(np.float32)))
-    assert found.numpy() == pytest.approx(np.mean(loud, axis=0), abs=1e-5)
-
-
-def test_pauses_do_not_change_the_spectrum_of_speech():
-    speech, floor = torch.randn(30, 80) * 0.1, float(np.log(1e-5))
-    speech = speech - speech.mean(1, keepdim=True)  # equally loud frames
-    paused = torch.cat((torch.full((40, 80), floor), speech, torch.full((20, 80), floor)))
-    torch.testing.assert_close(speech_spectrum(paused), speech.mean(0))
-
-
-@pytest.mark.parametrize("frames", [1, 3, 77])
-def test_the_spectrum_of_digital_silence_is_its_floor(frames):
-    """All frames are equal, and their mean is rounded."""
-    floor = float(np.log(1e-5))
-    torch.testing.assert_close(speech_spectrum(torch.full((frames, 80), floor)), torch.full((80,), floor))

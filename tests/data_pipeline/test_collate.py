@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from data_pipeline.audio import AudioConfig, speech_spectrum
+from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Collator, lengths, pad
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.speech import speech_spectrum
 from data_pipeline.utterance import VoiceShift
 
 FLOOR = float(np.log(1e-5))

@@ -10,10 +10,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from data_pipeline.audio import AudioConfig, speech_spectrum
+from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Batch, Collator, lengths, pad
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from modeling import aligner
 from modeling.configuration import GoyaConfig

@@ -16,9 +16,10 @@ from transformers import (
     AutoTokenizer,
 )
 
-from data_pipeline.audio import PRESETS, AudioConfig, speech_spectrum
+from data_pipeline.audio import PRESETS, AudioConfig, decode_audio
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
+from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
 from modeling.configuration import GoyaConfig
@@ -56,6 +57,16 @@ def test_recordings_become_what_training_sees(processor, recordings):
         assert torch.equal(found["reference_mel"][index, :frames], torch.from_numpy(row.mel_TC))
         assert (found["reference_mel"][index, frames:] == np.log(np.float32(1e-5))).all()
         assert torch.equal(found["reference_spectrum"][index], speech_spectrum(torch.from_numpy(row.mel_TC)))
+
+
+@pytest.mark.parametrize("gain_db", [-40, 20])
+def test_a_clip_is_heard_at_the_level_of_training(processor, recordings, gain_db):
+    """Of a clip 40 dB too quiet, most was under the floor of the mel, and what it said was another voice."""
+    wave = decode_audio(recordings[0]["audio"]["bytes"], 22_050)
+    clips = wave, wave * np.float32(10 ** (gain_db / 20))
+    found, other = (processor("one", reference=clip, sampling_rate=22_050) for clip in clips)
+    torch.testing.assert_close(found["reference_mel"], other["reference_mel"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(found["reference_spectrum"], other["reference_spectrum"], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "array", "tensor", "list", "batch"])

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from data_pipeline.audio import speech_spectrum
+from data_pipeline.speech import speech_spectrum
 from modeling.decoder_step import FIRST_ROOM, DecoderStep
 from modeling.synthesis import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 
