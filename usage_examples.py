@@ -167,6 +167,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "exactness_docs": "python benchmarks/exactness.py --docs",
         "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
         "fine_tuning_docs": "python benchmarks/fine_tuning.py --docs",
+        "languages": f"python benchmarks/languages.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
+        "languages_docs": "python benchmarks/languages.py --docs",
         "cloning": "python benchmarks/cloning.py --packages FOLDER_OF_THE_DEBS --librispeech FOLDER_OF_LIBRISPEECH",
         "cloning_docs": "python benchmarks/cloning.py --docs",
     },
