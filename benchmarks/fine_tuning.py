@@ -1,17 +1,22 @@
 """Fine-tuning on ten minutes of another language: python benchmarks/fine_tuning.py --base RUN --packages FOLDER
 
 Italian telephone prompts (benchmarks/telephone_prompts.py), trained on from the demo corpus' model with everything
-free, with the decoder frozen, and with adapters, and without it, from scratch: as many steps each as five minutes of
-the main job had (results/main_job.json). Extras: pip install -e ".[eval,vocoder,phonemes,lora]".
+free, also with as many rows of the demo corpus beside them, with the decoder frozen, and with adapters, and without it,
+from scratch: as many steps each as five minutes of the main job had (results/main_job.json).
+Extras: pip install -e ".[eval,vocoder,phonemes,lora]".
 
 Judged by how like the recordings it sounds (benchmarks/likeness.py). Prints one table and writes
 results/fine_tuning.json; --docs puts it into docs/measured.md. What follows -- goes to train_main.py.
 """
 
 import argparse
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
@@ -28,9 +33,11 @@ RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5
 PICTURES = 3
 COMMON = "--apply-fast-convergence --device cpu --set log.samples=0 --set log.quality_sentences=0".split()
-# Run -> what its command has beside the corpus and the number of steps; BASE is the demo corpus' model.
+# Run -> what its command has beside the corpus and the number of steps; BASE is the demo corpus' model, REPLAY the
+# corpus with rows of the demo corpus.
 RUNS = {
     "fine-tuned": "--init-from BASE",
+    "with old rows": "--init-from BASE --train-data REPLAY",
     "decoder frozen": "--init-from BASE --freeze decoder.layers,decoder.postnet",
     "adapters": "--init-from BASE --lora-rank 16",
     "from scratch": "--model-size tiny --set data.text_units=phonemes",
@@ -70,6 +77,7 @@ def measure(arguments, more: list[str]) -> None:
     corpus = arguments.work / arguments.language
     if not (corpus / "train.parquet").is_file():
         telephone_prompts.make(arguments.packages, arguments.language, MINUTES_OF_SPEECH, corpus)
+    replayed = with_old_rows(corpus, corpus.with_name(f"{arguments.language}_with_old_rows"))
     source = open_source(str(corpus), split="validation")
     utterances = [source.to_utterance(row) for row in source.rows()]
     judge = Judge(utterances, arguments.work / "pictures")
@@ -86,7 +94,7 @@ def measure(arguments, more: list[str]) -> None:
     }
     for name in arguments.only:
         folder = arguments.work / name.replace(" ", "_")
-        start = RUNS[name].replace("BASE", arguments.base).split()
+        start = RUNS[name].replace("BASE", arguments.base).replace("REPLAY", str(replayed)).split()
         words = ["--train-data", str(corpus), "--max-steps", str(results["steps"]), *COMMON, *start, *more]
         results["commands"][name] = train(words, folder)
         report = read_json(folder / "report.json")
@@ -98,6 +106,17 @@ def measure(arguments, more: list[str]) -> None:
         # After each, as a run can take long.
         command_line.write_json(results, arguments.out)
     print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
+
+
+def with_old_rows(corpus: Path, out: Path) -> Path:
+    """The corpus with as many rows of the demo corpus: experience replay (Rolnick et al. 2019)."""
+    new = pq.read_table(corpus / "train.parquet")
+    old = pa.concat_tables(pq.read_table(file) for file in sorted(speech.CORPUS.glob("train-*.parquet")))
+    out.mkdir(exist_ok=True)
+    pq.write_table(new, out / "train-new.parquet")
+    pq.write_table(old.take([place * len(old) // len(new) for place in range(len(new))]), out / "train-old.parquet")
+    shutil.copy(corpus / "validation.parquet", out)
+    return out
 
 
 def five_minutes_of_steps() -> int:
