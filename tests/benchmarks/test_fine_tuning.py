@@ -17,7 +17,6 @@ def test_as_many_old_rows_stand_beside_the_new_ones_and_none_is_judged(tmp_path)
     new = set(rows["id"].to_pylist())
     assert len(found) == 60 and len({row["id"] for row in found}) == 60
     assert sum(row["id"] in new for row in found) == 30
-
     assert {row["language"] for row in found if row["id"] not in new} == {"en", "es", "fr"}
     judged = [row["id"] for row in open_source(str(out), split="validation").rows()]
     assert judged == rows.slice(30, 5)["id"].to_pylist()
