@@ -38,7 +38,7 @@ def test_gradients_in_fp8_point_the_same_way():
     found, (expected, exact_losses) = flat(model), reference(4, "l1")
     error = float((found - expected).norm() / expected.norm())
     assert 0.02 < error < 0.15, "bf16's is 0.01, fp8's was 0.05"
-    assert losses == pytest.approx(exact_losses, rel=2e-3)
+    assert losses == pytest.approx(exact_losses, rel=5e-3)
     # What is saved is what any precision loads.
     weights, plain = model.state_dict(), new_model().state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in plain.items()) and weights.keys() == plain.keys()
