@@ -6,23 +6,26 @@ Shapes: N = samples, T = mel frames, C = mel channels.
 import numpy as np
 import torch
 
-LEVEL_DB = -18.0  # re full scale: the median of the demo corpus
+LEVEL_DB = -18.0  # re full scale
 FRAME_S = 0.020
-PAUSE_DB = 20.0  # a frame that much quieter than the loudest is no vowel
+LOUD_SHARE = 0.05  # of the frames are as loud as speech gets; a click is shorter
+PAUSE_DB = 20.0  # a frame that much quieter is no vowel
 
 
 def at_one_level(wave_N: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """The wave scaled so that its speech, the RMS of its louder frames, is at LEVEL_DB. One of zeros stays as it is.
+    """The wave scaled so that its speech is at LEVEL_DB; one that is zero for nearly all of it stays as it is.
 
     A voice is then as loud in every recording of it, and a clip as what the model was trained on, whatever microphone
     it comes from: of clips 20 and 40 dB below, cloned speech was hard or not to be understood (benchmarks/LOG.md).
+    The level is the RMS of the louder frames, none of which counts for more than all but a few: clicks are no speech.
     """
     starts = np.arange(0, len(wave_N), round(FRAME_S * sample_rate_hz))
     sizes = np.diff(starts, append=len(wave_N))
     power_K = np.add.reduceat(np.square(wave_N, dtype=np.float64), starts) / sizes
-    if not power_K.max() > 0:
+    loud = np.quantile(power_K, 1 - LOUD_SHARE)
+    if not loud > 0:
         return wave_N
-    level = power_K[power_K >= power_K.max() * 10 ** (-PAUSE_DB / 10)].mean()
+    level = power_K[power_K >= loud * 10 ** (-PAUSE_DB / 10)].clip(max=loud).mean()
     return wave_N * np.float32(10 ** (LEVEL_DB / 20) / level**0.5)
 
 
