@@ -78,7 +78,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
     },
     "phonemes": {
-        "install_phonemes": 'pip install -e ".[phonemes]"',
+        "install_phonemes": 'pip install -e ".[espeak]"',
         "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
     },
     "text": {
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "--push-to-hub OWNER/NAME",
     },
     "made voices": {
-        "install_made_voices": 'pip install -e ".[made_voices]"',
+        "install_made_voices": 'pip install -e ".[speaker-augmentation]"',
         "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
     },
     "settings": {

@@ -1,6 +1,6 @@
 """Cloning, measured: python benchmarks/cloning.py --packages DEBS --librispeech FOLDER
 
-    pip install -e ".[eval,made_voices,phonemes]" ttspico; apt-get install flite
+    pip install -e ".[eval,speaker-augmentation,espeak]" ttspico; apt-get install flite
     apt-get download asterisk-core-sounds-{it,ru}-g722 asterisk-prompt-{es-co,fr-armelle,it-menardi-wav} \
         ktuberling-data fillets-ng-data fillets-ng-data-cs fillets-ng-data-nl
 

@@ -1,4 +1,4 @@
-"""How soon each level is as good as basic ends up: python benchmarks/convergence.py     (extras: [eval,phonemes])
+"""How soon each level is as good as basic ends up: python benchmarks/convergence.py     (extras: [eval,espeak])
 
 Trains basic, enhanced and experimental on the demo corpus, with three seeds each and the same budget of minutes, as
 --optimization-level gives them: their learning rates scaled to the width, their warm-up fitted to the run, nothing

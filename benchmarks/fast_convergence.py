@@ -1,4 +1,4 @@
-"""What --apply-fast-convergence brings each level: python benchmarks/fast_convergence.py     (extras: [eval,phonemes])
+"""What --apply-fast-convergence brings each level: python benchmarks/fast_convergence.py     (extras: [eval,espeak])
 
 Trains each level on the demo corpus with the overlay and without it, with the same seeds and budget of minutes, as
 benchmarks/convergence.py does. Compared: how soon a run is where the other of its pair gets within the whole budget, by

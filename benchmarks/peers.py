@@ -1,4 +1,4 @@
-"""How soon Goya speaks as clearly as others end up: python benchmarks/peers.py       (extras: [eval,phonemes])
+"""How soon Goya speaks as clearly as others end up: python benchmarks/peers.py       (extras: [eval,espeak])
 
 Trains Goya and coqui-tts' Glow-TTS and VITS, each by its own recipe (benchmarks/peer/coqui.py says what of it is
 fitted to half an hour), on the same English prompts of the demo corpus, on the same cores. After 5, 10, 20 and 30

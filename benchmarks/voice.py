@@ -1,4 +1,4 @@
-"""How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,vocoder,phonemes]")
+"""How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,vocoder,espeak]")
 
 Takes finished runs of the README's first command, of several training seeds, each made with
 `python benchmarks/main_job.py -- --seed N --checkpoint-dir RUN_FOLDER`. For each: error rates of the demo corpus' 40

@@ -2,8 +2,8 @@
 
 A model that heard two speakers ignores the clip that it should clone (benchmarks/LOG.md). Compare vocal tract length
 perturbation (Jaitly and Hinton 2013). Praat does the work (its command "Change gender": Boersma and Weenink 2001),
-which the package praat-parselmouth carries; that is GPL-3, so it is an extra (`made_voices`) and never needed by
-default.
+which the package praat-parselmouth carries; that is GPL-3, so it is an extra (`speaker-augmentation`) and never needed
+by default.
 """
 
 import importlib.util
@@ -65,5 +65,5 @@ def require() -> None:
     if importlib.util.find_spec("parselmouth") is None:
         raise UserError(
             "Made voices come from praat-parselmouth, which is not installed: run pip install -e "
-            '".[made_voices]", or give --set data.made_voices=0.'
+            '".[speaker-augmentation]", or give --set data.made_voices=0.'
         )

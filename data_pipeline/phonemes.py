@@ -1,7 +1,7 @@
 """Text to phonemes (International Phonetic Alphabet) by espeak-ng, which the package espeakng-loader carries.
 
 A small corpus shows how a language sounds, not how it is spelled: phonemes leave only the former to learn. espeak-ng
-is GPL-3, so it is an extra (`phonemes`) and never needed by default.
+is GPL-3, so it is an extra (`espeak`) and never needed by default.
 """
 
 import ctypes
@@ -76,6 +76,6 @@ def require() -> None:
     """Raises UserError where the extra is missing."""
     if not is_installed():
         raise UserError(
-            'Phonemes come from espeakng-loader, which is not installed: run pip install -e ".[phonemes]", or give '
+            'Phonemes come from espeakng-loader, which is not installed: run pip install -e ".[espeak]", or give '
             "--set data.text_units=characters."
         )

@@ -13,7 +13,7 @@ from data_pipeline.errors import UserError
 METRICS: dict[str, tuple[str, ...]] = {
     "cer": ("rapidfuzz",),
     "wer": ("rapidfuzz",),
-    "speaker_similarity": ("resemblyzer", "librosa"),
+    "speaker_similarity": ("webrtcvad", "librosa"),
     "mcd": ("librosa",),
     "f0": ("librosa",),
     "dnsmos": ("speechmos", "onnxruntime", "librosa"),

@@ -12,7 +12,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 def spoken(text: str, language: str) -> np.ndarray:
-    """The voice of espeak-ng for a language: float32 [N] at RATE_HZ. Needs the extra `phonemes`."""
+    """The voice of espeak-ng for a language: float32 [N] at RATE_HZ. Needs the extra `espeak`."""
     phonemes._choose(language)
     library, chunks = phonemes._library(), []
 

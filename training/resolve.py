@@ -81,7 +81,7 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
     if phonemes.is_installed():
-        layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra phonemes is installed")
+        layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra espeak is installed")
     if config.train.debug:
         return layer
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")

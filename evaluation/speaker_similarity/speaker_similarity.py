@@ -3,14 +3,13 @@
 import datasets
 import evaluate
 import numpy as np
-from resemblyzer import VoiceEncoder, preprocess_wav
-from resemblyzer.hparams import sampling_rate as RATE_HZ
 
 from evaluation.alignment import resampled
+from evaluation.speaker_encoder import RATE_HZ, load_encoder, speech_in
 
 DESCRIPTION = """Mean cosine between the speaker embeddings of predictions and references, pair by pair. The encoder is
-Resemblyzer's (generalized end-to-end loss, Wan et al. 2018), whose weights come inside the package; long silences are
-cut first. 1 is identical. On the demo corpus two recordings of one voice are at 0.76 to 0.93, of two voices in two
+Resemblyzer's (generalized end-to-end loss, Wan et al. 2018), whose weights lie in assets/speaker_encoder; long silences
+are cut first. 1 is identical. On the demo corpus two recordings of one voice are at 0.76 to 0.93, of two voices in two
 languages at 0.54 to 0.77: compare within one language."""
 
 INPUTS = """predictions, references: lists of waves (float, in [-1, 1]), as many, of any texts; sample_rate_hz: int, of
@@ -40,18 +39,9 @@ class SpeakerSimilarity(evaluate.Metric):
 
 def embedded(waves, sample_rate_hz: int) -> np.ndarray:
     """The speaker embeddings [N, 256] of N waves, each of unit length, so that a product of two is their cosine."""
-    encoder = VoiceEncoder("cpu", verbose=False)
-    return np.stack([encoder.embed_utterance(speech_in(wave)) for wave in resampled(waves, sample_rate_hz, RATE_HZ)])
+    return np.stack([load_encoder().embed(speech_in(wave)) for wave in resampled(waves, sample_rate_hz, RATE_HZ)])
 
 
 def cosines(one_NE: np.ndarray, other_NE: np.ndarray) -> np.ndarray:
     """Pair by pair [N], of embeddings of unit length."""
     return (one_NE * other_NE).sum(axis=1)
-
-
-def speech_in(wave_N: np.ndarray) -> np.ndarray:
-    """The wave at the encoder's level, without its long silences. Raises ValueError where nothing is left."""
-    speech_N = preprocess_wav(wave_N)
-    if not len(speech_N):
-        raise ValueError(f"a wave of {len(wave_N) / RATE_HZ:.2f} s holds no speech, so it has no voice to compare")
-    return speech_N

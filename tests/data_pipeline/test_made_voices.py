@@ -111,7 +111,7 @@ def test_the_setting_is_for_training_only(demo_corpus):
 
 def test_without_the_extra_a_run_says_how_to_get_it(monkeypatch, demo_corpus):
     monkeypatch.setattr(made_voices.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"\[made_voices\]"):
+    with pytest.raises(UserError, match=r"\[speaker-augmentation\]"):
         parse(["--train-data", str(demo_corpus), "--device", "cpu", "--set", "data.made_voices=3"])
-    with pytest.raises(UserError, match=r"\[made_voices\]"):
+    with pytest.raises(UserError, match=r"\[speaker-augmentation\]"):
         shifted(vowel(), RATE_HZ, voice_shift(0))

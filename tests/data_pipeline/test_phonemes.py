@@ -70,7 +70,7 @@ def test_a_vocabulary_of_before_has_characters():
 def test_a_missing_package_is_an_error_before_training(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(phonemes, "is_installed", lambda: False)
     assert small_runs.train(tmp_path / "run", "--set", "data.text_units=phonemes") == 2
-    assert 'run pip install -e ".[phonemes]"' in capsys.readouterr().err
+    assert 'run pip install -e ".[espeak]"' in capsys.readouterr().err
 
 
 def test_a_run_reads_phonemes_and_its_model_speaks_them(tmp_path):

@@ -29,7 +29,7 @@ def test_pace_finds_the_line_and_weighs_short_and_long_alike():
 
 def test_a_pace_of_phonemes_lets_expect_of_a_letter_what_its_recording_lasts():
     """By characters the speaker's own letters came out late: a "w" lasts 1.6 times what one character does."""
-    pytest.importorskip("espeakng_loader", reason='needs the extra: pip install -e ".[phonemes]"')
+    pytest.importorskip("espeakng_loader", reason='needs the extra: pip install -e ".[espeak]"')
     corpus = open_source(str(DEMO))
     utterances = [one for one in map(corpus.to_utterance, corpus.rows()) if one.language == "en"]
     lengths = [recorded_seconds(one, 22_050) for one in utterances]

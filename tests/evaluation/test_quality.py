@@ -56,7 +56,7 @@ def test_without_the_extra_there_is_no_judgement(monkeypatch):
 
 
 def test_the_judge_says_how_like_the_recordings_the_voices_are(monkeypatch):
-    pytest.importorskip("resemblyzer", reason='needs the extra: pip install -e ".[eval]"')
+    pytest.importorskip("webrtcvad", reason='needs the extra: pip install -e ".[eval]"')
     monkeypatch.setattr(quality, "load_recogniser", lambda language: lambda wave, rate: "")
     source = open_source(str(DEMO), split="validation")
     rows = [source.to_utterance(row) for row in source.rows()]
