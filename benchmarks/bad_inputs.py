@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import decode_audio  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.plan import Cursor  # noqa: E402

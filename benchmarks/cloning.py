@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, compared, figures, table  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from benchmarks.speech_rows import DEMO, beside_the_demo_corpus  # noqa: E402
 from training.config import RunConfig  # noqa: E402
 

@@ -23,7 +23,7 @@ from benchmarks.crash.forked import Child  # noqa: E402  first: it sets what lib
 
 from benchmarks.crash.attempt import PHASES  # noqa: E402  # isort: skip
 from benchmarks.crash.chain import AIMS, Chain, Setting, unbroken_run  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 
 LONGEST_S = 12 * 3600.0  # of everything
 RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"

@@ -35,7 +35,7 @@ import torchaudio  # noqa: E402
 from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, duration_s  # noqa: E402
 from data_pipeline.columns import ColumnNames  # noqa: E402
 from data_pipeline.loader import Loader  # noqa: E402

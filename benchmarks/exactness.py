@@ -25,7 +25,7 @@ import pyarrow.parquet  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
 from benchmarks import page_block  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 

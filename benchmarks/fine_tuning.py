@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from benchmarks import command_line, likeness, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
@@ -147,7 +147,7 @@ class Judge:
             write_picture(self.pictures / f"{folder.name}_{index}.png", one, speaker.audio.frames_per_s)
         english, _ = speech.spoken_figures(speech.heldout(), speaker, [0])
         forced = teacher_forced(speaker, config)
-        return self.recordings.likeness(speaker, spoken) | forced | {"english_cer": english["cer_model_hifigan"]}
+        return self.recordings.likeness(speaker, spoken) | forced | {"english_cer": english["cer_model"]}
 
 
 def teacher_forced(speaker: speech.Speaker, config: dict) -> dict[str, float]:

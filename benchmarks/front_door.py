@@ -29,7 +29,7 @@ import pyarrow.parquet  # noqa: E402
 import soundfile  # noqa: E402
 
 from benchmarks import command_line, page_block  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from tests.hub_server import HubServer  # noqa: E402
 

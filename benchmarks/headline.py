@@ -37,15 +37,17 @@ def block(results: Path) -> str:
 
 
 def understood(results: dict) -> list[tuple[str, str]]:
-    found = results["figures"]
-    minutes = found["training_seconds"] / 60
+    found, seeds = results["figures"], results["seeds"]
+    minutes, trained = found["training_seconds"] / 60, len(seeds["training"])
+    least_most = [f"{end:.1%}" for end in results["ranges"].get("cer_model", [])]
+    spread = f" ({' to '.join(least_most)})" if least_most else ""
     return [
         (
-            f"character error rate of held-out English, after the first command's {minutes:.0f} minutes, one training "
-            "seed; of the recordings themselves",
-            f"{found['cer_model']:.1%}; {found['cer_real']:.1%}",
+            f"character error rate of {found['cer_sentences']} held-out English sentences, HiFi-GAN, after the first "
+            f"command's {minutes:.0f} minutes, {trained} training seed{'s'[: trained - 1]}; of the recordings",
+            f"{found['cer_model']:.1%}{spread}; {found['cer_real']:.1%}",
         ),
-        ("seconds of computing for a second of speech, Griffin-Lim", f"{found['real_time_factor']:.2f}"),
+        ("seconds of computing for a second of speech, HiFi-GAN", f"{found['real_time_factor']:.2f}"),
     ]
 
 

@@ -18,6 +18,7 @@ from data_pipeline.loader import Loader
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recogniser
+from evaluation.metrics import METRICS, load_metric
 from evaluation.speaking import Spoken, speak_utterances
 from evaluation.text_metrics import character_error_rate
 from modeling.model import GoyaForTextToSpeech
@@ -31,6 +32,7 @@ from training.validation import validate
 CORPUS = Path(__file__).resolve().parents[1] / "assets" / "demo_corpus"
 ASR_LANGUAGE = "en"
 VOCODERS = ("griffin_lim", "hifigan")
+DEFAULT_VOCODER = "hifigan"
 TIMED_SENTENCES = 10
 
 Sentences = dict[str, list[Utterance]]  # by language
@@ -102,11 +104,24 @@ def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tupl
 
 
 def recorded_figures(sentences: Sentences, audio: AudioConfig) -> dict[str, float]:
-    """CER of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
+    """CER and DistillMOS of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
     english = sentences[ASR_LANGUAGE]
     waves = recordings(english, audio)
     each = {"real": waves} | vocoded([log_mel(wave, audio) for wave in waves], audio)
-    return {f"cer_{name}": score(waves, english, audio.sample_rate_hz)[0] for name, waves in each.items()}
+    rates = {f"cer_{name}": score(waves, english, audio.sample_rate_hz)[0] for name, waves in each.items()}
+    copies = {f"copy{suffix(name)}": each[name] for name in VOCODERS}
+    for name, ones in ({"real": waves} | copies).items():
+        rates |= opinion(name, ones, audio)
+    return rates
+
+
+def opinion(name: str, waves: list[torch.Tensor], audio: AudioConfig) -> dict[str, float]:
+    """The mean DistillMOS (1 to 5) of waves [N], as the figure distillmos_`name`; {} where the metric is not there."""
+    if "distillmos" not in METRICS:
+        return {}
+    predictions = [wave.numpy() for wave in waves]
+    found = load_metric("distillmos").compute(predictions=predictions, sample_rate_hz=audio.sample_rate_hz)
+    return {f"distillmos_{name}": found["distillmos"]}
 
 
 def recordings(utterances: list[Utterance], audio: AudioConfig) -> list[torch.Tensor]:
@@ -119,9 +134,13 @@ def vocoded(mels_TC: list[torch.Tensor], audio: AudioConfig) -> dict[str, list[t
 
 
 def spoken_figures(sentences: Sentences, speaker: Speaker, seeds: list[int]) -> tuple[dict, list[dict]]:
-    """The model's CER by each vocoder, the mean and each synthesis seed's; what was heard of the first."""
+    """The model's CER by each vocoder, the mean and each synthesis seed's; DistillMOS and what was heard of the first.
+
+    Figures without a vocoder's name are of DEFAULT_VOCODER.
+    """
     english = sentences[ASR_LANGUAGE]
     rates: dict[str, list[float]] = {name: [] for name in VOCODERS}
+    opinions = {}
     heard = [{"id": one.id, "said": one.text} for one in english]
     for seed in seeds:
         mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
@@ -130,9 +149,14 @@ def spoken_figures(sentences: Sentences, speaker: Speaker, seeds: list[int]) -> 
             rates[name].append(cer)
             if seed == seeds[0]:
                 heard = [row | {name: text} for row, text in zip(heard, texts, strict=True)]
-    griffin_lim, hifigan = (sum(rates[name]) / len(seeds) for name in VOCODERS)
-    figures = {"cer_model": griffin_lim, "cer_model_hifigan": hifigan, "cer_model_each_seed": rates}
-    return figures, heard
+                opinions |= opinion("model" + suffix(name), waves, speaker.audio)
+    means = {"cer_model" + suffix(name): sum(each) / len(seeds) for name, each in rates.items()}
+    return means | opinions | {"cer_model_each_synthesis_seed": rates}, heard
+
+
+def suffix(vocoder: str) -> str:
+    """Of a figure's name."""
+    return "" if vocoder == DEFAULT_VOCODER else f"_{vocoder}"
 
 
 def length_ratios(sentences: Sentences, speaker: Speaker) -> dict[str, float]:
@@ -155,12 +179,12 @@ def real_time_factors(sentences: Sentences, speaker: Speaker) -> dict[str, float
         spoken, taken = _work_times(utterance, speaker, vocoders)
         seconds = [total + one for total, one in zip(seconds, taken, strict=True)]
         speech_s += speaker.seconds([spoken])
-    model_s, griffin_lim_s, hifigan_s = seconds
-    return {
-        "real_time_factor_model": model_s / speech_s,
-        "real_time_factor": (model_s + griffin_lim_s) / speech_s,
-        "real_time_factor_hifigan": (model_s + hifigan_s) / speech_s,
+    model_s, *vocoders_s = seconds
+    whole = {
+        "real_time_factor" + suffix(name): (model_s + one) / speech_s
+        for name, one in zip(VOCODERS, vocoders_s, strict=True)
     }
+    return whole | {"real_time_factor_model": model_s / speech_s}
 
 
 def _work_times(utterance: Utterance, speaker: Speaker, vocoders: list[Vocoder]) -> tuple[Spoken, list]:

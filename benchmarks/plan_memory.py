@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import datasets  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.plan import Cursor, Limits, Plan, PlannedBatch  # noqa: E402

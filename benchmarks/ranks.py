@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError, tell  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "ranks.json"

@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.plan import Cursor, Limits, Plan  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402

@@ -21,7 +21,7 @@ import torch  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
 from benchmarks.loop_speed import recorded  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.errors import UserError, tell  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "step_speed.json"

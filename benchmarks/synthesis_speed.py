@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import torch  # noqa: E402
 
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402

@@ -1,11 +1,11 @@
 """How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,vocoder,espeak]")
 
-Takes finished runs of the README's first command, of several training seeds, each made with
-`python benchmarks/main_job.py -- --seed N --checkpoint-dir RUN_FOLDER`. For each: error rates of the demo corpus' 40
-held-out English sentences as moonshine-voice hears them, beside the recordings and their copies through mel and
-vocoder; and how the 200 lines of hard_sentences.txt end, spoken as synthesize.py does: letters, numbers, repeated
-words, up to 400 characters. Takes the figures of synthesis_speed.json and, where it is, cloning.json, with their dates.
-Prints one table and writes benchmarks/results/voice.json; --docs puts its figures into docs/measured.md.
+Takes finished runs of the README's first command, of several training seeds, as main_job.py leaves them
+(runs/main_job/seed-*). For each: error rates of the demo corpus' 40 held-out English sentences as moonshine-voice hears
+them, beside the recordings and their copies through mel and vocoder; and how the 200 lines of hard_sentences.txt end,
+spoken as synthesize.py does: letters, numbers, repeated words, up to 400 characters. Takes the figures of
+synthesis_speed.json and, where it is, cloning.json, with their dates. Prints one table and writes
+benchmarks/results/voice.json; --docs puts its figures into docs/measured.md.
 """
 
 import argparse
@@ -22,7 +22,8 @@ import torch  # noqa: E402
 from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.main_job import check_extras, commit, machine, now  # noqa: E402
+from benchmarks.main_job import check_extras  # noqa: E402
+from benchmarks.provenance import commit, machine, now  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402

@@ -184,8 +184,9 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
     module = main_job()
     results = {
         "machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "command": "train",
-        "seeds": {"training": 1, "synthesis": [0, 1]}, "heard": [],
+        "seeds": {"training": [1, 2], "synthesis": [0, 1]}, "heard": [], "ranges": {"cer_model": [0.1, 0.2]},
         "figures": {"steps": 7, "cer_model": 0.125, "cer_sentences": 40},
+        "installed": {"command": "pip install -e .", "extras": [], "python": "3.11.7"},
     }  # fmt: skip
     (tmp_path / "docs").mkdir()
     for page in page_block.pages():
@@ -195,7 +196,9 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
     for _ in range(2):
         page_block.put("main_job", module.block(results), tmp_path)
     block = module.block(results).replace("](benchmarks/", "](../benchmarks/")  # the page is one folder down
-    assert "| 12.5% |" in block and "2 synthesis seeds" in block and "HiFi-GAN" not in block and "](../" in block
+    assert "| CER, model, HiFi-GAN | 12.5% | 10.0% to 20.0% |" in block and "Griffin-Lim" not in block
+    assert "2 synthesis seeds" in block and "`pip install -e .` (no extras; Python 3.11.7)" in block
+    assert "](../" in block
     begin, end = "<!-- main_job:begin -->", "<!-- main_job:end -->"
     before, after = whole.split(begin)[0], whole.split(end)[1]
     assert page.read_text(encoding="utf-8") == f"{before}{begin}\n{block}\n{end}{after}"

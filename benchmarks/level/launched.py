@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.command_line import read_json, write_json
 from benchmarks.level.curves import Curve
-from benchmarks.main_job import commit, machine, now
+from benchmarks.provenance import commit, machine, now
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ROOT / "benchmarks" / "level" / "watched.py"

@@ -1,0 +1,60 @@
+"""What a figure was measured on: machine, commit, day, load, packages. No names of hosts or people, no paths."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DIRTY = " with uncommitted changes"
+# What benchmarks write themselves, and no program reads: a figure does not depend on it.
+WRITTEN = ("benchmarks/results", "docs")
+
+
+def machine() -> str:
+    """Processor, cores and memory."""
+    import torch
+
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").is_file():
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        cpu = named[1].strip() if named else cpu
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory_gb:.0f} GB{gpu}"
+
+
+def commit(root: Path = ROOT) -> str:
+    """Of a checkout; followed by DIRTY where tracked files differ from it, those of WRITTEN aside."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, text=True, capture_output=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    found = git("rev-parse", "HEAD")
+    aside = [f":(exclude){name}" for name in WRITTEN]
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *aside)
+    return (found or "unknown") + (DIRTY if found and changed else "")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def load() -> float | None:
+    """Processes that wanted a processor in the last minute, on average; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of this environment's packages, those that are installed; and its Python's."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
