@@ -16,6 +16,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "speaker_similarity": ("webrtcvad", "librosa"),
     "mcd": ("librosa",),
     "f0": ("librosa",),
+    "distillmos": ("distillmos", "librosa"),
     "dnsmos": ("speechmos", "onnxruntime", "librosa"),
     "duration_ratio": (),
     "endings": (),

@@ -9,11 +9,13 @@ import evaluate
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 
-from data_pipeline.audio import decode_audio
+from data_pipeline.audio import AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
 from evaluation import metrics
 from evaluation.metrics import METRICS, load_metric
+from modeling.vocoder import load_vocoder
 
 FOLDER = Path(metrics.__file__).parent
 HELDOUT = FOLDER.parent / "assets" / "demo_corpus" / "heldout.parquet"
@@ -50,6 +52,7 @@ INPUTS = {
     "speaker_similarity": lambda: (same_twice(), {"speaker_similarity": 1.0, "each": [1.0]}),
     "mcd": lambda: (same_twice(), {"mcd_db": 0.0}),
     "f0": lambda: (same_twice(), {"f0_rmse_cents": 0.0, "voicing_error": 0.0}),
+    "distillmos": lambda: ({"predictions": recordings("en")[:1], "sample_rate_hz": RATE_HZ}, None),
     "dnsmos": lambda: ({"predictions": recordings("en")[:1], "sample_rate_hz": RATE_HZ}, None),
     "duration_ratio": lambda: (SECONDS, {"duration_ratio": 0.5}),
     "endings": lambda: (
@@ -100,11 +103,14 @@ def test_an_unknown_metric_lists_the_known():
         load_metric("mos")
 
 
-@pytest.mark.parametrize("name", ["mcd", "f0", "speaker_similarity", "dnsmos"])
+OPINIONS = ("distillmos", "dnsmos")  # need no reference
+
+
+@pytest.mark.parametrize("name", ["mcd", "f0", "speaker_similarity", *OPINIONS])
 def test_silence_is_refused_by_its_place(name):
     metric = loaded(name)
     waves = [tone(200), np.zeros(9000, dtype=np.float32)]
-    inputs = {"predictions": waves} | ({} if name == "dnsmos" else {"references": [tone(200)] * 2})
+    inputs = {"predictions": waves} | ({} if name in OPINIONS else {"references": [tone(200)] * 2})
     with pytest.raises(ValueError, match="place 1 is empty or silent"):
         metric.compute(**inputs, sample_rate_hz=RATE_HZ)
 
@@ -135,6 +141,17 @@ def test_dnsmos_hears_noise():
     assert noisy["overall"] < clean["overall"] - 0.5
 
 
+def test_distillmos_hears_the_vocoder_that_dnsmos_does_not(capsys):
+    metric = loaded("distillmos")
+    waves = [wave[: 2 * RATE_HZ] for wave in recordings("en")]
+    vocoder = load_vocoder("griffin_lim", AudioConfig())
+    copies = [vocoder(log_mel(torch.from_numpy(wave), AudioConfig())).numpy() for wave in waves]
+    real, copied = (metric.compute(predictions=one, sample_rate_hz=RATE_HZ) for one in (waves, copies))
+    assert real["distillmos"] == pytest.approx(np.mean(real["each"])) and len(real["each"]) == 3
+    assert 3.5 < real["distillmos"] <= 5 and copied["distillmos"] < real["distillmos"] - 0.3
+    assert "weights loaded" not in capsys.readouterr().out  # as the package itself says, with its path
+
+
 def brute_force_path(distances: np.ndarray) -> list[tuple[int, int]]:
     """The cheapest path through a table of distances, by looking at every one of them."""
     rows, columns = distances.shape
@@ -152,14 +169,12 @@ def brute_force_path(distances: np.ndarray) -> list[tuple[int, int]]:
 def test_mcd_is_the_formula_along_the_brute_force_path():
     metric = loaded("mcd")
     from scipy.fft import dct
-    from torch import from_numpy
-
-    from data_pipeline.audio import AudioConfig, log_mel
 
     waves = [recordings("en")[0][4000:6000], recordings("fr")[0][5000:6600]]  # 7 and 6 frames
     # An orthonormal DCT-II: its coefficients over the root of C / 2 are those of the cosine series.
     cepstra = [
-        dct(log_mel(from_numpy(wave), AudioConfig()).numpy(), norm="ortho")[:, 1:14] / np.sqrt(80 / 2) for wave in waves
+        dct(log_mel(torch.from_numpy(wave), AudioConfig()).numpy(), norm="ortho")[:, 1:14] / np.sqrt(80 / 2)
+        for wave in waves
     ]
     distances = np.sqrt(np.square(cepstra[0][:, None] - cepstra[1][None]).sum(-1))
     pairs = brute_force_path(distances)
