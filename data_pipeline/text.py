@@ -6,12 +6,14 @@ Text is lower-cased: the small corpora this is made for hold too few capitals to
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code, language_token
 from data_pipeline.normalise.persian import ZWNJ, persian_letters, true_joiners
 from data_pipeline.normalise.reading import read_aloud
-from data_pipeline.phonemes import phonemise
+from data_pipeline.phonemes import espeak
+from data_pipeline.phonemes.registry import PHONEMIZERS, phonemize
 
 ZWJ = "\u200d"  # this format character and ZWNJ are spelling (Indic scripts, Persian); the others go
 
@@ -87,24 +89,33 @@ CHARACTERS = (
 )
 BYTES = [f"<0x{value:02x}>" for value in range(256)]
 TOKENS = [PAD, BOS, EOS, UNKNOWN_LANGUAGE, *(f"<{code}>" for code in LANGUAGES), *CHARACTERS, *BYTES]
-VOCABULARY_VERSION = 2  # 1 had no phonetic letters
-UNITS = ("characters", "phonemes")
+VOCABULARY_VERSION = 3  # 1 had no phonetic letters; what 2 called phonemes were espeak-ng's
+UNITS = ("characters", "phonemes", "espeak")
 
 
 class Vocabulary:
     """A language-independent table of tokens, the same for every new model; an id is a token's place in it.
 
-    units: what a text is read as: its characters, or the phonemes of `data_pipeline.phonemes`, letter by letter.
+    units: what a text is read as, letter by letter: its "characters"; the "phonemes" of `data_pipeline.phonemes` in the
+    languages of `phonemized`, and characters in others; or "espeak", espeak-ng's phonemes in any language.
 
     <pad> (0), <bos>, <eos>, <unk-lang>, one tag for each of LANGUAGES, CHARACTERS, and the 256 bytes, as which every
     other character is written in UTF-8. So nothing is ever unknown, and one model's ids mean the same to another.
     Fine-tuning appends what a corpus has and the table has not (data_pipeline.new_tokens).
     """
 
-    def __init__(self, tokens: list[str] | None = None, units: str = "characters"):
+    def __init__(
+        self, tokens: list[str] | None = None, units: str = "characters", phonemized: Sequence[str] = tuple(PHONEMIZERS)
+    ):
         self.tokens, self.units = list(TOKENS if tokens is None else tokens), units
+        self.phonemized = tuple(phonemized) if units == "phonemes" else ()
         if units not in UNITS:
             raise UserError(f"The vocabulary's units are {units!r}; expected {' or '.join(UNITS)}.")
+        if unknown := [code for code in self.phonemized if code not in PHONEMIZERS]:
+            raise UserError(
+                f"The model reads {', '.join(map(str, unknown))} as phonemes, which this version of Goya cannot; it "
+                f"reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
+            )
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]
         if missing or len(self._ids) != len(self.tokens) or self.tokens[0] != PAD:
@@ -125,13 +136,16 @@ class Vocabulary:
     def spoken(self, text: str, language: str | None) -> str:
         """Normalised text as its tokens spell it: in its characters, or as phonemes.
 
-        Raises UserError where phonemes are not to be had for the language.
+        Raises UserError where espeak-ng does not know the language.
         """
-        return unicodedata.normalize("NFC", phonemise(text, language)) if self.units == "phonemes" else text
+        if self.units == "espeak":
+            return unicodedata.normalize("NFC", espeak.phonemize(text, language))
+        code = language_code(language)
+        return unicodedata.normalize("NFC", phonemize(text, code)) if code in self.phonemized else text
 
     def grown(self, tokens: list[str]) -> "Vocabulary":
         """This table with `tokens` behind its own, which keep their ids."""
-        return Vocabulary(self.tokens + tokens, self.units)
+        return Vocabulary(self.tokens + tokens, self.units, self.phonemized)
 
     def encode(self, text: str, language: str | None) -> list[int]:
         """Ids of normalised text: the language's tag, <bos>, the characters or phonemes, <eos>.
@@ -163,7 +177,8 @@ class Vocabulary:
         return self.decode([index for index in ids if first_byte <= index < first_byte + 256])
 
     def to_json(self) -> str:
-        document = {"version": VOCABULARY_VERSION, "units": self.units, "tokens": self.tokens}
+        document = {"version": VOCABULARY_VERSION, "units": self.units, "phonemized": list(self.phonemized)}
+        document["tokens"] = self.tokens
         return json.dumps(document, ensure_ascii=False)
 
     @classmethod
@@ -172,9 +187,12 @@ class Vocabulary:
         try:
             found = json.loads(document)
             tokens, units = found["tokens"], found.get("units", "characters")  # which version 1 does not say
+            if units == "phonemes" and found["version"] == 2:
+                units = "espeak"
+            phonemized = found.get("phonemized", ())
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
                 "model. Take it from the checkpoint again."
             ) from error
-        return cls(tokens, units)
+        return cls(tokens, units, phonemized)

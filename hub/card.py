@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from huggingface_hub import ModelCardData, constants
 
 from data_pipeline.errors import redact
+from data_pipeline.languages import language_code
+from data_pipeline.phonemes.registry import PHONEMIZERS
 from hub.facts import RunFacts, made_with
 from hub.remote_code import requirements
 from training.report import TO_SAY
@@ -66,14 +68,23 @@ def _samples(repo_id: str, branch: str, names: list[str]) -> list[str]:
     return ["## Samples", "Held-out sentences, as the weights of the named step spoke them.", *heard]
 
 
+def _phonemizer_packages(facts: RunFacts) -> list[str]:
+    """What the model reads texts with, beside what its code imports."""
+    if facts.config.data.text_units == "espeak":
+        return ["espeakng-loader"]
+    if facts.config.data.text_units == "characters":
+        return []
+    codes = [language_code(language) for language in facts.languages()]
+    return sorted({name for code in codes if code in PHONEMIZERS for name in PHONEMIZERS[code].packages})
+
+
 def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
     """Code that runs: pipeline, and the model alone."""
     language = (facts.languages() or ["en"])[0]
     text = TO_SAY.get(language, TO_SAY["en"])
     revision = "" if branch == "main" else f', revision="{branch}"'
     packages = " ".join(requirements())
-    if facts.config.data.text_units == "phonemes":
-        packages += " espeakng-loader"
+    packages += "".join(f" {name}" for name in _phonemizer_packages(facts))
     code = f"""from transformers import pipeline
 import soundfile
 

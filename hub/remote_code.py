@@ -122,11 +122,14 @@ def _rewritten(node: ast.Import | ast.ImportFrom) -> tuple[list[str] | None, lis
             lines.append(f"from . import {_flat(module)} as {alias.asname or alias.name}")
             lines.append(f"from .{_flat(module)} import __name__ as _")
         return lines, list(modules.values())
-    is_lazy = node.col_offset > 0
-    if is_lazy and isinstance(node, ast.Import) and node.names[0].name not in sys.stdlib_module_names:
-        (alias,) = node.names
-        return [f'{alias.asname or alias.name} = __import__("{alias.name}")'], []
-    return None, []
+    module = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+    if node.col_offset == 0 or module.partition(".")[0] in sys.stdlib_module_names:
+        return None, []
+    (alias,) = node.names
+    name = alias.asname or alias.name
+    if isinstance(node, ast.Import):
+        return [f'{name} = __import__("{alias.name}")'], []
+    return [f'{name} = __import__("{module}", fromlist=["{alias.name}"]).{alias.name}'], []
 
 
 def _as_written(alias: ast.alias) -> str:

@@ -40,7 +40,7 @@ class DataConfig:
     speaker_column: str | None = None  # None: found by its usual names, or no speakers
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
-    text_units: Literal["characters", "phonemes"] = "characters"  # what a text is read as; phonemes: an extra
+    text_units: Literal["characters", "phonemes", "espeak"] = "phonemes"  # what a text is read as; espeak: an extra
     made_voices: int = within(0, low=0)  # shifts of pitch and formants that half of what is heard gets; an extra
     speaker_balance: float = within(0.0, low=0, high=1)  # how far speakers of many rows give way; 0: not at all
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is

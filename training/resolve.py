@@ -12,8 +12,11 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from data_pipeline import made_voices, phonemes
+from data_pipeline import made_voices
 from data_pipeline.errors import UserError, redact
+from data_pipeline.languages import language_code
+from data_pipeline.phonemes import espeak
+from data_pipeline.phonemes.registry import PHONEMIZERS
 from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
 from training.hardware import Hardware, check_precision, defaults_for, detect
@@ -40,6 +43,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
     hardware = hardware or detect(state[0].train.device)
 
     state = _lay(state, _corpus_layer(*state, hardware))
+    state = _lay(state, _text_layer(state[0]))
     if state[0].train.debug:
         state = _lay(state, _debug_start(state[1]))
     if state[0].fine_tune.init_from is not None:
@@ -80,8 +84,6 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if PurePath(where).name != "demo_corpus":
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
-    if phonemes.is_installed():
-        layer["data.text_units"] = ("phonemes", "embedded demo corpus, and the extra espeak is installed")
     if config.train.debug:
         return layer
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
@@ -91,6 +93,16 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
         too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
         layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
     return layer
+
+
+def _text_layer(config: RunConfig) -> Layer:
+    """Phonemes in the languages that have them; a corpus that is wholly of another is read by its letters."""
+    language, those = config.data.language, ", ".join(PHONEMIZERS)
+    if language is None:
+        return {"data.text_units": ("phonemes", f"in {those}; rows of another language or of none, by their letters")}
+    if language_code(language) in PHONEMIZERS:
+        return {"data.text_units": ("phonemes", f"{language} has them; other languages, by their letters")}
+    return {"data.text_units": ("characters", f"{language} has no phonemes here, {those} have; see docs/data.md")}
 
 
 def _debug_start(provenance: Provenance) -> Layer:
@@ -157,8 +169,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
         )
     check_best_metric(config, why["train.best_metric"])
     _check_hub(config, why)
-    if data.text_units == "phonemes":
-        phonemes.require()
+    _check_text_units(config, why)
     if config.fine_tune.lora_rank is not None:
         if config.fine_tune.init_from is None:
             raise UserError(
@@ -182,6 +193,19 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"{why['data.max_duration_s']}); give --max-batch-frames {longest} or more, or --set "
             f"data.max_duration_s={int(data.max_batch_frames / frames_per_s)}."
         )
+
+
+def _check_text_units(config: RunConfig, why: Provenance) -> None:
+    data = config.data
+    if data.text_units == "espeak":
+        espeak.require()
+    if data.text_units == "phonemes" and is_by_hand(why, "data.text_units") and data.language is not None:
+        if language_code(data.language) not in PHONEMIZERS:
+            raise UserError(
+                f"data.text_units is phonemes ({why['data.text_units']}), and {data.language!r} "
+                f"({why['data.language']}) is none of the languages that have them: {', '.join(PHONEMIZERS)}. Give "
+                '--set data.text_units=espeak (pip install -e ".[espeak]"; GPL-3), or leave it out to read its letters.'
+            )
 
 
 def _check_hub(config: RunConfig, why: Provenance) -> None:

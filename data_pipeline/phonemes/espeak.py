@@ -1,7 +1,6 @@
-"""Text to phonemes (International Phonetic Alphabet) by espeak-ng, which the package espeakng-loader carries.
+"""Text to phonemes by espeak-ng, which the package espeakng-loader carries: 80 languages, with stress marks.
 
-A small corpus shows how a language sounds, not how it is spelled: phonemes leave only the former to learn. espeak-ng
-is GPL-3, so it is an extra (`espeak`) and never needed by default.
+espeak-ng is GPL-3, so it is an extra (`espeak`) and never needed by default.
 """
 
 import ctypes
@@ -11,11 +10,11 @@ from functools import cache
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import language_code
+from data_pipeline.phonemes.words import runs
 
 # espeak-ng's voice where it is not named after the language alone: General American, Latin American.
 VOICES = {"en": "en-us", "es": "es-419", "no": "nb", "zh": "cmn"}
 SYNCHRONOUS, NO_OPTIONS, UTF_8, IPA = 2, 0, 1, 0x02  # speak_lib.h
-PUNCTUATION = re.compile(r"(\s*[^\w\s'’\-\u0300-\u036f\u064b-\u0652\u0670\u200c]+\s*)")
 LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")  # "(en)", where espeak-ng takes a word for a foreign one
 
 
@@ -23,33 +22,35 @@ def is_installed() -> bool:
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
-def phonemise(text: str, language: str | None) -> str:
-    """Normalised text as phonemes with stress marks, its punctuation and the spaces between words kept.
+def phonemize(text: str, language: str | None) -> str:
+    """Normalized text as phonemes with stress marks, its punctuation and the spaces between words kept.
 
     Raises UserError where the language is not said or espeak-ng does not know it.
     """
     _choose(language)
     # espeak-ng swallows punctuation, so it gets what stands between.
-    parts = PUNCTUATION.split(text)
-    return " ".join("".join(part if i % 2 else _spoken(part) for i, part in enumerate(parts)).split())
+    parts = [_spoken(part) if spelled else part for spelled, part in runs(text)]
+    return " ".join("".join(parts).split())
 
 
 def _spoken(words: str) -> str:
+    """A run of words with the spaces around it."""
     if not words.strip():
         return words
+    before, after = (" " if edge.isspace() else "" for edge in (words[0], words[-1]))
     rest = ctypes.c_char_p(words.encode("utf-8"))
     clauses = []
     while rest.value:  # a clause a call
         clauses.append(_library().espeak_TextToPhonemes(ctypes.byref(rest), UTF_8, IPA).decode("utf-8"))
-    return LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip()
+    return before + LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip() + after
 
 
 def _choose(language: str | None) -> None:
     code = language_code(language)
     if code is None:
         raise UserError(
-            "Phonemes need to know the language of a text, and a row names none. Give --language, as in --language en, "
-            "or --set data.text_units=characters."
+            "espeak-ng needs to know the language of a text, and a row names none. Give --language, as in --language "
+            "en, or --set data.text_units=characters."
         )
     if _library().espeak_SetVoiceByName(VOICES.get(code, code).encode()) != 0:
         raise UserError(
