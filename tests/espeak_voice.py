@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from data_pipeline import phonemes
+from data_pipeline.phonemes import espeak
 
 RATE_HZ = 22_050  # espeak-ng's own
 CHARACTERS, UTF_8 = 1, 1  # speak_lib.h
@@ -13,8 +13,8 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 def spoken(text: str, language: str) -> np.ndarray:
     """The voice of espeak-ng for a language: float32 [N] at RATE_HZ. Needs the extra `espeak`."""
-    phonemes._choose(language)
-    library, chunks = phonemes._library(), []
+    espeak._choose(language)
+    library, chunks = espeak._library(), []
 
     def take(samples, count, _events) -> int:
         if samples and count > 0:

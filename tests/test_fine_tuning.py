@@ -197,7 +197,7 @@ MISTAKES = {
     "no such model": (["--init-from", "{tmp}/nowhere"], "nowhere does not exist; expected a run folder"),
     "a folder without a model": (["--init-from", "{tmp}"], "holds no model"),
     "another size": (["--model-size", "tiny"], "model.size is tiny (flag --model-size), and the model of --init-from"),
-    "other units": (["--set", "data.text_units=phonemes"], "data.text_units is phonemes (--set data.text_units), and"),
+    "other units": (["--set", "data.text_units=espeak"], "data.text_units is espeak (--set data.text_units), and"),
     "another preset": (["--set", "audio.preset=16khz"], "audio.preset is 16khz (--set audio.preset), and the model"),
     "another step": (["--set", "model.frames_per_step=3"], "model.frames_per_step is 3 (--set"),
     "unknown name to freeze": (["--freeze", "text_encoders"], "Did you mean text_encoder? Expected names or patterns"),

@@ -38,7 +38,7 @@ def test_a_text_goes_all_the_way(capsys):
 
 def test_phonemes_are_shown_where_they_are_read(capsys):
     pytest.importorskip("espeakng_loader")
-    found = rows(shown(capsys, "--show-text", "Dr. No", "--language", "en", "--set", "data.text_units=phonemes"))
+    found = rows(shown(capsys, "--show-text", "Dr. No", "--language", "en", "--set", "data.text_units=espeak"))
     assert found["normalised"] == "doctor no" and found["phonemes"] == found["read back"] == "dˈɑːktɚ nˈoʊ"
     assert "as bytes" not in found
 

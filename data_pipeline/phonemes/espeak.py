@@ -6,6 +6,7 @@ espeak-ng is GPL-3, so it is an extra (`espeak`) and never needed by default.
 import ctypes
 import importlib.util
 import re
+import unicodedata
 from functools import cache
 
 from data_pipeline.errors import UserError
@@ -16,6 +17,8 @@ from data_pipeline.phonemes.words import runs
 VOICES = {"en": "en-us", "es": "es-419", "no": "nb", "zh": "cmn"}
 SYNCHRONOUS, NO_OPTIONS, UTF_8, IPA = 2, 0, 1, 0x02  # speak_lib.h
 LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")  # "(en)", where espeak-ng takes a word for a foreign one
+NAMED = re.compile(r"\(en\)")  # it says what a character is called ("Chinese letter"), in English
+POINTS = re.compile("[\u0591-\u05c7]")  # of Hebrew, which it names one by one
 
 
 def is_installed() -> bool:
@@ -27,8 +30,10 @@ def phonemize(text: str, language: str | None) -> str:
 
     Raises UserError where the language is not said or espeak-ng does not know it.
     """
-    _choose(language)
+    code = _choose(language)
     # espeak-ng swallows punctuation, so it gets what stands between.
+    if code == "he":
+        text = POINTS.sub("", text)
     parts = [_spoken(part) if spelled else part for spelled, part in runs(text)]
     return " ".join("".join(parts).split())
 
@@ -42,10 +47,15 @@ def _spoken(words: str) -> str:
     clauses = []
     while rest.value:  # a clause a call
         clauses.append(_library().espeak_TextToPhonemes(ctypes.byref(rest), UTF_8, IPA).decode("utf-8"))
+    if NAMED.search(" ".join(clauses)) and not any("LATIN" in unicodedata.name(c, "") for c in words):
+        raise UserError(
+            f"espeak-ng cannot read {words.strip()!r}: it would say what its characters are called. Expected letters of "
+            "the text's language (Japanese in kana); correct the text, or give --set data.text_units=characters."
+        )
     return before + LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip() + after
 
 
-def _choose(language: str | None) -> None:
+def _choose(language: str | None) -> str:
     code = language_code(language)
     if code is None:
         raise UserError(
@@ -56,6 +66,7 @@ def _choose(language: str | None) -> None:
         raise UserError(
             f"espeak-ng has no phonemes for the language {language!r}. Give --set data.text_units=characters."
         )
+    return code
 
 
 @cache

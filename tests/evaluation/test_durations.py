@@ -33,7 +33,7 @@ def test_a_pace_of_phonemes_lets_expect_of_a_letter_what_its_recording_lasts():
     corpus = open_source(str(DEMO))
     utterances = [one for one in map(corpus.to_utterance, corpus.rows()) if one.language == "en"]
     lengths = [recorded_seconds(one, 22_050) for one in utterances]
-    pace = Pace.of(Vocabulary(units="phonemes"), [one.text for one in utterances], lengths, "en")
+    pace = Pace.of(Vocabulary(units="espeak"), [one.text for one in utterances], lengths, "en")
     ratios = {one.text: length / pace.seconds(one.text, "en") for one, length in zip(utterances, lengths, strict=True)}
     letters = [ratio for text, ratio in ratios.items() if len(text) == 1 and text.isalpha()]
     assert len(letters) >= 20 and max(letters) < LATE and min(letters) > EARLY

@@ -65,7 +65,7 @@ def test_what_was_judged_is_told_with_the_script_that_judged_it():
             ["| languages | not named |"],
             ["language:\n"],
         ),
-        ({"config": with_values(RunConfig(), {"data.text_units": "phonemes"})}, ["espeakng-loader"], []),
+        ({"config": with_values(RunConfig(), {"data.text_units": "espeak"})}, ["espeakng-loader"], []),
     ],
 )
 def test_each_fact_changes_the_card_and_what_is_unknown_is_not_told(changes, found, missing):
