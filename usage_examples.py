@@ -78,8 +78,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
     },
     "phonemes": {
-        "install_phonemes": 'pip install -e ".[espeak]"',
-        "train_phonemes": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=phonemes",
+        "install_espeak": 'pip install -e ".[espeak]"',
+        "train_espeak": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=espeak",
     },
     "text": {
         "show_text": 'python train_main.py --show-text "Dr. Lee, 9:05, €5.25, since 1999" --language en',
@@ -87,7 +87,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "show_lines": "python train_main.py --show-text - --language en < my_data/long.txt",
         "show_persian": 'python train_main.py --show-text "ساعت ۱۲:۳۰ کتاب خواندم." --language fa',
         "mana": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa "
-        f"--set data.text_units=phonemes --checkpoint-dir {MANA_RUN}",
+        f"--set data.text_units=espeak --checkpoint-dir {MANA_RUN}",
         "mana_speaks": f"python synthesize.py {MANA_RUN} "
         '--text "سلام، امروز ۱۵ مهر است." --language fa --out salam.wav',
     },

@@ -20,8 +20,8 @@ def shown_text(text: str, language: str, vocabulary: Vocabulary) -> str:
         raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
     ids = vocabulary.encode(normalised, language)
     rows = [("as given", text), ("normalised", normalised)]
-    if vocabulary.units == "phonemes":
-        rows.append(("phonemes", vocabulary.spoken(normalised, language)))
+    if (spoken := vocabulary.spoken(normalised, language)) != normalised:
+        rows.append(("phonemes", spoken))
     tokens, as_bytes = _with_bytes_marked([vocabulary.tokens[index] for index in ids])
     rows += [("tokens", f"{len(ids)}: {' '.join(tokens)}"), ("read back", vocabulary.decode(ids))]
     if as_bytes:

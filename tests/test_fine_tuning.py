@@ -242,4 +242,4 @@ def test_without_a_folder_by_hand_the_run_does_not_fall_into_the_first_one(monke
     monkeypatch.chdir(tmp_path)
     config, _, _ = parse(["--init-from", str(base() / "best")])
     assert config.checkpoint.dir == "runs/demo_corpus_from_base_enhanced"
-    assert (config.model.size, config.data.text_units) == ("debug", "characters")
+    assert (config.model.size, config.data.text_units) == ("debug", "phonemes")

@@ -50,7 +50,7 @@ def mana(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("units", ["characters", "phonemes"])
+@pytest.mark.parametrize("units", ["characters", "espeak"])
 def test_every_row_can_be_learned_from_and_needs_no_bytes(mana, units):
     source, vocabulary = open_source(str(mana)), Vocabulary(units=units)
     make = FeatureMaker(MAKE.audio, MAKE.frames_per_step, language="fa", vocabulary=vocabulary)
@@ -60,7 +60,7 @@ def test_every_row_can_be_learned_from_and_needs_no_bytes(mana, units):
     assert all(len(one.mel_TC) > 60 for one in features)  # 0.7 s
 
 
-@pytest.mark.parametrize("units", ["characters", "phonemes"])
+@pytest.mark.parametrize("units", ["characters", "espeak"])
 def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, capsys):
     run = tmp_path / "run"
     sets = ["--set", f"data.text_units={units}", "--set", "data.val_fraction=0.3"]
