@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation", "hub")
 MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 # Import name -> name on the index, where they differ.
-DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth"}
+DISTRIBUTION = {"yaml": "pyyaml", "parselmouth": "praat_parselmouth", "hibari": "hibari_tts"}
 
 
 @pytest.fixture(scope="module")
