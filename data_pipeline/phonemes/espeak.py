@@ -49,8 +49,8 @@ def _spoken(words: str) -> str:
         clauses.append(_library().espeak_TextToPhonemes(ctypes.byref(rest), UTF_8, IPA).decode("utf-8"))
     if NAMED.search(" ".join(clauses)) and not any("LATIN" in unicodedata.name(c, "") for c in words):
         raise UserError(
-            f"espeak-ng cannot read {words.strip()!r}: it would say what its characters are called. Expected letters of "
-            "the text's language (Japanese in kana); correct the text, or give --set data.text_units=characters."
+            f"espeak-ng cannot read {words.strip()!r}: it would say what its characters are called. Expected letters "
+            "of the text's language (Japanese in kana); correct the text, or give --set data.text_units=characters."
         )
     return before + LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip() + after
 

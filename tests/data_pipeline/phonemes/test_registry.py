@@ -1,4 +1,4 @@
-"""Phonemes by what is installed by default: what is said, what is left alone, and that a model keeps what it learned."""
+"""Phonemes by what is installed by default: what is said, what is left alone, what a model keeps of it."""
 
 import json
 import unicodedata
