@@ -20,6 +20,7 @@ import torch
 import torchaudio.functional
 
 from data_pipeline.errors import UserError
+from data_pipeline.mono import averaged, without_rumble
 from data_pipeline.utterance import Samples
 
 FORMATS = "wav, flac, mp3, ogg, opus"
@@ -47,7 +48,7 @@ class SilentAudio(BrokenAudio):
 
 
 class Recording(NamedTuple):
-    """samples_NC: as recorded, float32. wave_N: its channels averaged."""
+    """samples_NC: as recorded, float32. wave_N: one channel of them, without rumble (see data_pipeline.mono)."""
 
     samples_NC: np.ndarray
     wave_N: np.ndarray
@@ -120,7 +121,7 @@ def header_of(audio: bytes | str | Samples, *, name: str = "") -> Header:
 
 
 def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str = "") -> np.ndarray:
-    """Decodes to mono float32 [N] at sample_rate_hz (channels averaged, resampled by soxr's HQ filter).
+    """Decodes to mono float32 [N] at sample_rate_hz (see data_pipeline.mono; resampled by soxr's HQ filter).
 
     name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio as `read_samples` does.
     """
@@ -154,8 +155,8 @@ def read_samples(audio: bytes | str | Samples, *, name: str = "") -> Recording:
             f"{label} holds {bad} samples that are NaN or infinite; expected numbers between -1 and 1. "
             "Write the file again or leave it out."
         )
-    wave = samples_NC.mean(axis=1, dtype=np.float32)
-    peak = float(np.abs(wave).max())
+    wave = without_rumble(averaged(samples_NC), rate_hz)
+    peak = float(np.abs(wave - wave.mean()).max())  # of a constant nothing is to be heard
     if peak < SILENT_PEAK:
         raise SilentAudio(f"{label} is silent (its loudest sample is {peak:.1e}); expected speech. Leave it out.")
     return Recording(samples_NC, wave, rate_hz)

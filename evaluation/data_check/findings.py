@@ -53,6 +53,8 @@ KINDS = {
     "silence": Kind("mostly silence", False, "Silence at the ends is trimmed in training, pauses are not."),
     "level": Kind("much louder or quieter than the rest", False, "Training brings all to one level. Is it speech?"),
     "in_bytes": Kind("characters that the vocabulary has not", False, "They are read as bytes. Are they meant?"),
+    "rumble": Kind("offset or rumble", False, "Training takes out what lies below the voice. Check the microphone."),
+    "opposite": Kind("channels of opposite phase", False, "Training takes one of them. Check how they were joined."),
     "other_rate": Kind("sampling rate is not that of most", False, "They are resampled; lower rates sound duller."),
 }
 
@@ -180,6 +182,11 @@ def spoilt_recordings(survey: Survey) -> Iterator[Finding]:
             yield Finding("noisy", row, f"speech is {wave.snr_db:.0f} dB above the noise", -wave.snr_db)
         if wave and wave.silence_share > MOSTLY_SILENCE:
             yield Finding("silence", row, f"{wave.silence_share:.0%} is silence", wave.silence_share)
+        if wave and wave.rumble_share > 0:
+            detail = f"{wave.rumble_share:.0%} of the power lies below the voice"
+            yield Finding("rumble", row, detail, wave.rumble_share)
+        if wave and wave.is_opposite:
+            yield Finding("opposite", row, "averaged, the channels cancel each other")
 
 
 @rule

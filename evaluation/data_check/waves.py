@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.audio import Recording, trim_silence
+from data_pipeline.mono import averaged, cancels
 
 FRAME_S, HOP_S = 0.020, 0.010
 SILENCE_DB = 42.0  # below the loudest frame, as data_pipeline.audio.trim_silence has it
@@ -20,7 +21,10 @@ TINY = 1e-12  # -120 dB, for the logarithm of digital silence
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Levels in dB re full scale, ends in dB re the clip's own level; pitch_hz None: not measured, or there is none."""
+    """Levels in dB re full scale, ends in dB re the clip's own level; pitch_hz None: not measured, or there is none.
+
+    rumble_share: of the power, taken out (see data_pipeline.mono). is_opposite: the channels cancel each other.
+    """
 
     speech_s: float
     level_db: float
@@ -30,10 +34,12 @@ class Wave:
     start_db: float
     end_db: float
     pitch_hz: float | None
+    rumble_share: float = 0.0
+    is_opposite: bool = False
 
 
 def measured(recording: Recording, with_pitch: bool) -> Wave:
-    """The measures of one recording; its channels are averaged but for clipping, which happens in each of them.
+    """The measures of one recording, of one channel but for clipping, which happens in each of them.
 
     snr_db: the mean power less that of the quietest tenth of the frames, over the latter. Speech pauses or fades often
     enough for that; white noise added to the demo corpus at 20, 15, 10 and 5 dB reads 20.1, 15.2, 10.3 and 5.4.
@@ -52,7 +58,13 @@ def measured(recording: Recording, with_pitch: bool) -> Wave:
         start_db=decibels(power_K[0]) - level_db,
         end_db=decibels(power_K[-1]) - level_db,
         pitch_hz=median_pitch_hz(wave_N, rate_hz) if with_pitch else None,
+        rumble_share=max(0.0, 1 - _energy(wave_N) / _energy(averaged(samples_NC))),
+        is_opposite=cancels(samples_NC),
     )
+
+
+def _energy(wave_N: np.ndarray) -> float:
+    return float(np.square(wave_N, dtype=np.float64).sum())
 
 
 def frame_powers(wave_N: np.ndarray, rate_hz: int) -> np.ndarray:

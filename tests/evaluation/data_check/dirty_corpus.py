@@ -67,12 +67,14 @@ REWRITTEN = {
     "rate": lambda text: text.split()[0],
     "in_bytes": lambda text: f"{text} {SYMBOL}",
 }
+# Kinds that are written one by one.
+ALSO = ("same_words", "other_rate", "rumble", "opposite", "cut_off", "unreadable")
 
 
 def write(folder: Path) -> dict[str, set[str]]:
     """Writes metadata_train.csv and wavs/; the ids of each kind of dirt."""
     (folder / "wavs").mkdir(parents=True)
-    rows = clean_rows(CLEAN + len(SPOILT) + len(REWRITTEN) + 3)
+    rows = clean_rows(CLEAN + len(SPOILT) + len(REWRITTEN) + 5)
     lines, rest = [], iter(rows)
     found: dict[str, set[str]] = {}
 
@@ -91,16 +93,18 @@ def write(folder: Path) -> dict[str, set[str]]:
         row = next(rest)
         put(kind, row["wave"], rewrite(row["text"]))
         found[kind] = {f"wavs/{kind}"}
-    first, second, third = rest
+    first, second, third, fourth, fifth = rest
     put("same_words", rows[0]["wave"], rows[0]["text"].upper() + "!")
     put("other_words", rows[1]["wave"], rows[2]["text"])
     put("other_rate", soxr.resample(first["wave"], RATE_HZ, 8000), first["text"], 8000)
+    put("rumble", 0.5 * fourth["wave"] + 0.2, fourth["text"])
+    put("opposite", np.stack([fifth["wave"], -0.9 * fifth["wave"]], axis=1), fifth["text"])
     put("cut_off", second["wave"], second["text"])
     path = folder / "wavs" / "cut_off.wav"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (folder / "wavs" / "unreadable.wav").write_bytes(b"RIFF, or so it says")
     lines.append(f"wavs/unreadable.wav|{third['text']}|allison")
-    found |= {kind: {f"wavs/{kind}"} for kind in ("same_words", "other_rate", "cut_off", "unreadable")}
+    found |= {kind: {f"wavs/{kind}"} for kind in ALSO}
     found["other_words"] = {"wavs/other_words", "wavs/clean-01"}
     (folder / "metadata_train.csv").write_text("\n".join(["file|text|speaker", *lines]) + "\n", encoding="utf-8")
     return found
