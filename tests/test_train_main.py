@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import PrinterCallback, TrainerCallback
 
+import train_main
 import training.step
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -106,6 +107,8 @@ def test_debug_goes_through_every_part(tmp_path, capsys, monkeypatch):
 
 # Length
 
+OFTEN_ENOUGH = ("log.every_steps=1", "checkpoint.every_steps=100")
+
 
 def test_a_run_of_epochs_evaluates_at_the_end_of_each_and_ends_after_the_last(tmp_path):
     arguments = ["--epochs", "3", *sets("log.every_steps=5")]
@@ -116,6 +119,26 @@ def test_a_run_of_epochs_evaluates_at_the_end_of_each_and_ends_after_the_last(tm
     assert saved["trainer"]["global_step"] == 3 * STEPS_AN_EPOCH
     assert saved["cursor"] == {"epoch": 3, "rows": 0, "batch": 0, "group": 1}
     assert json.loads((tmp_path / "run" / "report.json").read_text())["result"]["reason"] == "epochs"
+
+
+def test_a_run_of_epochs_that_is_cut_in_the_first_has_the_same_rates(tmp_path):
+    """Warm-up and period follow from the length of an epoch, which no process has read whole."""
+    small = re.sub(r"--set optim[.][a-z_]+=\d+ ", "", " ".join(small_runs.SMALL)).split()
+    arguments = ["--train-data", str(small_runs.corpus()), *small, "--epochs", "3", *sets(*OFTEN_ENOUGH)]
+
+    def run(name: str) -> int:
+        small_runs.forget_accelerator()
+        return train_main.main([*arguments, "--checkpoint-dir", str(tmp_path / name)])
+
+    assert run("whole") == 0
+    for step in (2, 4, 9):
+        with wrapped_train.with_callbacks(wrapped_train.ToldToStop(step)):
+            assert run("run") == 128 + signal.SIGTERM
+    assert run("run") == 0
+    rates = scalars(tmp_path / "whole")["learning_rate"]
+    assert rates[STEPS_AN_EPOCH] < 1e-5 < 1e-4 < rates[STEPS_AN_EPOCH + 1]  # what the first epoch could not know
+    compare(tmp_path / "run", tmp_path / "whole")
+    assert sorted(scalars(tmp_path / "run")["eval_mel"]) == sorted(scalars(tmp_path / "whole")["eval_mel"])
 
 
 def test_a_long_single_epoch_ends_with_it(tmp_path):

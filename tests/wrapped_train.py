@@ -29,6 +29,17 @@ class Blow(TrainerCallback):
             subprocess.run(kill, start_new_session=True)
 
 
+class ToldToStop(TrainerCallback):
+    """SIGTERM to this process alone at the end of a step, for runs in the process of the tests."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
 def killed_in_saving(step: int):
     """SIGKILL once the weights of `step` are written and the rest is not."""
     save = CheckpointFolder.save

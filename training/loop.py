@@ -151,9 +151,7 @@ class Trainer:
     def _epoch(self) -> None:
         self.control.should_epoch_stop = False
         self._ask("on_epoch_begin")
-        epoch, begun_at = self.cursor.epoch, self.state.global_step
-        whole = self.cursor == self.inputs.train.plan.start(epoch)
-        step: list[Batch] = []
+        begun_at, step = self.state.global_step, []
         for batch in self.inputs.train.epoch(self.cursor):
             step.append(batch)
             if not batch.planned.ends_step:
@@ -163,18 +161,25 @@ class Trainer:
             if self._done:
                 return
             if self.control.should_epoch_stop:
-                self.cursor, whole = self.inputs.train.plan.start(epoch + 1), False
                 break
-        if self.state.global_step == begun_at and whole:
-            raise UserError(self.inputs.train.plan.tally.why_nothing_is_left())
-        if whole:
-            self.length.steps_per_epoch = self.state.global_step - begun_at
-        self._check_broken(at_end=whole)
+        if self.state.global_step == begun_at:
+            self._pass_over_nothing()
         self._ask("on_epoch_end")
-        if self.config.train.eval_every is None:
-            self.control.should_evaluate = True
-        self._estimate_length()
         self._do_what_was_asked()
+
+    def _pass_over_nothing(self) -> None:
+        """Nothing of the epoch was left to take a step with; of a whole epoch that is an error, and never a loop."""
+        plan = self.inputs.train.plan
+        if self.cursor == plan.start(self.cursor.epoch):
+            raise UserError(plan.tally.why_nothing_is_left())
+        self._leave_epoch()
+        self._heed_interruption()
+
+    def _leave_epoch(self) -> None:
+        """What is left of it is not trained on, so its length is not that of its data."""
+        self.cursor = self.inputs.train.plan.start(self.cursor.epoch + 1)
+        self.length.end_epoch(self.state.global_step, learn=False)
+        self._estimate_length()
 
     def _step(self, batches: list[Batch]) -> None:
         self.waste.begin_step()
@@ -186,7 +191,9 @@ class Trainer:
         self._update({"losses": losses, "grad_norm": grad_norm, "loss": total, "suspects": named})
         self._advance(batches)
         self._ask("on_step_end", losses=losses, frames=frames)
-        self._ask_for_evaluation()
+        if self.control.should_epoch_stop and not batches[-1].planned.ends_epoch:
+            self._leave_epoch()
+        self._ask_for_evaluation(batches[-1].planned.ends_epoch or self.control.should_epoch_stop)
         if self.control.should_log:
             self._check_broken()
             self._log(
@@ -222,11 +229,15 @@ class Trainer:
 
     def _advance(self, batches: list[Batch]) -> None:
         self.state.global_step += 1
-        self.cursor = batches[-1].planned.after
+        step, planned = self.state.global_step, batches[-1].planned
+        self.cursor = planned.after
         self.state.epoch = self.cursor.epoch
         self.waste.end_step(batches)
-        self.length.note_step(self.state.global_step)
-        if batches[-1].planned.ends_epoch or self.length.is_due(self.state.global_step):
+        self.length.note_step(step)
+        if planned.ends_epoch:
+            self.length.end_epoch(step)
+        is_outrun = step >= self.state.max_steps and self.length.is_guessed
+        if planned.ends_epoch or is_outrun or self.length.is_due(step):
             self._estimate_length()
 
     def _estimate_length(self) -> None:
@@ -239,7 +250,11 @@ class Trainer:
         if self.control.should_save and (self._done or not self.control.should_skip_update):
             self._save()
 
-    def _ask_for_evaluation(self) -> None:
+    def _ask_for_evaluation(self, is_end_of_epoch: bool) -> None:
+        """In the step itself, so that no checkpoint is of a step whose evaluation is still to come."""
+        if is_end_of_epoch:
+            self._check_broken(at_end=self.inputs.train.plan.tally.whole)
+            self.control.should_evaluate |= self.config.train.eval_every is None
         share = self.config.train.eval_every_share
         if share is None:
             return

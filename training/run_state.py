@@ -20,7 +20,7 @@ OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_
 def to_json(trainer: "Trainer") -> dict:
     return {
         "cursor": asdict(trainer.cursor),
-        "length": trainer.length.to_json(),
+        "length": trainer.length.to_json(trainer.state.max_steps),
         "evaluations_due": trainer.evaluations_due,
         "padding": [trainer.waste.padded, trainer.waste.batches],
         "step": trainer.take_step.to_json(),

@@ -44,5 +44,32 @@ def test_the_schedule_is_fitted_to_the_length(length):
 def test_a_resumed_run_keeps_its_clock(length):
     length.steps_per_epoch = 20
     again = RunLength(length.config, {}, OneProcess())
-    again.restore(length.to_json())
+    again.restore(length.to_json(400))
     assert (again.elapsed_s, again.steps_per_epoch) == (30.0, 20)
+
+
+def test_an_estimate_of_epochs_never_ends_an_epoch_that_is_longer(length):
+    length.config = with_values(RunConfig(), {"train.epochs": 3})
+    length.end_epoch(20)
+    assert length.estimate(step=20, epoch=1) == 60 and length.is_guessed
+    length.end_epoch(43)  # three more than the one before
+    assert length.estimate(step=43, epoch=2) == 66
+    assert length.estimate(step=66, epoch=2) == 67 and length.estimate(step=67, epoch=3) == 67
+    length.end_epoch(50, learn=False)  # left early
+    assert length.steps_per_epoch == 23
+
+
+def test_a_resumed_run_goes_on_with_the_estimate_and_the_pace_it_had(length):
+    length.before_s = 50.0
+    length.latest = (11, 50.0)
+    total = length.estimate(step=11, epoch=0)
+    again = RunLength(length.config, {}, OneProcess())
+    again.restore(length.to_json(total))
+    assert again.estimate(step=11, epoch=0) == total == 286
+    again.before_s = 100.0  # the clock says less by now, and a new estimate is not due
+    assert again.estimate(step=15, epoch=0) == total
+    again.note_step(20)
+    assert again.estimate(step=20, epoch=0) == 20 + 250  # 2 s a step, 500 s left
+    longer = RunLength(with_values(length.config, {"train.max_minutes": 20.0}), {}, OneProcess())
+    longer.restore(length.to_json(total))
+    assert longer.estimate(step=11, epoch=0) == 11 + 575
