@@ -8,6 +8,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.plan import Cursor
+from data_pipeline.text import Vocabulary
 from training.config import RunConfig, get
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def to_json(trainer: "Trainer") -> dict:
 def go_on(trainer: "Trainer", checkpoint: Path) -> None:
     """Take over weights, optimizer and all that `to_json` wrote. Raises UserError where they are of another run."""
     saved = trainer.checkpoints.training_state(checkpoint)
+    if saved["config"]["data"]["text_units"] == "phonemes":  # which were espeak-ng's in checkpoints of before
+        vocabulary = Vocabulary.from_json((checkpoint / "vocabulary.json").read_text(encoding="utf-8"))
+        saved["config"]["data"]["text_units"] = vocabulary.units
     _check(trainer.config, saved["config"])
     trainer.files.load(checkpoint)
     _restore(trainer, saved)

@@ -9,6 +9,7 @@ from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.espeak import phonemize
 from data_pipeline.text import Vocabulary, normalise_text
 from tests import small_runs
+from training.checksums import seal
 
 
 @pytest.mark.parametrize(("text", "language", "expected"), [
@@ -66,6 +67,25 @@ def test_the_corpus_needs_no_bytes(demo_corpus):
     for row in small_runs.rows():
         ids = vocabulary.encode(normalise_text(row["text"], row["language"]), row["language"])
         assert max(ids) < first_byte, row["text"]
+
+
+def test_a_run_of_before_goes_on_with_the_phonemes_that_it_had(tmp_path, capsys):
+    """What its settings call phonemes were espeak-ng's; the same word now means others."""
+    run = tmp_path / "run"
+    assert small_runs.train(run, "--max-steps", "1", "--set", "data.text_units=espeak") == 0
+    (checkpoint,) = run.glob("checkpoints/step-*")
+    for name, old, new in (
+        ("vocabulary.json", '"version": 3, "units": "espeak", "phonemized": []', '"version": 2, "units": "phonemes"'),
+        ("training_state.json", '"text_units": "espeak"', '"text_units": "phonemes"'),
+    ):
+        text = (checkpoint / name).read_text(encoding="utf-8")
+        assert old in text
+        (checkpoint / name).write_text(text.replace(old, new), encoding="utf-8")
+    (checkpoint / "checksums.json").unlink()
+    seal(checkpoint)
+    assert small_runs.train(run, "--max-steps", "2") == 2
+    assert "was trained with data.text_units=espeak" in capsys.readouterr().err
+    assert small_runs.train(run, "--max-steps", "2", "--set", "data.text_units=espeak") == 0
 
 
 def test_a_missing_package_is_an_error_before_training(monkeypatch, tmp_path, capsys):
