@@ -154,7 +154,8 @@ def command() -> None:
 def check_command() -> None:
     """What goya-check runs."""
     words = sys.argv[1:]
-    leave(main(words if "--check-data" in words else [*words, "--check-data"]))
+    is_said = any(word.partition("=")[0].replace("_", "-") == "--check-data" for word in words)
+    leave(main(words if is_said else [*words, "--check-data"]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from data_pipeline.errors import UserError
 from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
 from training.config_file import read_file
+from training.hf_flags import UNDERSTOOD, translated
 from training.levels import LEVELS, REFERENCE_WIDTH
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="train_main.py",
         description="Train a text-to-speech voice. With no flag at all: the embedded demo corpus.",
+        epilog="Flags may be spelled with underscores, and those of Hugging Face's scripts are understood too: "
+        "--output_dir, --learning_rate, --per_device_train_batch_size, --num_train_epochs and others.",
         allow_abbrev=False,
     )
     for title, flags in FLAGS.items():
@@ -164,10 +167,12 @@ def parse(
     a flag, a file or a value, and SystemExit(0) after --help, --print-config and --show-text.
     """
     parser = build_parser()
-    given, unknown = parser.parse_known_args(argv)
+    words = translated(sys.argv[1:] if argv is None else argv, parser._option_string_actions)
+    given, unknown = parser.parse_known_args(words)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        suggestion = nearest(flag, parser._option_string_actions) or " --help lists all flags."
+        known = [*parser._option_string_actions, *UNDERSTOOD]
+        suggestion = nearest(flag.replace("_", "-"), known) or " --help lists all flags."
         raise UserError(f"There is no flag {flag}.{suggestion}")
     by_hand = _by_hand(given)
 

@@ -219,7 +219,7 @@ def test_runs_of_other_corpora_sizes_and_levels_have_other_folders():
         (["--set", "loss.kl_weigth=1"], ["loss.kl_weigth", "Did you mean loss.kl_weight?"]),
         (["--set", "loss.kl_weight"], ["no value", "key=value"]),
         (["--batchsize", "3"], ["--batchsize", "Did you mean --batch-size?"]),
-        (["--learning-rate=3"], ["--learning-rate", "--help"]),
+        (["--wishful-thinking=3"], ["--wishful-thinking", "--help"]),
         (["--lr"], ["--lr", "expected one argument"]),
         (["--config", "gone.yaml"], ["gone.yaml", "no config file"]),
         (["--set", "data.min_duration_s=30"], ["30", "20", "no utterance", "default"]),
