@@ -1,9 +1,11 @@
 """Which callbacks a run gets, in the order they are called. A new one: a file beside this, and a line below."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from accelerate import Accelerator
-from transformers import DefaultFlowCallback, TrainerCallback
+from transformers import DefaultFlowCallback, TrainerCallback, TrainerState
 
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.audio_samples import AudioSamples
@@ -19,9 +21,11 @@ from callbacks.spike_guard import SpikeGuard
 from callbacks.tracking import Tracking
 from callbacks.weight_schedule import WeightSchedule
 from data_pipeline.errors import UserError
+from data_pipeline.row_count import row_count
 from evaluation.quality import SpeechJudge
 from evaluation.speaking import in_turn, sentences_by_language
 from training.best_metric import FEWEST_SENTENCES
+from training.length import UNKNOWN_LENGTH, Ahead
 from training.loop import Trainer
 
 SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
@@ -57,7 +61,20 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         every = log.samples_every_minutes
         chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
     # Last, so that they see what the others put into the logs.
-    return [*chosen, Progress(), Tracking(trainer.trackers)]
+    return [*chosen, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
+
+
+def way_to_the_end(trainer: Trainer) -> Callable[[TrainerState], Ahead]:
+    """What Progress asks for; a run that only its epochs end has its rows counted once for it."""
+    counted = cache(lambda: row_count(trainer.inputs.train.plan.source))
+
+    def ahead(state: TrainerState) -> Ahead:
+        train = trainer.config.train
+        needs_rows = state.max_steps >= UNKNOWN_LENGTH and train.max_minutes is None
+        rows = counted() if needs_rows else None
+        return trainer.length.ahead(state.global_step, state.max_steps, trainer.cursor, rows)
+
+    return ahead
 
 
 def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge) -> list[TrainerCallback]:

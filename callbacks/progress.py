@@ -2,17 +2,21 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
-from training.length import UNKNOWN_LENGTH
+from training.length import Ahead
 
 LINE_EVERY_S = 15.0
 
 
 class Progress(TrainerCallback):
-    def __init__(self):
+    """`ahead` answers with the way to the end as it is known at a state."""
+
+    def __init__(self, ahead: Callable[[TrainerState], Ahead]):
+        self.ahead = ahead
         self.bar = None
         self.line_at = self.frames = self.steps = 0
         self.mark = time.monotonic()
@@ -27,7 +31,7 @@ class Progress(TrainerCallback):
         self.frames += frames
         self.steps += 1
         if self.bar is not None:
-            self.bar.total = state.max_steps if state.max_steps < UNKNOWN_LENGTH else None
+            self.bar.total = self.ahead(state).steps  # from which the bar tells the time left
             self.bar.update(state.global_step - self.bar.n)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -40,19 +44,26 @@ class Progress(TrainerCallback):
         text = " ".join(f"{name} {value:.3f}" for name, value in shown.items())
         text += f" | {logs['step_s']:.2f} s/step {logs['frames_per_s']:.0f} frames/s"
         if self.bar is not None:
-            self.bar.set_postfix_str(text, refresh=False)
+            where = "" if self.bar.total else f"{self._left(state, now)} | "
+            self.bar.set_postfix_str(where + text, refresh=False)
         elif state.is_world_process_zero and (now - self.line_at >= LINE_EVERY_S or state.global_step == 1):
             print(f"{self._where(state, now)} {text}", flush=True)
             self.line_at = now
         self.mark, self.frames, self.steps = now, 0, 0
 
     def _where(self, state, now: float) -> str:
-        """The step, of how many, and the time left by the pace so far, evaluations and samples included."""
-        if state.max_steps >= UNKNOWN_LENGTH:
-            return f"step {state.global_step}/?"
+        ahead = self.ahead(state)
+        steps = "?" if ahead.steps is None else f"{'about ' if ahead.roughly else ''}{ahead.steps}"
+        return f"step {state.global_step}/{steps} ({self._left(state, now)})"
+
+    def _left(self, state, now: float) -> str:
+        """The time left by the pace so far, evaluations and samples included, or by the minutes that were given."""
+        ahead = self.ahead(state)
+        if ahead.steps is None:
+            return f"{_duration(ahead.most_s)} left" if ahead.most_s else "time left: known after the first epoch"
         pace_s = (now - self.begun_at) / (state.global_step - self.first_step)
-        left_s = (state.max_steps - state.global_step) * pace_s
-        return f"step {state.global_step}/{state.max_steps} ({_duration(left_s)} left)"
+        left_s = min((ahead.steps - state.global_step) * pace_s, ahead.most_s or float("inf"))
+        return f"{'about ' if ahead.roughly else ''}{_duration(left_s)} left"
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if state.is_world_process_zero:

@@ -32,13 +32,17 @@ HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?::[\w.+-]+)?")
 
 @dataclass(frozen=True)
 class Opened:
-    """What a reader found: how to stream it, and where its audio lies (see RowReader). stream None: no such split."""
+    """What a reader found: how to stream it, and where its audio lies (see RowReader). stream None: no such split.
+
+    paths: the files that hold the rows, where they are files of this computer.
+    """
 
     stream: Callable[[], datasets.IterableDataset] | None
     detail: str = ""
     folder: str | None = None
     confined: bool = True
     id_is_file: bool = False
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ def read_webdataset(request: Request) -> Opened | None:
     paths = request.of_kind(".tar", ".tar.gz", ".tgz")
     opened = _files(partial(source_rows.tar_rows, columns=given), paths, request)
     # The audio is inside, so no path may lead anywhere.
-    return opened and Opened(opened.stream, opened.detail, folder=None)
+    return opened and Opened(opened.stream, opened.detail, folder=None, paths=opened.paths)
 
 
 @reader("jsonl")
@@ -279,7 +283,8 @@ def _files(rows: Callable[..., Iterator[dict]], paths: list[str] | None, request
         return None
     if not paths:
         return Opened(None)
-    return Opened(partial(_stream, rows, paths), _named(paths), str(_folder_of(request)), confined=False)
+    folder = str(_folder_of(request))
+    return Opened(partial(_stream, rows, paths), _named(paths), folder, confined=False, paths=tuple(paths))
 
 
 def _table(paths: list[str], request: Request, folder: Path) -> Opened:
@@ -288,7 +293,8 @@ def _table(paths: list[str], request: Request, folder: Path) -> Opened:
         return Opened(None)
     if Path(paths[0]).suffix == ".jsonl":
         source_rows.check_utf8(paths[0])
-        return Opened(partial(_stream, source_rows.jsonl_rows, paths), _named(paths), str(folder), confined=False)
+        rows = partial(_stream, source_rows.jsonl_rows, paths)
+        return Opened(rows, _named(paths), str(folder), confined=False, paths=tuple(paths))
     for path in paths:
         source_rows.check_utf8(path)
     separator = source_rows.separator_of(paths[0])
@@ -296,7 +302,8 @@ def _table(paths: list[str], request: Request, folder: Path) -> Opened:
     stream = partial(_stream, source_rows.csv_rows, paths, names=names, separator=separator)
     columns = "first line names the columns" if names is None else f"no header, columns taken as {', '.join(names)}"
     has_wavs = (folder / "wavs").is_dir()
-    return Opened(stream, f"{_named(paths)}, separated by {separator!r}, {columns}", str(folder), False, has_wavs)
+    detail = f"{_named(paths)}, separated by {separator!r}, {columns}"
+    return Opened(stream, detail, str(folder), False, has_wavs, tuple(paths))
 
 
 def _names_by_order(path: str, separator: str, given: ColumnNames) -> tuple[str, ...] | None:

@@ -1,15 +1,26 @@
 """How long a run is, in optimizer steps, and the schedule fitted to that."""
 
 import time
+from dataclasses import dataclass
 
 from accelerate import Accelerator
 
+from data_pipeline.plan import Cursor
 from training.agreement import as_main_says
 from training.config import Provenance, RunConfig, apply_layer
 from training.levels import run_length_layer
 
 UNKNOWN_LENGTH = 10**9  # optimizer steps, while only the number of epochs is known and none has ended
 FIRST_STEPS = 10  # the pace of a run with a time budget is measured at each of these, then when logging
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """steps: of the whole run, None where that is not known yet, and roughly or not. most_s: until its minutes end."""
+
+    steps: int | None
+    most_s: float | None = None
+    roughly: bool = False
 
 
 class RunLength:
@@ -74,6 +85,20 @@ class RunLength:
         layer = run_length_layer(self.config, self.provenance, total)
         self.optim = apply_layer(self.config, self.provenance, layer)[0].optim
         return total
+
+    def ahead(self, step: int, total: int, cursor: Cursor, rows: int | None) -> Ahead:
+        """What is shown of the way to the end, now that `total` steps are estimated; the schedule does not follow it.
+
+        `rows`: of an epoch, where they were counted: then a run of epochs is told by how much is read of the first.
+        """
+        minutes = self.config.train.max_minutes
+        most_s = None if minutes is None else max(0.0, 60 * minutes - self.elapsed_s)
+        if total < UNKNOWN_LENGTH:
+            return Ahead(total, most_s)
+        # A pool's batches may hold fewer rows than they might, so that a pool ends sooner than this says.
+        read = cursor.rows + cursor.batch * self.config.train.batch_size
+        done = cursor.epoch + min(1.0, read / rows) if rows else 0.0
+        return Ahead(max(step, round(step * self.config.train.epochs / done)) if done else None, most_s, True)
 
     def steps_in(self, budget_s: float, step: int) -> int:
         """Steps that a time budget makes, by the pace between all steps so far, which includes evaluations.

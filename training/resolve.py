@@ -10,6 +10,7 @@ last, and the layers can depend on it: the level's rate on the size, the hardwar
 import json
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import PurePath
 
 from data_pipeline import made_voices
@@ -23,6 +24,10 @@ from training.hardware import Hardware, check_precision, defaults_for, detect
 from training.levels import fast_convergence_layer, is_by_hand, level_layer, run_length_layer, width_of
 
 DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the embedded demo corpus
+# Of training on a corpus of the user's own where no end is given. On two cores eight times what the demo corpus takes
+# until its speech is understood; on a GPU a night. From a trained voice, which speaks already, a quarter of it.
+OWN_MINUTES = {"cpu": 120.0, "mps": 120.0, "cuda": 480.0}
+FINE_TUNE_SHARE = 0.25
 DEBUG_STEPS = 40
 LENGTH_KEYS = ("train.epochs", "train.max_steps", "train.max_minutes")
 
@@ -44,6 +49,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
 
     state = _lay(state, _corpus_layer(*state, hardware))
     state = _lay(state, _text_layer(state[0]))
+    state = _lay(state, _end_layer(*state, hardware))
     if state[0].train.debug:
         state = _lay(state, _debug_start(state[1]))
     if state[0].fine_tune.init_from is not None:
@@ -103,6 +109,17 @@ def _text_layer(config: RunConfig) -> Layer:
     if language_code(language) in PHONEMIZERS:
         return {"data.text_units": ("phonemes", f"{language} has them; other languages, by their letters")}
     return {"data.text_units": ("characters", f"{language} has no phonemes here, {those} have; see docs/data.md")}
+
+
+def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
+    """An end in time where none was given: a level's epochs alone are minutes or months, by the size of the corpus."""
+    is_settled = config.train.debug or config.train.max_minutes is not None
+    if is_settled or any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+        return {}
+    minutes, what = OWN_MINUTES[hardware.kind], f"default on {hardware.name}"
+    if config.fine_tune.init_from is not None:
+        minutes, what = minutes * FINE_TUNE_SHARE, f"{what}, from a trained voice"
+    return {"train.max_minutes": (minutes, f"{what}; another end: --max-minutes, --max-steps or --epochs")}
 
 
 def _debug_start(provenance: Provenance) -> Layer:
@@ -267,7 +284,20 @@ def table(config: RunConfig, provenance: Provenance) -> str:
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
             rows.append((label, _shown(value), reason))
+        if key == LENGTH_KEYS[-1]:
+            rows.append(("time it takes", *_time_it_takes(config)))
     return redact("\n".join(aligned(rows)))
+
+
+def _time_it_takes(config: RunConfig) -> tuple[str, str]:
+    """What is known of it before the first step, and why."""
+    train = config.train
+    sooner = [f"{train.max_steps} steps" if train.max_steps else "", f"{train.epochs} epochs"]
+    sooner += ["or where validation stands still"] if train.early_stopping else []
+    sooner = f"sooner after {', '.join(filter(None, sooner))}"
+    if train.max_minutes is None:
+        return "told soon", f"the steps' pace tells, which is shown as they go; {sooner}"
+    return f"{timedelta(minutes=train.max_minutes)} at most", sooner
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:

@@ -21,6 +21,7 @@ from modeling.processor import GoyaProcessor
 from modeling.vocoder import load_vocoder
 from training.config import RunConfig, choices, with_values
 from training.control import CallbackArguments, Control
+from training.length import Ahead
 from training.levels import apply_level
 from training.shipped import ShippedModel
 from training.step import LossWeights
@@ -53,7 +54,8 @@ def chosen_for(config: RunConfig) -> list[TrainerCallback]:
         config=config,
         weights=LossWeights(dict(WEIGHTS)),
         base_weights=lambda state: dict(WEIGHTS),
-        length=SimpleNamespace(optim=config.optim),
+        length=SimpleNamespace(optim=config.optim, ahead=lambda *_: Ahead(2)),
+        cursor=None,
         average=WeightAverage(debug_model(), 0.9) if config.train.ema_decay else None,
         trackers=Trackers(accelerator),
         shipped=ShippedModel(accelerator, debug_model(), None),

@@ -152,7 +152,29 @@ def test_a_length_by_hand_replaces_the_demo_budget_and_keeps_the_recipe(length):
 def test_the_demo_overlay_gives_way_to_the_user():
     assert parse(["--set", "train.fast_convergence=false"], CPU)[0].train.fast_convergence is False
     assert parse(["--lr", "1e-3"], CPU)[0].train.fast_convergence is False
-    assert parse(["--train-data", "assets/demo_corpus"], CPU)[0].train.max_minutes is None
+    assert parse(["--train-data", "assets/demo_corpus"], CPU)[0].train.fast_convergence is False
+
+
+@pytest.mark.parametrize(
+    ("argv", "hardware", "minutes", "takes"),
+    [
+        ([], CPU, 120.0, "2:00:00 at most"),
+        ([], GPU, 480.0, "8:00:00 at most"),
+        (["--optimization-level", "basic"], GPU, 480.0, "8:00:00 at most"),
+        (["--max-minutes", "7"], GPU, 7.0, "0:07:00 at most"),
+        (["--max-steps", "50"], CPU, None, "told soon"),
+        (["--epochs", "3"], CPU, None, "told soon"),
+    ],
+)
+def test_a_corpus_of_ones_own_has_an_end_in_time_and_the_first_table_says_which(argv, hardware, minutes, takes):
+    config, provenance = parsed(*argv, hardware=hardware)
+    assert config.train.max_minutes == minutes
+    epochs = 3 if "--epochs" in argv else 200 if "basic" in argv else 500
+    assert config.train.epochs == epochs  # the level's number stays, as another limit
+    lines = {line.split("  ")[0]: line for line in table(config, provenance).splitlines()}
+    assert takes in lines["time it takes"] and f"{epochs} epochs" in lines["time it takes"]
+    if not argv:
+        assert hardware.name in lines["minutes, at most"] and "--max-minutes" in lines["minutes, at most"]
 
 
 def test_no_corpus_by_hand_is_the_default_corpus_and_an_empty_name_is_a_mistake(tmp_path):
@@ -165,7 +187,7 @@ def test_another_default_corpus_is_trained_in_full(monkeypatch):
     found = ("../dataset/dataset_train", "it exists")
     monkeypatch.setattr("data_pipeline.sources.default_train_data", lambda: found)
     config, provenance, _ = parse([], GPU)
-    assert (config.data.train_data, config.model.size, config.train.max_minutes) == (found[0], "normal", None)
+    assert (config.data.train_data, config.model.size, config.train.max_minutes) == (found[0], "normal", 480.0)
     assert provenance["data.train_data"] == "it exists"
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from data_pipeline.plan import Cursor
 from training.config import RunConfig, with_values
-from training.length import UNKNOWN_LENGTH, RunLength
+from training.length import UNKNOWN_LENGTH, Ahead, RunLength
 
 
 @pytest.fixture
@@ -39,6 +40,22 @@ def test_the_schedule_is_fitted_to_the_length(length):
     length.before_s = 50.0
     length.estimate(step=11, epoch=0)
     assert length.optim.warmup_steps == 28  # a tenth of 286
+
+
+def test_a_run_of_epochs_tells_its_end_by_what_is_read_of_the_first(length):
+    config = with_values(length.config, {"train.max_minutes": None, "train.batch_size": 4})
+    one = RunLength(config, {}, OneProcess())
+    # 25 of 100 rows after 3 steps: 12 an epoch, of which there are 4.
+    assert one.ahead(3, UNKNOWN_LENGTH, Cursor(rows=5, batch=5), rows=100) == Ahead(48, None, roughly=True)
+    assert one.ahead(3, UNKNOWN_LENGTH, Cursor(), rows=100).steps is None
+    assert one.ahead(3, UNKNOWN_LENGTH, Cursor(rows=5, batch=5), rows=None).steps is None
+    assert one.ahead(3, 60, Cursor(), rows=None) == Ahead(60)  # an epoch has ended
+
+
+def test_a_run_of_minutes_tells_what_is_left_of_them(length):
+    assert length.ahead(1, UNKNOWN_LENGTH, Cursor(), rows=None).most_s == 570.0
+    length.before_s = 700.0
+    assert length.ahead(5, 5, Cursor(), rows=None) == Ahead(5, 0.0)
 
 
 def test_a_resumed_run_keeps_its_clock(length):
