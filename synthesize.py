@@ -38,8 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--voice", help="a speaker of the training data, instead of a clip")
     parser.add_argument(
         "--vocoder",
-        default="griffin_lim",
-        help="griffin_lim, hifigan, or a folder or Hub id of a transformers vocoder (default: %(default)s)",
+        default="auto",
+        help="hifigan, griffin_lim, a folder or Hub id of a transformers vocoder, or auto: hifigan where it fits the "
+        "model's mels, else griffin_lim (default: %(default)s)",
     )
     parser.add_argument("--picture", help="also write mel and alignment of the first sentence as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is about twice as fast (default: %(default)s)")

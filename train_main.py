@@ -50,14 +50,14 @@ def train(config, provenance, accelerator, pusher) -> int:
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
     from data_pipeline.audio import PRESETS
-    from modeling.vocoder import load_vocoder
+    from modeling.vocoder import AUTO, load_vocoder
     from training.building import start_trackers
     from training.control import Diverged
     from training.report import write_report
 
     trainer = build_trainer(config, provenance, accelerator)
     start_trackers(accelerator, config)
-    vocoder = load_vocoder("griffin_lim", PRESETS[config.audio.preset])
+    vocoder = load_vocoder(AUTO, PRESETS[config.audio.preset], accelerator.device)
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
     callbacks = default_callbacks(trainer, accelerator, vocoder)
     push = hub_push(trainer, pusher, callbacks)

@@ -39,11 +39,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "clone_and_go_on": f'{SPEAK} --text "This goes on from the clip." --reference my_data/clip2.opus '
         '--reference-text "Press 2 to change folders, press 3 for advanced options, press zero for mailbox options." '
         "--out clone3.wav",
-        "hifigan": f'{SPEAK} --text "Please hold." --vocoder hifigan --out hold.wav',
+        "griffin_lim": f'{SPEAK} --text "Please hold." --vocoder griffin_lim --out hold.wav',
         "clone_of_several": f'{SPEAK} --text "Two clips of one voice." --reference my_data/clip.opus '
         "--reference my_data/clip2.opus --out clone2.wav",
         "long_text": f"{SPEAK} --text-file my_data/long.txt --out long.wav",
-        "stream": f'{SPEAK} --text "I can hear you at once." --vocoder hifigan --stream --out - '
+        "stream": f'{SPEAK} --text "I can hear you at once." --stream --out - '
         "| ffplay -f s16le -ar 22050 -nodisp -autoexit -",
         "standard_input": f'echo "One moment please." | {SPEAK} --picture moment.png --out moment.wav',
         "listen": f'pip install -e ".[web]" && python listen.py {DEMO_RUN}',

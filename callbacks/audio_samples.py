@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from data_pipeline.utterance import Utterance
 from evaluation.pictures import mel_and_alignment_figure
-from evaluation.speaking import Spoken, speak_utterances
+from evaluation.speaking import Spoken, first_seconds, speak_utterances
 from training.agreement import as_main_says
 from training.shipped import ShippedModel
 from training.trackers import Trackers
@@ -58,7 +58,7 @@ class AudioSamples(TrainerCallback):
     def _speak(self, step: int, processor) -> None:
         with self.shipped.whole() as model:
             if model is not None:
-                every = speak_utterances(model, processor, self.sentences, self.vocoder)
+                every = speak_utterances(model, processor, self.sentences, first_seconds(self.vocoder))
                 try:
                     for utterance, spoken in zip(self.sentences, every, strict=True):
                         self._write(step, utterance.id, spoken)

@@ -15,12 +15,12 @@ from fastapi import FastAPI
 from data_pipeline.errors import UserError, redact
 from data_pipeline.languages import LANGUAGES
 from evaluation.listening import Heard, Voices, Wish
-from modeling.vocoder import VOCODERS
+from modeling.vocoder import AUTO, VOCODERS
 
 TEXT = "Thank you for calling. Please hold the line."
 NONE = ""  # the value of a choice that chooses nothing; gradio takes None for no choice at all
 NOTHING = ("nothing", NONE)
-VOCODER_NAMES = {"griffin_lim": "Griffin-Lim (needs nothing)", "hifigan": "HiFi-GAN (sounds better)"}
+VOCODER_NAMES = {AUTO: "Automatic", "hifigan": "HiFi-GAN", "griffin_lim": "Griffin-Lim (needs no training)"}
 SPEEDS = (0.5, 2.0)
 CLIP_LABEL = "Or the voice of a clip"
 CLIP_TEXT_LABEL, CLIP_TEXT_INFO = "What the clip says", "May stay empty. With it the speech is more like the clip."
@@ -109,7 +109,8 @@ class Page:
         with gr.Accordion("Speed, seed, vocoder", open=False):
             self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")
             self.seed = gr.Number(0, label="Seed", precision=0)
-            self.vocoder = gr.Dropdown([(VOCODER_NAMES.get(name, name), name) for name in VOCODERS], label="Vocoder")
+            names = [(VOCODER_NAMES.get(name, name), name) for name in (AUTO, *VOCODERS)]
+            self.vocoder = gr.Dropdown(names, value=AUTO, label="Vocoder")
 
     def _connect(self) -> None:
         quiet = {"api_visibility": "private"}

@@ -9,7 +9,7 @@ from data_pipeline.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
-from evaluation.speaking import Spoken, choose_sentences, in_turn, speak_utterances
+from evaluation.speaking import Spoken, choose_sentences, first_seconds, in_turn, speak_utterances
 from evaluation.text_metrics import character_error_rate, error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
 
@@ -39,7 +39,8 @@ class SpeechJudge:
 
     def __call__(self, model, processor) -> dict[str, float]:
         """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, and similarity."""
-        spoken = speak_utterances(model, processor, self.sentences, self.vocoder if self.listens else None)
+        vocoder = first_seconds(self.vocoder) if self.listens else None
+        spoken = speak_utterances(model, processor, self.sentences, vocoder)
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
         if self.listens:

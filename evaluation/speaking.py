@@ -1,6 +1,6 @@
 """Sentences spoken by the model freely: held-out ones, for samples, metrics and pictures, and those of any text."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from modeling.synthesis import Speech, evaluating, synthesise
 from modeling.vocoder import Vocoder
 from modeling.voices import voice_for
 
+MOST_S = 20.0  # of a held-out sentence that is made into a wave while training
 LOOKED_AT = 1000  # held-out utterances, to choose from
 
 
@@ -170,6 +171,12 @@ def stream_sentences(
 def silence(sentence: Sentence, vocoder: Vocoder, speed: float = 1.0) -> Tensor:
     """The pause after a sentence, as a wave [N]."""
     return torch.zeros(round(sentence.pause_s / speed * vocoder.sample_rate_hz), device=vocoder.device)
+
+
+def first_seconds(vocoder: Vocoder) -> Callable[[Tensor], Tensor]:
+    """The vocoder, of a mel's first `MOST_S` alone: a model that has learned little speaks for minutes."""
+    most_frames = round(MOST_S * vocoder.audio_config.frames_per_s)
+    return lambda mel_TC: vocoder(mel_TC[:most_frames])
 
 
 def speak_utterances(

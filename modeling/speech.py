@@ -12,7 +12,7 @@ from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.prompt import spoken_prompt
 from modeling.synthesis import evaluating, synthesise
-from modeling.vocoder import load_vocoder
+from modeling.vocoder import AUTO, load_vocoder
 from modeling.voices import known_voices, voice_of
 
 
@@ -26,7 +26,7 @@ def speak_text(
     reference: list[str] | str | None = None,
     reference_text: str | None = None,
     reference_language: str | None = None,
-    vocoder: str = "griffin_lim",
+    vocoder: str = AUTO,
     speed: float = 1.0,
     seed: int = 0,
 ) -> Tensor:

