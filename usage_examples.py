@@ -28,8 +28,8 @@ EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of the
 # Group -> name -> command.
 EXAMPLES: dict[str, dict[str, str]] = {
     "set-up": {
-        "train": f"pip install -e . && {TRAIN} --optimization-level enhanced",
-        "test": 'pip install -e ".[dev,eval,vocoder,phonemes,web]" && pytest',
+        "train": f"pip install -c .ci/lock.txt -e . && {TRAIN} --optimization-level enhanced",
+        "test": 'pip install -c .ci/lock.txt -e ".[dev,eval,web]" && pytest',
         "debug": f"{TRAIN} --debug",
     },
     "speech": {
