@@ -12,6 +12,7 @@ from data_pipeline.speech import at_one_level
 from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance, VoiceShift
 
+FASTEST_LETTERS_PER_S = 25  # of natural speech: fast English has some 20
 # Padded texts are rounded up to this: a GPU's attention wants masks of such lengths, and a CPU few different shapes.
 # Mels are not: rounding them up to 16 was three points of padding, for no gain in time that shows (benchmarks/LOG.md).
 TOKEN_MULTIPLE = 8
@@ -65,13 +66,16 @@ class FeatureMaker:
     def __call__(self, utterance: Utterance) -> Features:
         """Decode, trim, bring to one level, mel, tokens. Raises UserError, naming the utterance that cannot be used."""
         language = utterance.language or self.language
-        tokens = np.asarray(self.vocabulary.encode(self.text_of(utterance), language), dtype=np.int64)
+        ids = self.vocabulary.encode(self.text_of(utterance), language)
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         if utterance.shift is not None:
             wave = shifted(wave, self.audio.sample_rate_hz, utterance.shift)
         wave = at_one_level(trim_silence(wave, self.audio.sample_rate_hz), self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
-        self.check_fits(utterance, len(tokens), len(wave) / self.audio.sample_rate_hz)
+        speech_s = len(wave) / self.audio.sample_rate_hz
+        self.check_fits(utterance, self.fewest_tokens(ids), speech_s)
+        fitting = next(one for one in self.vocabulary.shortenings(ids) if len(one) <= self._steps(speech_s))
+        tokens = np.asarray(fitting, dtype=np.int64)
         return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)
 
     def text_of(self, utterance: Utterance) -> str:
@@ -84,13 +88,26 @@ class FeatureMaker:
             )
         return text
 
+    def fewest_tokens(self, ids: list[int]) -> int:
+        """How many decoder steps a text needs."""
+        return min(map(len, self.vocabulary.shortenings(ids)))
+
     def check_fits(self, utterance: Utterance, tokens: int, speech_s: float) -> None:
         """Raises UserError where so many seconds of speech have fewer decoder steps than the text has tokens."""
-        frames = round(speech_s * self.audio.sample_rate_hz) // self.audio.hop
-        steps = -(-frames // self.frames_per_step)
-        if steps < tokens:
-            raise UserError(
-                f"The text of row {utterance.id} is too long for its audio: {tokens} tokens in "
-                f"{speech_s:.2f} s of speech, which has {steps} decoder steps; each token "
-                "needs one. The transcript probably belongs to another recording; correct it or remove the row."
+        steps = self._steps(speech_s)
+        if steps >= tokens:
+            return
+        letters_per_s = sum(map(str.isalnum, utterance.text)) / max(speech_s, 0.1)
+        remedy = "The transcript probably belongs to another recording; correct it or remove the row."
+        if letters_per_s < FASTEST_LETTERS_PER_S and self.frames_per_step > 1:
+            remedy = (
+                f"{letters_per_s:.0f} letters a second can be spoken: give --set model.frames_per_step=1 to use such "
+                "rows, or leave them out."
             )
+        raise UserError(
+            f"The text of row {utterance.id} is too long for its audio: {tokens} tokens in {speech_s:.2f} s of speech, "
+            f"which has {steps} decoder steps; each token needs one. {remedy}"
+        )
+
+    def _steps(self, speech_s: float) -> int:
+        return -(-(round(speech_s * self.audio.sample_rate_hz) // self.audio.hop) // self.frames_per_step)

@@ -22,7 +22,7 @@ class Row:
 
     split, index: where it is. broken: kind and message of what training skips it for. left_out: the limit that training
     leaves it out by. characters: of its normalised text. words_key, audio_key: equal for equal words and recordings.
-    in_bytes: characters that the vocabulary has no token for. score: of the aligner.
+    in_bytes: characters that the vocabulary has no token for. tokens: the fewest that its text can be. score: of the aligner.
     """
 
     split: str
@@ -77,7 +77,7 @@ def first_look(
     except UserError as error:
         row.broken = ("no_words", str(error))
         return None
-    row.characters, row.tokens, row.in_bytes = len(text), len(tokens), make.vocabulary.in_bytes(tokens)
+    row.characters, row.tokens, row.in_bytes = len(text), make.fewest_tokens(tokens), make.vocabulary.in_bytes(tokens)
     row.words_key = _digest("".join(filter(str.isalnum, text)).encode())
     return utterance
 

@@ -56,3 +56,25 @@ def test_a_text_too_long_for_its_audio_is_refused(utterance):
     assert len(MAKE(replace(utterance, text="a" * (steps - 3))).tokens_S) == steps
     with pytest.raises(UserError, match=rf"(?s){utterance.id}.*too long for its audio: {steps + 1} tokens"):
         MAKE(replace(utterance, text="a" * (steps - 2)))
+
+
+def test_natural_speech_in_a_script_that_is_written_in_bytes_is_used(utterance):
+    """Hindi at 17 characters a second has three bytes to a letter: more tokens than there are decoder steps."""
+    text = "आपका फ़ोन हमारे लिए बहुत महत्वपूर्ण है"
+    whole = len(Vocabulary().encode(text, "hi"))
+    wave = decode_audio(utterance.audio, 22_050)[: int(22_050 * len(text) / 17)]
+    made = MAKE(replace(utterance, text=text, language="hi", audio=Samples(wave, 22_050)))
+    steps = -(-len(made.mel_TC) // 2)
+    assert len(made.tokens_S) <= steps < whole
+    slow = MAKE(replace(utterance, text="फ़ोन", language="hi"))
+    assert slow.tokens_S.tolist() == Vocabulary().encode("फ़ोन", "hi")  # as ever, where there is time
+
+
+def test_speech_too_fast_for_its_steps_is_told_from_a_wrong_transcript(utterance):
+    make = FeatureMaker(AudioConfig(), frames_per_step=4)
+    wave = decode_audio(utterance.audio, 22_050)[:22_050]
+    spoken = replace(utterance, text="twenty letters, twenty", audio=Samples(wave, 22_050))
+    with pytest.raises(UserError, match=r"\d+ letters a second can be spoken: give --set model.frames_per_step=1"):
+        make(replace(spoken, text="many letters in a second"))
+    with pytest.raises(UserError, match="probably belongs to another recording"):
+        make(replace(spoken, text="many letters in a second " * 4))

@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code
-from data_pipeline.text import CHARACTERS, Vocabulary, normalise_text
+from data_pipeline.text import BYTES, CHARACTERS, Vocabulary, normalise_text
 
 WRITTEN_AND_SAID = [
     ("en", "Hello “World” — it’s 42%", 'hello "world" - it\'s forty-two percent'),
@@ -144,3 +144,25 @@ def test_json_round_trip():
 def test_a_damaged_vocabulary_is_refused(document):
     with pytest.raises(UserError, match="vocabulary"):
         Vocabulary.from_json(document)
+
+
+def test_bytes_that_name_the_script_go_first_where_speech_is_fast():
+    """Of a Tamil character two bytes of three are those of the one before."""
+    table = Vocabulary()
+    for text in ("வணக்கம்", "привет ა🙂🙂ბ", "plain"):
+        full, once, all_of_them = table.shortenings(table.encode(text, "ta"))
+        assert full == table.encode(text, "ta") and len(full) >= len(once) >= len(all_of_them)
+        # Each character still ends with the byte that tells it from the others of its script.
+        ends = [BYTES[character.encode()[-1]] for character in text if character not in table.tokens]
+        kept = iter(table.tokens[index] for index in all_of_them)
+        assert all(end in kept for end in ends)
+    tamil = table.encode("வணக்கம்", "ta")
+    assert [len(ids) for ids in table.shortenings(tamil)] == [3 + 21, 3 + 15, 3 + 12]
+    assert list(table.shortenings(table.encode("hello", "en")))[-1] == table.encode("hello", "en")
+
+
+def test_marks_without_a_time_of_their_own_go_last_where_phonemes_are_fast():
+    table = Vocabulary(units="phonemes")
+    ids = [table._ids[character] for character in "ˈtʰaːk"]
+    assert [table.decode(shorter) for shorter in table.shortenings(ids)][-1] == "tak"
+    assert [table.decode(shorter) for shorter in Vocabulary().shortenings(ids)][-1] == "ˈtʰaːk"
