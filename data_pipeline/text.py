@@ -6,8 +6,7 @@ Text is lower-cased: the small corpora this is made for hold too few capitals to
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code, language_token
