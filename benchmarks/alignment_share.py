@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import torch  # noqa: E402
 
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from modeling import model as model_module  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.building import build_accelerator, build_model, loss_shape  # noqa: E402
@@ -68,10 +68,7 @@ def main() -> int:
 
 
 def report(shares: list[float], steps_s: list[float]) -> None:
-    result = {
-        "machine": machine(),
-        "date": now(),
-        "commit": commit(),
+    result = origin() | {
         "figures": {
             "alignment_share": statistics.median(shares),
             "alignment_share_range": [min(shares), max(shares)],

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import decode_audio  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.plan import Cursor  # noqa: E402
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         if end in ("traceback", "hang", "good rows lost", "no remedy"):
             ill.append({"case": number, "end": end, "harms": case.harms, "detail": detail})
             print(f"case {number}: {end} ({', '.join(case.harms)})\n{detail}", flush=True)
-    results = {"machine": machine(), "date": now(), "commit": commit(), "seconds": time.perf_counter() - started}
+    results = origin() | {"seconds": time.perf_counter() - started}
     results |= {"ends": dict(ends), "ill": ill}
     figures = {"bad_inputs_tried": arguments.cases, "tracebacks": ends["traceback"], "hangs": ends["hang"]}
     results["figures"] = figures | {"good_rows_lost": lost}

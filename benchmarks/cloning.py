@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, compared, figures, table  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.speech_rows import DEMO, beside_the_demo_corpus  # noqa: E402
 from training.config import RunConfig  # noqa: E402
 
@@ -77,10 +77,7 @@ def measure(arguments, more: list[str]) -> None:
     report = read_json(folder / "report.json")
     config = RunConfig.from_dict(report["config"], str(folder))
     voices, kl = judge(folder, corpus, config.data.made_voices, packages, librispeech)
-    results = {
-        "machine": machine(),
-        "date": now(),
-        "commit": commit(),
+    results = origin() | {
         "trained_on": trained_on(config, report["result"]["steps"]),
         "seeds": {"training": config.train.seed, "synthesis": [SEED]},
         "figures": figures(voices) | {"posterior_kl_nats": kl},

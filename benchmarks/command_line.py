@@ -27,7 +27,7 @@ def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable
     """Measure, or with --docs put what was measured into docs/measured.md's block `name`; the exit code."""
     try:
         if arguments.docs:
-            page_block.put(name, block(read_json(arguments.out)))
+            page_block.put(name, page_block.quoted(read_json(arguments.out), name, block))
         else:
             measure()
     except UserError as error:

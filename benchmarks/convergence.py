@@ -57,6 +57,7 @@ def figures(runs: dict[str, dict], seeds: list[int]) -> dict:
         found[f"largest_swing_{level}"] = max(one["largest_swing"] for one in steady)
         # Not the best: a model that never ends a token is wrong in few steps, and every run begins so.
         found[f"last_{level}_ends"] = median_and_range([curve[-1]["end_errors"] for curve in curves[level]])
+        found[f"last_{level}_cer"] = median_and_range([curve[-1].get("cer") for curve in curves[level]])
         mine = [runs[f"{level}-{seed}"] for seed in seeds]
         found[f"skipped_updates_{level}"] = sum(one["skipped_updates"] for one in mine)
         found[f"data_wait_share_{level}"] = statistics.mean(one["waiting_share"] for one in mine)

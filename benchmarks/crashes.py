@@ -23,7 +23,7 @@ from benchmarks.crash.forked import Child  # noqa: E402  first: it sets what lib
 
 from benchmarks.crash.attempt import PHASES  # noqa: E402  # isort: skip
 from benchmarks.crash.chain import AIMS, Chain, Setting, unbroken_run  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import commit, origin  # noqa: E402
 
 LONGEST_S = 12 * 3600.0  # of everything
 RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         print((setting.work / "lanes.txt").read_text(encoding="utf-8")[-3000:], file=sys.stderr)
     records = journal.read()
     figures = figures_of(records)
-    results = {"machine": machine(), "date": now(), **of, "figures": figures}
+    results = {**origin(), **of, "figures": figures}
     Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(figures))
     for record in records:

@@ -35,7 +35,7 @@ import torchaudio  # noqa: E402
 from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, duration_s  # noqa: E402
 from data_pipeline.columns import ColumnNames  # noqa: E402
 from data_pipeline.loader import Loader  # noqa: E402
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         rates = measured(contenders(folder, arguments.rows), arguments.repeats)
         padding = {"goya, demo corpus": padded_share(loader(CORPUS.parent, cached=True))} | long_tail(folder)
         starts = {rows: [start_s(folder, rows) for _ in range(arguments.repeats)] for rows in START_ROWS}
-    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()}
+    results = origin() | {"load": os.getloadavg()}
     results |= {"rows": arguments.rows, "utterances_per_s": rates, "padding": padding, "start_s": starts}
     results["figures"] = figures(rates, padding, starts)
     command_line.write_json(results, arguments.out)

@@ -25,7 +25,7 @@ import pyarrow.parquet  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
 from benchmarks import page_block  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
 
@@ -48,13 +48,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     if arguments.docs:
-        page_block.put("exactness", block(json.loads(Path(arguments.out).read_text(encoding="utf-8"))))
+        found = json.loads(Path(arguments.out).read_text(encoding="utf-8"))
+        page_block.put("exactness", page_block.quoted(found, "exactness", block))
         return 0
     figures = {"max_relative_gradient_error": gradient_errors(), "ranks": list(RANKS)}
     figures |= plan_figures()
     figures |= crash_figures(arguments.crashes, arguments.kills)
     figures["faults"] = faults()
-    results = {"machine": machine(), "date": now(), "commit": commit(), "figures": figures}
+    results = origin() | {"figures": figures}
     Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(figures))
     return int(not is_as_it_must_be(figures))

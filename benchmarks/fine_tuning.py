@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from benchmarks import command_line, likeness, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
@@ -81,10 +81,7 @@ def measure(arguments, more: list[str]) -> None:
     source = open_source(str(corpus), split="validation")
     utterances = [source.to_utterance(row) for row in source.rows()]
     judge = Judge(utterances, arguments.work / "pictures")
-    results = {
-        "machine": machine(),
-        "date": now(),
-        "commit": commit(),
+    results = origin() | {
         "steps": five_minutes_of_steps(),
         "sentences": len(utterances),
         "english_cer_sentences": len(speech.heldout()["en"]),

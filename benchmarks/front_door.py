@@ -29,7 +29,7 @@ import pyarrow.parquet  # noqa: E402
 import soundfile  # noqa: E402
 
 from benchmarks import command_line, page_block  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from tests.hub_server import HubServer  # noqa: E402
 
@@ -109,7 +109,7 @@ def measure(arguments) -> None:
         "check_many_rows_per_second": rows_a_second(many),
     }
     figures = {name: value for name, value in figures.items() if value is not None}
-    results = {"machine": machine(), "date": now(), "commit": commit(), "seeds": {"training": [SEED]}}
+    results = origin() | {"seeds": {"training": [SEED]}}
     results |= {
         "minutes": arguments.minutes,
         "figures": figures,

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from hub.pusher import Pusher  # noqa: E402
 from tests import small_runs  # noqa: E402
 from tests.hub_server import HubServer, in_process  # noqa: E402
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{number + 1}/{len(tried)} {fault.place}, {fault.how}: {ill or 'survived'}", flush=True)
             shutil.rmtree(Path(folder) / str(number))
     figures = {"hub_faults_tried": len(ends), "hub_faults_survived": sum(end["ill"] is None for end in ends)}
-    results = {"machine": machine(), "date": now(), "commit": commit(), "seconds": time.perf_counter() - started}
+    results = origin() | {"seconds": time.perf_counter() - started}
     command_line.write_json(results | {"figures": figures, "ends": ends}, arguments.out)
     print("\n".join(f"{name:<22}{count:>5}" for name, count in figures.items()))
     return 0

@@ -15,9 +15,10 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from benchmarks import fast_convergence, page_block  # noqa: E402
+from benchmarks import convergence, fast_convergence, page_block  # noqa: E402
 from benchmarks.ablation import NOTHING, WHOLE  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.provenance import is_clean  # noqa: E402
 from training.config import FIELDS  # noqa: E402
 from training.levels import LEVELS  # noqa: E402
 
@@ -26,7 +27,8 @@ SUMMARY, PICTURE = "MODEL_IMPROVEMENTS_SUMMARY.md", "assets/convergence.png"
 COLOURS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:orange"}
 MEASURED = {
     "best_{level}_mel": "validation mel L1, best (log-mel, teacher-forced)",
-    "best_{level}_cer": "CER of speech, best",
+    "best_{level}_cer": "CER of speech, best of all evaluations",
+    "last_{level}_cer": "CER of speech, at the end",
     "last_{level}_ends": "token ends that are wrong, at the end",
     "speedup_{level}_mel": "times as fast as basic to basic's best mel L1, by seconds",
     "speedup_{level}_mel_utterances": "the same by utterances",
@@ -52,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     draw(found["convergence"], into / PICTURE)
     (into / SUMMARY).write_text(summary(found), encoding="utf-8")
     page_block.put("levels", parameters(), into)
-    page_block.put("convergence", compared(found["convergence"]), into)
+    page_block.put("convergence", page_block.quoted(found["convergence"], "convergence", compared), into)
     print(f"{SUMMARY}, {PICTURE} and what docs/ says of the levels are written.")
     return 0
 
@@ -86,11 +88,11 @@ def overlaid(result: dict) -> str:
         [label, *(value_and_range(figures[form.format(level=level)]) for level in levels)]
         for form, label in fast_convergence.SHOWN.items()
     ]
-    seeds, commits = sorted({run["seed"] for run in runs}), sorted({run["commit"][:12] for run in runs})
+    seeds = sorted({run["seed"] for run in runs})
     head = (
         f"`python benchmarks/fast_convergence.py`: {result['setting']['minutes']:g} minutes a run, seeds "
-        f"{', '.join(map(str, seeds))}. {result['machine']}; {max(run['date'] for run in runs)[:10]}; commit "
-        f"{', '.join(commits)}. Raw, with every curve: [benchmarks/results/fast_convergence.json]"
+        f"{', '.join(map(str, seeds))}. {result['machine']}; {max(run['date'] for run in runs)[:10]}; "
+        f"{commits_of(result)}. Raw, with every curve: [benchmarks/results/fast_convergence.json]"
         "(benchmarks/results/fast_convergence.json)."
     )
     return f"{head}\n\n{page_block.markdown(['', *levels], rows)}"
@@ -112,24 +114,29 @@ def told(value) -> str:
 
 
 def measured(result: dict, name: str, command: str) -> str:
-    figures, setting = result["figures"], result["setting"]
+    figures, setting = convergence.figures(result["runs"], result["figures"]["seeds"]), result["setting"]
     levels = [level for level in LEVELS if f"best_{level}_mel" in figures]
     rows = []
     for form, label in MEASURED.items():
         each = [figures.get(form.format(level=level)) for level in levels]
         if any(value is not None for value in each):
             rows.append([label, *map(value_and_range, each)])
-    runs = result["runs"].values()
-    commits, dates = sorted({run["commit"][:12] for run in runs}), sorted(run["date"][:10] for run in runs)
+    dates = sorted(run["date"][:10] for run in result["runs"].values())
     head = (
         f"`{command}`: size tiny on the demo corpus, {setting['minutes']:g} minutes a run, seeds "
-        f"{', '.join(map(str, figures['seeds']))}; median, and least to most. {result['machine']}; {dates[0]} to "
-        f"{dates[-1]}; commit {', '.join(commits)}. Raw, with every curve: [benchmarks/results/{name}.json]"
-        f"(benchmarks/results/{name}.json)."
+        f"{', '.join(map(str, figures['seeds']))}; median, and least to most. CER: {setting['sentences']} sentences, "
+        f"Griffin-Lim. {result['machine']}; {dates[0]} to {dates[-1]}; {commits_of(result)}. Raw, with every curve: "
+        f"[benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
     )
     silent = "best_basic_cer" in figures and "speedup_enhanced_cer" not in figures
     why = "\n\nNo speed-up by CER: within this budget basic does not become intelligible." if silent else ""
     return f"{head}\n\n{page_block.markdown(['', *levels], rows)}{why}"
+
+
+def commits_of(result: dict) -> str:
+    """Those of a result's runs, and whether all that was measured is in them."""
+    commits = sorted({run["commit"][:12] for run in result["runs"].values()})
+    return f"commit {', '.join(commits)}" + ("" if is_clean(result) else ", with uncommitted changes")
 
 
 def value_and_range(value) -> str:
@@ -141,8 +148,6 @@ def value_and_range(value) -> str:
 
 
 def ablation(result: dict) -> str:
-    runs = result["runs"].values()
-    commits = sorted({run["commit"][:12] for run in runs})
     whole, changed = seeds_of(result, is_whole=True), seeds_of(result, is_whole=False)
     rows = []
     for change, by_level in result["figures"].items():
@@ -150,8 +155,8 @@ def ablation(result: dict) -> str:
         rows.append([change, *map(value_and_range, both)])
     head = (
         f"`python benchmarks/ablation.py`: {result['minutes']:g} minutes a run; the levels with seeds {whole}, each "
-        f"change with {changed}; median, and least to most, over pairs of runs. {result['machine']}; commit "
-        f"{', '.join(commits)}. How many times as fast a run is with the change, to where it gets without "
+        f"change with {changed}; median, and least to most, over pairs of runs. {result['machine']}; "
+        f"{commits_of(result)}. How many times as fast a run is with the change, to where it gets without "
         "(validation mel L1; below 1 it is in the way). Raw: [benchmarks/results/ablation.json]"
         "(benchmarks/results/ablation.json). A higher rate is given to both. The first row compares runs of the same "
         "level: what is within its range gives nothing that can be told."

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 from benchmarks import command_line, likeness, page_block, telephone_prompts  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.speech_rows import beside_the_demo_corpus  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
@@ -62,10 +62,7 @@ def measure(arguments, more: list[str]) -> None:
     folder = arguments.run_folder or train(corpus, arguments.work / "run", more)
     folders = {"five": folder, "base": arguments.base}
     reports = {name: read_json(folder / "report.json") for name, folder in folders.items()}
-    results = {
-        "machine": machine(),
-        "date": now(),
-        "commit": commit(),
+    results = origin() | {
         "steps": {name: report["result"]["steps"] for name, report in reports.items()},
         "seeds": {name: report["config"]["train"]["seed"] for name, report in reports.items()},
         "minutes": minutes_of_speech(corpus),

@@ -26,7 +26,7 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.loop.bare import Job, bare  # noqa: E402
 from benchmarks.loop.goya import goya  # noqa: E402
 from benchmarks.loop.rivals import coqui, hf_trainer, lightning  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from modeling.configuration import GoyaConfig  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             torch.set_num_threads(len(os.sched_getaffinity(0)))
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 seconds[name].append(there[name](job))
-    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
+    results = origin() | {"load": os.getloadavg()[0]}
     results |= {"size": arguments.size, "steps": arguments.steps, "bf16": job.bf16, "left_out": left_out}
     results |= {"seconds_a_step": seconds, "figures": figures(seconds)}
     command_line.write_json(results, arguments.out)

@@ -131,8 +131,8 @@ def train(installed: FreshInstall, folder: Path, *more: str) -> None:
     load_before = load()
     print(f"$ {command}      (load average {load_before})", flush=True)
     launch = timed(command, installed.clone, environment)
-    launch |= {"load": {"start": load_before, "end": load()}, "machine": machine(), "date": now()}
-    write_json({"command": command} | launch, folder / LAUNCH)
+    launch |= {"machine": machine(), "date": now(), "commit": installed.record["commit"]}
+    write_json({"command": command} | launch | {"load": {"start": load_before, "end": load()}}, folder / LAUNCH)
 
 
 def timed(command: str, where: Path, environment: dict[str, str]) -> dict[str, float]:
@@ -270,9 +270,8 @@ def block(results: dict) -> str:
     """What was installed and run, and the figures, as markdown."""
     seeds = results["seeds"]
     said = (
-        f"`{results['command']}` in {page_block.installed(results)}; training seeds "
-        f"{', '.join(map(str, seeds['training']))}: median, and least to most. CER: "
-        f"{results['figures']['cer_sentences']} held-out English sentences, heard by moonshine-voice, mean of "
+        f"`{results['command']}`, training seeds {', '.join(map(str, seeds['training']))}: median, and least to most. "
+        f"CER: {results['figures']['cer_sentences']} held-out English sentences, heard by moonshine-voice, mean of "
         f"{len(seeds['synthesis'])} synthesis seeds. "
     )
     lines = page_block.markdown(["", "median", "range"], rows(results))

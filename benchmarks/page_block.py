@@ -1,19 +1,20 @@
 """Figures of a benchmark's json into README.md and docs/, between the marks that bear its name: none typed by hand."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.provenance import ROOT, is_clean
 from data_pipeline.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[1]
 # Results say what was installed since then; those before had all of these.
 INSTALLED_SINCE, EXTRAS_BEFORE = "2026-11-30", "eval, phonemes, vocoder"
 
 
 def source(results: dict, name: str) -> str:
-    """Where, when and of what a result was measured, and where its json is."""
+    """Where, when, of what and with what a result was measured, and where its json is."""
     return (
-        f"{results['machine']}; {results['date'][:10]}, commit {results['commit'][:12]}. Raw: "
+        f"{results['machine']}; {results['date'][:10]}, commit {results['commit'][:12]}; {installed(results)}. Raw: "
         f"[benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
     )
 
@@ -21,10 +22,22 @@ def source(results: dict, name: str) -> str:
 def installed(results: dict) -> str:
     """What a result was measured with."""
     if "installed" not in results:
-        return f"an environment with the extras {EXTRAS_BEFORE} (before {INSTALLED_SINCE})"
+        return f"installed with the extras {EXTRAS_BEFORE}, as all before {INSTALLED_SINCE}"
     found = results["installed"]
-    extras = f"with the extras {', '.join(found['extras'])}" if found["extras"] else "no extras"
-    return f"a fresh environment of `{found['command']}` ({extras}; Python {found['python']})"
+    extras = f"the extras {', '.join(found['extras'])}" if found["extras"] else "no extras"
+    if found["command"]:
+        return f"installed by `{found['command']}` alone, {extras}, Python {found['python']}"
+    return f"installed with {extras}"
+
+
+def quoted(results: dict, name: str, block: Callable[[dict], str]) -> str:
+    """The block of a result; where it was measured with uncommitted changes, only that."""
+    if is_clean(results):
+        return block(results)
+    return (
+        f"Not quoted: it was measured with uncommitted changes. `python benchmarks/{name}.py` measures it again. Raw: "
+        f"[benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
+    )
 
 
 def pages(root: Path = ROOT) -> list[Path]:

@@ -26,7 +26,7 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.level import launched  # noqa: E402
 from benchmarks.level.curves import reached  # noqa: E402
 from benchmarks.main_job import check_extras  # noqa: E402
-from benchmarks.provenance import commit, now  # noqa: E402
+from benchmarks.provenance import commit, installed, now  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
@@ -75,7 +75,8 @@ def measure(arguments) -> None:
     for name in missing:
         of = commit()  # before the run, which may take hours
         done = (run_coqui if name in COQUI else run_goya)(name, arguments.work / "corpus", arguments)
-        result["runs"][name] = done | {"commit": of, "date": now(), "load": os.getloadavg()[0]}
+        done |= {"commit": of, "date": now(), "installed": installed(), "load": os.getloadavg()[0]}
+        result["runs"][name] = done
         command_line.write_json(result | {"figures": figures(result["runs"])}, arguments.out)
     result["figures"] = figures(result["runs"])
     command_line.write_json(result, arguments.out)

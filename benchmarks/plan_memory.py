@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import datasets  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.plan import Cursor, Limits, Plan, PlannedBatch  # noqa: E402
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     start_mb = resident_mb()
     figures, middle, then = measure(arguments.rows)
     figures = {"resident_mb_at_the_start": start_mb} | figures | resume(arguments.rows, middle, then)
-    result = {"machine": machine(), "date": now(), "commit": commit(), "figures": figures}
+    result = origin() | {"figures": figures}
     Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for name, value in figures.items():
         shown = f"{value:,.1f}" if isinstance(value, float) else str(value)

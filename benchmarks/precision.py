@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from training.hardware import Hardware, check_precision, detect  # noqa: E402
 
@@ -41,11 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     for precision in (EXACT, *(name for name in LOWER if is_at_hand(name, hardware))):
         losses[precision] = {seed: train(arguments, hardware.kind, precision, seed) for seed in arguments.seeds}
     figures = figures_of(losses)
-    result = {
-        "machine": machine(),
+    result = origin() | {
         "device": hardware.name,
-        "date": now(),
-        "commit": commit(),
         "size": arguments.size,
         "steps": arguments.steps,
         "figures": figures,

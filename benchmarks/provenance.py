@@ -1,5 +1,6 @@
 """What a figure was measured on: machine, commit, day, load, packages. No names of hosts or people, no paths."""
 
+import configparser
 import importlib.metadata
 import os
 import platform
@@ -23,8 +24,9 @@ def machine() -> str:
         named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         cpu = named[1].strip() if named else cpu
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory_gb:.0f} GB{gpu}"
+    return f"{cpu}, {cores} core{'s'[: cores - 1]}, {memory_gb:.0f} GB{gpu}"
 
 
 def commit(root: Path = ROOT) -> str:
@@ -47,6 +49,37 @@ def now() -> str:
 def load() -> float | None:
     """Processes that wanted a processor in the last minute, on average; None where the system does not say."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def installed() -> dict:
+    """What this environment has of setup.cfg: the extras that are whole, its Python, each package's release."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    named = {extra: requirements(lines) for extra, lines in config["options.extras_require"].items()}
+    core = requirements(config["options"]["install_requires"])
+    found = versions(*core, *(name for each in named.values() for name in each))
+    python = found.pop("python")
+    whole = sorted(extra for extra, names in named.items() if found.keys() >= set(names))
+    return {"command": None, "extras": whole, "python": python, "freeze": [f"{n}=={v}" for n, v in found.items()]}
+
+
+def requirements(lines: str) -> list[str]:
+    """The packages that an option of setup.cfg names, one a line, comments aside."""
+    return [re.match(r"[\w.-]+", line)[0] for line in lines.split("\n") if line and not line.startswith("#")]
+
+
+def origin() -> dict:
+    """What every result says of itself."""
+    return {"machine": machine(), "date": now(), "commit": commit(), "installed": installed()}
+
+
+def is_clean(result) -> bool:
+    """Whether nothing in a result was measured with uncommitted changes."""
+    if isinstance(result, dict):
+        return all(map(is_clean, result.values()))
+    if isinstance(result, list):
+        return all(map(is_clean, result))
+    return not (isinstance(result, str) and result.endswith(DIRTY))
 
 
 def versions(*packages: str) -> dict[str, str]:

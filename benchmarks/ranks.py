@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError, tell  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "ranks.json"
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         tell(UserError("One core may be used here; expected two, one for each rank."))
         return 2
     rounds = [one_round(number, arguments.size, arguments.steps) for number in range(arguments.repeats)]
-    results = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0]}
+    results = origin() | {"load": os.getloadavg()[0]}
     results |= {"size": arguments.size, "steps": arguments.steps, "rounds": rounds, "figures": figures(rounds)}
     command_line.write_json(results, arguments.out)
     print(table(results))

@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 import data_pipeline.plan  # noqa: E402
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.plan import Cursor, Limits, Plan  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         on_paper(one, gpus, unlike[gpus], cluster)
         for one, gpus, cluster in product(costs[: len(arguments.sizes)], GPUS, clusters)
     ]
-    results = {"machine": machine(), "date": now(), "commit": commit(), "costs": costs, "largest_over_mean": unlike}
+    results = origin() | {"costs": costs, "largest_over_mean": unlike}
     results |= {"clusters": [vars(cluster) for cluster in clusters], "on_paper": paper}
     command_line.write_json(results, arguments.out)
     print(tables(results))

@@ -2,7 +2,7 @@
 
 Takes the figures of loop_speed.json, step_speed.json, ranks.json, data_speed.json, main_job.json, peers.json and
 synthesis_speed*.json, and writes benchmarks/results/speed.json and docs/measured.md's table of them. Measures
-nothing itself; what no file has is named.
+nothing itself; what no file has is named, and so is what was measured with uncommitted changes, which is left out.
 """
 
 import argparse
@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.provenance import is_clean  # noqa: E402
 from modeling.configuration import SIZES  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -101,9 +102,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def gather(results: Path) -> dict:
     """Figures (a number, or a median with its range), the run of each file, and the names of what no file has."""
-    figures, runs = {}, {}
+    figures, runs, unclean = {}, {}, []
     for name, wanted in sources().items():
         found = read_json(results / f"{name}.json", {})
+        if not is_clean(found):
+            unclean.append(name)
+            continue
         there = {
             figure: found["figures"][key] for figure, (key, *_) in wanted.items() if key in found.get("figures", {})
         }
@@ -111,25 +115,31 @@ def gather(results: Path) -> dict:
             figures |= there
             # Of a file of many runs, the last.
             last = max(found.get("runs", {}).values(), key=lambda run: run["date"], default=found)
-            runs[name] = {"machine": found["machine"], "date": last["date"], "commit": last["commit"]}
+            runs[name] = {key: last[key] for key in ("date", "commit", "installed") if key in last}
+            runs[name]["machine"] = found["machine"]
     wanted = [figure for one in sources().values() for figure in one] + list(ON_GPU)
-    return {"figures": figures, "from": runs, "not_measured": [name for name in wanted if name not in figures]}
+    missing = [name for name in wanted if name not in figures]
+    return {"figures": figures, "from": runs, "not_measured": missing, "left_out": unclean}
 
 
 def block(gathered: dict) -> str:
     """The figures as a markdown table, each with the file it is from."""
-    lines = ["| | median | range | raw |", "|---|---|---|---|"]
+    lines = ["| | median | range | raw | measured |", "|---|---|---|---|---|"]
     for name, wanted in sources().items():
         for figure, (_, label, form) in wanted.items():
             if figure in gathered["figures"]:
                 raw = f"[{name}.json](benchmarks/results/{name}.json)"
-                lines.append(f"| {label} | {cells(gathered['figures'][figure], form)} | {raw} |")
+                day = gathered["from"][name]["date"][:10]
+                lines.append(f"| {label} | {cells(gathered['figures'][figure], form)} | {raw} | {day} |")
     machines = sorted({run["machine"] for run in gathered["from"].values()})
-    dates = sorted({run["date"][:10] for run in gathered["from"].values()})
-    where = f"{'; '.join(machines)}; {' to '.join(dates)}"
+    environments = sorted({page_block.installed(run) for run in gathered["from"].values()})
+    where = "; ".join([*machines, *environments])
     head = f"`python benchmarks/speed.py`, out of what other scripts measured; {where}."
     without = ", ".join(f"`{name}`" for name in gathered["not_measured"])
-    return "\n".join([head, "", *lines, "", f"Not measured: {without}."])
+    left_out = ", ".join(f"{name}.json" for name in gathered["left_out"])
+    below = f"Not measured: {without}."
+    below += f" Measured with uncommitted changes, so not quoted: {left_out}." if left_out else ""
+    return "\n".join([head, "", *lines, "", below])
 
 
 def cells(value, form: str) -> str:

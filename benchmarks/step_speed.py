@@ -21,7 +21,7 @@ import torch  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
 from benchmarks.loop_speed import recorded  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError, tell  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "step_speed.json"
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.save([batch.tensors for batch in job.batches], batches)
         words = [str(batches), arguments.size, str(arguments.steps), str(int(job.bf16))]
         rounds = [one_round(number, checkouts, words) for number in range(arguments.repeats)]
-    results = {"machine": machine(), "date": now(), "commit": commit(), "first": arguments.first, "bf16": job.bf16}
+    results = origin() | {"first": arguments.first, "bf16": job.bf16}
     results |= {"size": arguments.size, "steps": arguments.steps, "rounds": rounds, "figures": figures(rounds)}
     command_line.write_json(results, arguments.out)
     print(table(results))

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 import torch  # noqa: E402
 
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402
@@ -115,7 +115,7 @@ def seconds(work) -> list[float]:
 def report(size: str, repeats: dict[str, list[float]], path: Path) -> None:
     figures = {name: statistics.median(each) for name, each in repeats.items()}
     figures |= {f"{name}, range": [min(each), max(each)] for name, each in repeats.items()}
-    result = {"machine": machine(), "date": now(), "commit": commit(), "load": os.getloadavg()[0], "size": size}
+    result = origin() | {"load": os.getloadavg()[0], "size": size}
     result |= {"figures": figures, "repeats": repeats}
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"{f'{size}, {REPEATS} repeats':<44}{'median':>9}{'least':>9}{'most':>9}")

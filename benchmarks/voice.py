@@ -23,7 +23,7 @@ from benchmarks import command_line, page_block  # noqa: E402
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.main_job import check_extras  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import is_clean, origin  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402
@@ -38,26 +38,39 @@ LINES = ROOT / "benchmarks" / "hard_sentences.txt"
 LANGUAGE = speech.ASR_LANGUAGE
 
 SHOWN = {
-    "cer_model": ("CER, model, Griffin-Lim", "{:.1%}"),
-    "cer_model_hifigan": ("CER, model, HiFi-GAN", "{:.1%}"),
-    "cer_vocoded": ("CER, recordings through mel and Griffin-Lim", "{:.1%}"),
+    "cer_model": ("CER, model, HiFi-GAN", "{:.1%}"),
+    "cer_model_griffin_lim": ("CER, model, Griffin-Lim", "{:.1%}"),
+    "cer_hifigan": ("CER, recordings through mel and HiFi-GAN", "{:.1%}"),
+    "cer_griffin_lim": ("CER, recordings through mel and Griffin-Lim", "{:.1%}"),
     "cer_real": ("CER, recordings", "{:.1%}"),
-    "wer_model": ("WER, model, Griffin-Lim", "{:.1%}"),
-    "wer_vocoded": ("WER, recordings through mel and Griffin-Lim", "{:.1%}"),
+    "wer_model": ("WER, model, HiFi-GAN", "{:.1%}"),
+    "wer_model_griffin_lim": ("WER, model, Griffin-Lim", "{:.1%}"),
+    "wer_hifigan": ("WER, recordings through mel and HiFi-GAN", "{:.1%}"),
+    "wer_griffin_lim": ("WER, recordings through mel and Griffin-Lim", "{:.1%}"),
     "wer_real": ("WER, recordings", "{:.1%}"),
-    "cer_hard": ("CER, 200 hard lines", "{:.1%}"),
+    "cer_hard": ("CER, 200 hard lines, HiFi-GAN", "{:.1%}"),
+    "cer_hard_griffin_lim": ("CER, 200 hard lines, Griffin-Lim", "{:.1%}"),
     "ended_early": ("200 hard lines: ended early", "{:.1%}"),
     "ended_late": ("200 hard lines: ended late", "{:.1%}"),
     "never": ("200 hard lines: ended by the limit only", "{:.1%}"),
     "mcd": ("mel cepstral distortion to the recordings, dB", "{:.2f}"),
     "similarity_model": ("cosine of voices, model and recording, HiFi-GAN", "{:.2f}"),
+    "distillmos_model": ("DistillMOS (1 to 5), model, HiFi-GAN", "{:.2f}"),
+    "distillmos_real": ("DistillMOS, recordings", "{:.2f}"),
     "dnsmos_model": ("DNSMOS (1 to 5), model, HiFi-GAN", "{:.2f}"),
     "dnsmos_real": ("DNSMOS, recordings", "{:.2f}"),
-    "similarity_seen": ("cosine, cloned and its 5 s clip, voices of the training", "{:.2f}"),
-    "similarity_unseen": ("cosine, cloned and its 5 s clip, other voices", "{:.2f}"),
-    "real_time_factor": ("real-time factor, text to mel, 1 thread", "{:.3f}"),
-    "real_time_factor_2_threads": ("real-time factor, text to mel, 2 threads", "{:.3f}"),
-    "first_chunk_ms": ("first chunk of mel, ms", "{:.0f}"),
+}
+# File -> its figure -> the same, of benchmarks of their own.
+ELSEWHERE = {
+    "cloning": {
+        "similarity_seen": ("cosine, cloned and its 5 s clip, voices of the training", "{:.2f}"),
+        "similarity_unseen": ("cosine, cloned and its 5 s clip, other voices", "{:.2f}"),
+    },
+    "synthesis_speed": {
+        "real_time_factor, batch 1, 1 threads": ("real-time factor, text to mel, 1 thread", "{:.3f}"),
+        "real_time_factor, batch 1, 2 threads": ("real-time factor, text to mel, 2 threads", "{:.3f}"),
+        "first_chunk_ms, 2 threads": ("first chunk of mel, ms", "{:.0f}"),
+    },
 }
 
 
@@ -86,11 +99,8 @@ def measure(arguments) -> None:
     judged = [judge(speaker, sentences, lines, arguments.seeds) for speaker in speakers]
     each = [figures for figures, _ in judged]
     figures = {name: statistics.mean(one[name] for one in each) for name in each[0]}
-    figures |= recorded(sentences, speakers[0].audio) | elsewhere()
-    results = {
-        "machine": machine(),
-        "date": now(),
-        "commit": commit(),
+    figures |= recorded(sentences, speakers[0].audio)
+    results = origin() | {
         "command": "accelerate launch train_main.py --optimization-level enhanced",
         "seeds": {
             "training": [report["config"]["train"]["seed"] for report in reports],
@@ -109,16 +119,15 @@ def judge(speaker: speech.Speaker, sentences: speech.Sentences, lines: list[str]
     """(figures, what was heard of each held-out sentence and each hard line with the first seed) of one model."""
     english, rate_hz = sentences[LANGUAGE], speaker.audio.sample_rate_hz
     texts = [one.text for one in english]
-    rates: dict[str, list[float]] = {"cer_model": [], "cer_model_hifigan": [], "wer_model": []}
+    rates: dict[str, list[float]] = {}
     for seed in seeds:
         mels = [one.speech.mel_TC for one in speaker.speak(english, seed)]
-        griffin_lim, hifigan = speech.vocoded(mels, speaker.audio).values()
-        cer, heard = speech.score(griffin_lim, english, rate_hz)
-        rates["cer_model"].append(cer)
-        rates["wer_model"].append(word_error_rate(heard, texts, LANGUAGE))
-        rates["cer_model_hifigan"].append(speech.score(hifigan, english, rate_hz)[0])
-        if seed == seeds[0]:
-            likeness, said = beside_recordings(hifigan, english, speaker.audio), heard
+        for name, waves in speech.vocoded(mels, speaker.audio).items():
+            cer, heard = speech.score(waves, english, rate_hz)
+            rates.setdefault("cer_model" + speech.suffix(name), []).append(cer)
+            rates.setdefault("wer_model" + speech.suffix(name), []).append(word_error_rate(heard, texts, LANGUAGE))
+            if seed == seeds[0] and name == speech.DEFAULT_VOCODER:
+                likeness, said = beside_recordings(waves, english, speaker.audio), heard
     ends, hard_heard = endings(speaker, english, lines)
     heard = dict(zip([one.id for one in english], said, strict=True)) | dict(zip(lines, hard_heard, strict=True))
     figures = likeness | {name: statistics.mean(each) for name, each in rates.items()} | ends
@@ -130,7 +139,8 @@ def beside_recordings(waves: list[torch.Tensor], english: list, audio) -> dict[s
     rate_hz, spoken = audio.sample_rate_hz, [wave.numpy() for wave in waves]
     real = [wave.numpy() for wave in speech.recordings(english, audio)]
     similarity = load_metric("speaker_similarity")
-    return {
+    opinions = speech.opinion("model", waves, audio) | speech.opinion("real", speech.recordings(english, audio), audio)
+    return opinions | {
         "mcd": load_metric("mcd").compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)["mcd_db"],
         "similarity_model": similarity.compute(predictions=spoken, references=real, sample_rate_hz=rate_hz)[
             "speaker_similarity"
@@ -143,7 +153,7 @@ def beside_recordings(waves: list[torch.Tensor], english: list, audio) -> dict[s
 def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
     """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
     audio = speaker.audio
-    vocoder = speech.vocoder_for(speech.VOCODERS[0], audio)
+    vocoder = speech.vocoder_for(speech.DEFAULT_VOCODER, audio)
     texts, lengths = [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english]
     pace = Pace.of(speaker.processor.tokenizer.vocabulary, texts, lengths, LANGUAGE)
     voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
@@ -162,29 +172,25 @@ def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[d
 
 
 def recorded(sentences: speech.Sentences, audio) -> dict[str, float]:
-    """Error rates of the recordings, and of their copies through mel and Griffin-Lim."""
-    english = sentences[LANGUAGE]
+    """Error rates of the recordings, and of their copies through mel and each vocoder."""
+    english, figures = sentences[LANGUAGE], {}
     texts, waves = [one.text for one in english], speech.recordings(english, audio)
-    vocoder, figures = speech.vocoder_for(speech.VOCODERS[0], audio), {}
-    copies = [vocoder(log_mel(wave, audio)) for wave in waves]
-    for name, each in (("real", waves), ("vocoded", copies)):
+    copies = speech.vocoded([log_mel(wave, audio) for wave in waves], audio)
+    for name, each in ({"real": waves} | copies).items():
         figures[f"cer_{name}"], heard = speech.score(each, english, audio.sample_rate_hz)
         figures[f"wer_{name}"] = word_error_rate(heard, texts, LANGUAGE)
     return figures
 
 
-def elsewhere() -> dict[str, float]:
-    """What benchmarks of their own measure: the speed of synthesis, and cloning."""
-    speed, cloning = (read_json(RESULTS / f"{name}.json", {}) for name in ("synthesis_speed", "cloning"))
-    found = {name: value for name, value in cloning.get("figures", {}).items() if name.startswith("similarity")}
-    for name, there in (
-        ("real_time_factor", "real_time_factor, batch 1, 1 threads"),
-        ("real_time_factor_2_threads", "real_time_factor, batch 1, 2 threads"),
-        ("first_chunk_ms", "first_chunk_ms, 2 threads"),
-    ):
-        if there in speed.get("figures", {}):
-            found[name] = speed["figures"][there]
-    return found
+def elsewhere(results: Path = RESULTS) -> list[tuple[str, str]]:
+    """(label, value) of what benchmarks of their own measure, with its day; nothing with uncommitted changes."""
+    shown = []
+    for name, forms in ELSEWHERE.items():
+        found = read_json(results / f"{name}.json", {})
+        if found and is_clean(found):
+            dated = {key: (f"{label} ({found['date'][:10]})", form) for key, (label, form) in forms.items()}
+            shown += page_block.shown(found["figures"], dated)
+    return shown
 
 
 def table(results: dict) -> str:
@@ -202,7 +208,7 @@ def block(results: dict) -> str:
         f"`python benchmarks/voice.py` of `{results['command']}`: {spread}, {len(seeds['synthesis'])} synthesis seeds "
         "each; 40 held-out English sentences, heard by moonshine-voice. "
     )
-    figures = page_block.rows(page_block.shown(results["figures"] | elsewhere(), SHOWN))
+    figures = page_block.rows(page_block.shown(results["figures"], SHOWN) + elsewhere())
     return f"{said}{page_block.source(results, 'voice')}\n\n{figures}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.command_line import read_json, write_json
 from benchmarks.level.curves import Curve
-from benchmarks.provenance import commit, machine, now
+from benchmarks.provenance import commit, installed, machine, now
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ROOT / "benchmarks" / "level" / "watched.py"
@@ -103,6 +103,7 @@ def run(
         "seed": seed,
         "commit": commit(),
         "date": now(),
+        "installed": installed(),
         "load": Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").is_file() else None,
         "waiting_share": last["waiting_s"] / last["seconds"],
         "skipped_updates": last["skipped"],

@@ -118,7 +118,7 @@ def test_what_was_judged_is_gathered_as_medians_with_ranges(work, monkeypatch):
     assert found["ranges"]["cer_model"] == [0.03, 0.05] and "cer_real" not in found["ranges"]
     assert found["commit"] == "a" * 40 and found["installed"]["freeze"] == ["torch==2.14.1"]
     told = main_job.block(found)
-    assert "| CER, model, HiFi-GAN | 4.0% | 3.0% to 5.0% |" in told and "no extras; Python 3.11.7" in told
+    assert "| CER, model, HiFi-GAN | 4.0% | 3.0% to 5.0% |" in told and "alone, no extras, Python 3.11.7" in told
     assert "training seeds 1, 2, 5" in told
 
 
