@@ -129,6 +129,7 @@ def check(config, provenance, hardware) -> int:
 
 def report(config, trainer, vocoder, result) -> None:
     """Say how the run ended, how good it sounds, and what to do next."""
+    from evaluation.learned_postfilter import learn_postfilter
     from evaluation.quality import can_recognise, speech_quality
     from modeling.model import GoyaForTextToSpeech
     from training.report import closing_lines, write_report
@@ -136,12 +137,14 @@ def report(config, trainer, vocoder, result) -> None:
     folder, quality, unheard = Path(config.checkpoint.dir), None, ""
     if config.train.debug or result.interrupted or not (folder / "best").is_dir():
         unheard = "Its speech was not judged: the run is a debug run, was interrupted, or had no evaluation."
-    elif not can_recognise():
-        unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
     else:
         model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
-        quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.utterances())
-        unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
+        learn_postfilter(folder / "best", model, trainer.processor, trainer.inputs.train.utterances())
+        if can_recognise():
+            quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.utterances())
+            unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
+        else:
+            unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
     write_report(folder, config, trainer, result, quality)
     print(closing_lines(config, trainer, result, quality, unheard))
 

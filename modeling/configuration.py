@@ -30,6 +30,7 @@ class GoyaConfig(PretrainedConfig):
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
         stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
         audio: fields of `data_pipeline.audio.AudioConfig` that the mels were made with.
+        detail_gains: [C] of the post-filter of what it speaks (modeling.postfilter); None: none.
         voices: name -> voice vector of the training speakers, so that a checkpoint speaks without a clip.
     """
 
@@ -55,6 +56,7 @@ class GoyaConfig(PretrainedConfig):
         stop_smoothing: float = 0.0,
         audio: dict | None = None,
         voices: dict[str, list[float]] | None = None,
+        detail_gains: list[float] | None = None,
         new_tokens: int = 0,
         **kwargs,
     ):
@@ -81,6 +83,7 @@ class GoyaConfig(PretrainedConfig):
         self.stop_smoothing = stop_smoothing
         self.audio = audio or {}
         self.voices = voices or {}
+        self.detail_gains = detail_gains
         super().__init__(**kwargs)
 
     @classmethod

@@ -16,6 +16,7 @@ from modeling.aligner import Aligner, monotonic_search, token_of_step
 from modeling.configuration import GoyaConfig
 from modeling.decoder import Decoder
 from modeling.layers import Attention, Conv, LayerNorm, SwiGLU, length_mask
+from modeling.postfilter import with_detail
 from modeling.text_encoder import TextEncoder
 from modeling.voice_encoder import VoiceEncoder, sample_voice
 
@@ -98,6 +99,12 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """What the decoder writes, on the unit scale and less the voice's spectrum, to log-mel."""
         spectrum_B1C = voice_BV[:, None, self.config.voice_dim :]
         return (mel_BTC + spectrum_B1C) * self.config.mel_std + self.config.mel_mean
+
+    def spoken_mel(self, mel_BTC: Tensor, real_BT1: Tensor, voice_BV: Tensor) -> Tensor:
+        """Log-mel of what the decoder wrote by itself: through post-net and post-filter, float32."""
+        mel_BTC = self.denormalise(self.decoder.postnet(mel_BTC, real_BT1), voice_BV).float()
+        gains = self.config.detail_gains
+        return mel_BTC if gains is None else with_detail(mel_BTC, mel_BTC.new_tensor(gains))
 
     def forward(
         self,

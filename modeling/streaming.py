@@ -44,7 +44,7 @@ def stream_mel(
 
     def finished(mel_TC: Tensor) -> Tensor:
         real_1T1 = torch.ones(1, len(mel_TC), 1, dtype=torch.bool, device=mel_TC.device)
-        return model.denormalise(postnet(mel_TC[None], real_1T1), voice_V[None])[0].float()
+        return model.spoken_mel(mel_TC[None], real_1T1, voice_V[None])[0]
 
     first_frames = FIRST_FRAMES + postnet.context_frames + ahead_frames
     spoken = (frames[0] for frames, token in steps if not (prompt and token[0] == PAUSE))

@@ -93,9 +93,9 @@ def synthesise(
         starts_B = durations_BS[:, PAUSE] * model.config.frames_per_step
         durations_BS[:, PAUSE] = 0
     real_BT = length_mask(ends_B, mel_BTC.shape[1]) & ~length_mask(starts_B, mel_BTC.shape[1])
-    mel_BTC = model.denormalise(model.decoder.postnet(mel_BTC, real_BT[..., None]), voice_BV)
+    mel_BTC = model.spoken_mel(mel_BTC, real_BT[..., None], voice_BV)
     return [
-        Speech(mel_BTC[row, starts_B[row] : ends_B[row]].float(), durations_BS[row, : token_lengths[row]])
+        Speech(mel_BTC[row, starts_B[row] : ends_B[row]], durations_BS[row, : token_lengths[row]])
         for row in range(ids_BS.shape[0])
     ]
 
