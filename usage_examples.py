@@ -119,6 +119,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "hardware": {
         "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",
         "small_gpu": f"{TRAIN} --batch-size 8 --grad-accum 8 --num-workers 4",
+        "one": "accelerate launch --config_file accelerate_configs/one.yaml train_main.py",
         "single_gpu": "accelerate launch --config_file accelerate_configs/single_gpu.yaml train_main.py",
         "ddp": "accelerate launch --config_file accelerate_configs/ddp.yaml --num_processes 4 train_main.py",
         "fsdp2": "accelerate launch --config_file accelerate_configs/fsdp2.yaml --num_processes 4 train_main.py "

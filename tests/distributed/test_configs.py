@@ -34,7 +34,7 @@ def commands(path: Path) -> list[list[str]]:
 
 
 def test_the_configurations_are_these():
-    expected = "cpu_2proc ddp deepspeed_zero2 fp8 fsdp2 hsdp multi_node single_gpu".split()
+    expected = "cpu_2proc ddp deepspeed_zero2 fp8 fsdp2 hsdp multi_node one single_gpu".split()
     assert list(BY_NAME) == expected
 
 

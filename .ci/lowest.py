@@ -1,0 +1,15 @@
+"""Prints constraints for pip: the lowest release that setup.cfg admits of each package that it names with a bound."""
+
+import configparser
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+config = configparser.ConfigParser()
+config.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+named = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+lines = {line for part in named for line in part.splitlines() if line and not line.startswith("#")}
+for requirement in map(Requirement, sorted(lines)):
+    for bound in requirement.specifier:
+        if bound.operator in {">=", "=="}:
+            print(f"{requirement.name}=={bound.version}")
