@@ -12,4 +12,5 @@ lines = {line for part in named for line in part.splitlines() if line and not li
 for requirement in map(Requirement, sorted(lines)):
     for bound in requirement.specifier:
         if bound.operator in {">=", "=="}:
-            print(f"{requirement.name}=={bound.version}")
+            # Not a build of torch without CUDA ("2.13.0+cpu"), which "==" takes: the index' torchaudio is of the other.
+            print(f"{requirement.name}{'===' if requirement.name == 'torch' else '=='}{bound.version}")
