@@ -3,7 +3,7 @@
 Italian telephone prompts (benchmarks/telephone_prompts.py), trained on from the demo corpus' model with everything
 free, also with as many rows of the demo corpus beside them, with the decoder frozen, and with adapters, and without it,
 from scratch: as many steps each as five minutes of the main job had (results/main_job.json).
-Extras: pip install -e ".[eval,vocoder,espeak,lora]".
+Extras: pip install -e ".[eval,espeak,lora]".
 
 Judged by how like the recordings it sounds (benchmarks/likeness.py). Prints one table and writes
 results/fine_tuning.json; --docs puts it into docs/measured.md. What follows -- goes to train_main.py.

@@ -1,4 +1,4 @@
-"""The newcomer's path, as a new user goes it: python benchmarks/front_door.py     (extras: eval, phonemes, vocoder)
+"""The newcomer's path, as a new user goes it: python benchmarks/front_door.py     (extras: eval, espeak)
 
 A folder of mp3 and the csv that a spreadsheet saves (semicolons, a byte order mark, Windows' line ends) become a voice
 and a page on a Hub: the corpus is checked, a model trained and pushed, heard from its folder, and heard from the Hub

@@ -1,6 +1,6 @@
 """One model of five languages: python benchmarks/languages.py --packages FOLDER --base RUN
 
-    pip install -e ".[eval,vocoder,espeak]"; apt-get download asterisk-core-sounds-{it,ru}{,-g722}
+    pip install -e ".[eval,espeak]"; apt-get download asterisk-core-sounds-{it,ru}{,-g722}
 
 The demo corpus and what Debian has of Italian and Russian prompts (telephone_prompts.py: 17 minutes of each), trained
 on with the settings of the README's first command for as many steps as the main job took (results/main_job.json), or a

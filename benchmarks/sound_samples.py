@@ -1,7 +1,7 @@
 """What a trained model sounds like: python benchmarks/sound_samples.py runs/demo_corpus_tiny_enhanced
 
 Speaks held-out sentences of the demo corpus, chosen here by their ids and not by how they came out, through HiFi-GAN
-(extra `vocoder`) with the first synthesis seed. Writes them beside their recordings into assets/samples/, as wav and as
+with the first synthesis seed. Writes them beside their recordings into assets/samples/, as wav and as
 a picture of mel and alignment, and the table in README.md that links to them.
 """
 

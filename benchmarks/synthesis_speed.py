@@ -3,7 +3,7 @@
 Weights at random: the time of a step does not depend on them. Every token is given 4 steps, about what a character
 takes in the demo corpus, so that each repeat makes the same 9.3 s of speech. Without a vocoder: text to log-mel.
 First chunk: from token ids to the first log-mel chunk of a streamed utterance, after a warm-up; beside it, to the first
-samples of HiFi-GAN, where the extra `vocoder` is installed. Each number of threads gets a process of its own.
+samples of HiFi-GAN. Each number of threads gets a process of its own.
 Prints one table and writes synthesis_speed.json in benchmarks/results, or synthesis_speed_SIZE.json. Wants an idle
 machine.
 """

@@ -1,4 +1,4 @@
-"""How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,vocoder,espeak]")
+"""How good the voice is: python benchmarks/voice.py RUN_FOLDER ...  (extras: pip install -e ".[eval,espeak]")
 
 Takes finished runs of the README's first command, of several training seeds, as main_job.py leaves them
 (runs/main_job/seed-*). For each: error rates of the demo corpus' 40 held-out English sentences as moonshine-voice hears
