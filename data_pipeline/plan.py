@@ -3,7 +3,9 @@
     rows -> shuffle -> filter -> pool -> sort by length -> cut -> shuffle in groups -> share of this rank
 
 The order is a pure function of (seed, epoch, position) and is decided on undecoded rows: lengths come from the
-headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`.
+headers of the recordings. A pool's batches depend on nothing before it, so the whole state is a `Cursor`. That means
+something under the settings and the corpus it was made with only: where they are others, or the corpus turns out to be,
+the epoch is planned anew, and the rows that were taken (data_pipeline.taken) are passed over.
 """
 
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
 from data_pipeline.features import Features
 from data_pipeline.made_voices import in_made_voices
+from data_pipeline.taken import RowsTaken, row_name
 from data_pipeline.tally import ANOTHER_TIME, Tally
 from data_pipeline.utterance import Samples, Utterance
 
@@ -54,6 +57,7 @@ class PlannedBatch:
     ends_step: bool  # the last micro-batch of an optimizer step
     ends_epoch: bool
     seed: tuple[int, ...]  # for what is drawn for it: reference clips, dropout, voices
+    taken: tuple[int, ...] = ()  # data_pipeline.taken.row_name of all ranks' rows of this micro-step
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class Plan:
         self.keep, self.shuffle_buffer, self.shuffle = keep, shuffle_buffer, shuffle
         self.by_length_rows, self.made_voices, self.exclude = by_length_rows, made_voices, exclude
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
+        self.taken = RowsTaken()  # of the epoch under way; whoever takes steps adds to it
         self.tally = Tally()  # of the epoch under way
         self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
 
@@ -177,21 +182,43 @@ class Plan:
                 after = self.start(after.epoch + 1)
             # Of the batch itself, so that the same noise is drawn for it on any number of ranks.
             seed = (self.seed, behind.epoch, behind.rows, behind.batch)
+            together = step[micro * self.world_size : (micro + 1) * self.world_size]
+            taken = tuple(row_name(utterance) for batch, _ in together for utterance in batch)
             if self.made_voices and entries:
                 entries = in_made_voices(entries, self.made_voices, seed)
-            yield PlannedBatch(entries, after, ends_step, last and ends_step, seed)
+            yield PlannedBatch(entries, after, ends_step, last and ends_step, seed, taken)
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:
         """All ranks' batches in order, each with the cursor behind it."""
         for pool, rows_before, rows_after in self._pools(cursor):
             batches = self._cut(pool, cursor, rows_before)
             first = cursor.batch if rows_before == cursor.rows else 0
+            if first and len(self.taken) and not self._is_as_it_was(batches, first):
+                yield from self._batches(self._planned_anew(cursor))
+                return
             for index in range(first, len(batches)):
                 pool_is_done = index + 1 == len(batches)
                 after = replace(
                     cursor, rows=rows_after if pool_is_done else rows_before, batch=0 if pool_is_done else index + 1
                 )
                 yield batches[index], after
+
+    def _is_as_it_was(self, batches: list[tuple[Utterance, ...]], first: int) -> bool:
+        """Whether a pool's first batches are those that were taken last: recordings can be gone that its rows name."""
+        names = [row_name(utterance) for batch in batches[:first] for utterance in batch]
+        return len(batches) >= first and self.taken.ends_with(names)
+
+    def _planned_anew(self, cursor: Cursor) -> Cursor:
+        """Where to begin with an epoch of which all that was taken is to be passed over."""
+        if self.rank == 0:
+            print(
+                f"The corpus is not what it was. The {len(self.taken)} rows of this epoch that were trained on are not "
+                "repeated; the others are planned anew.",
+                flush=True,
+            )
+        self.tally = Tally()
+        self.taken.plan_anew()
+        return self.start(cursor.epoch)
 
     def _pools(self, cursor: Cursor) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:
         """(utterances with their frames, rows read before them, rows read with them), from the cursor's rows on.
@@ -200,12 +227,15 @@ class Plan:
         """
         size = self.limits.pool_batches * self.limits.batch_size * cursor.group
         pool: list[tuple[int, Utterance]] = []
-        before = count = cursor.rows
-        held = 0
-        for row in self._rows(cursor.epoch, cursor.rows):
+        pass_over = self.taken.to_pass_over()
+        before, held = cursor.rows, 0
+        count = 0 if pass_over else cursor.rows  # rows that are alike are told apart by their number
+        for row in self._rows(cursor.epoch, count):
             count += 1
             accepted = self._accept(row, cursor.epoch)
-            if accepted is not None:
+            if accepted is not None and pass_over and pass_over[name := row_name(accepted[1])]:
+                pass_over[name] -= 1
+            elif accepted is not None and count > cursor.rows:
                 pool.append(accepted)
                 held += _bytes_of(accepted[1])
             if len(pool) == size or held >= POOL_BYTES:

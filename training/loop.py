@@ -27,7 +27,7 @@ from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
 from data_pipeline.tally import Tally, merged
 from modeling.losses import SUMS, LossShape
-from training import run_state
+from training import continuity, run_state
 from training.best_metric import STANDARD_ERROR, is_best
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
@@ -101,6 +101,7 @@ class Trainer:
             is_local_process_zero=accelerator.is_local_main_process,
         )
         self.cursor = inputs.train.plan.start(0)
+        self.of_run = continuity.of_run(config, inputs, accelerator)
         self.length = RunLength(config, provenance, accelerator)
         self.evaluations_due = 0
         self.saved_at = -1  # step of the newest checkpoint of this process
@@ -170,7 +171,7 @@ class Trainer:
     def _pass_over_nothing(self) -> None:
         """Nothing of the epoch was left to take a step with; of a whole epoch that is an error, and never a loop."""
         plan = self.inputs.train.plan
-        if self.cursor == plan.start(self.cursor.epoch):
+        if self.cursor == plan.start(self.cursor.epoch) and not len(plan.taken):
             raise UserError(plan.tally.why_nothing_is_left())
         self._leave_epoch()
         self._heed_interruption()
@@ -178,6 +179,7 @@ class Trainer:
     def _leave_epoch(self) -> None:
         """What is left of it is not trained on, so its length is not that of its data."""
         self.cursor = self.inputs.train.plan.start(self.cursor.epoch + 1)
+        self.inputs.train.plan.taken.clear()
         self.length.end_epoch(self.state.global_step, learn=False)
         self._estimate_length()
 
@@ -234,7 +236,10 @@ class Trainer:
         self.state.epoch = self.cursor.epoch
         self.waste.end_step(batches)
         self.length.note_step(step)
+        taken = self.inputs.train.plan.taken
+        taken.add(name for batch in batches for name in batch.planned.taken)
         if planned.ends_epoch:
+            taken.clear()
             self.length.end_epoch(step)
         is_outrun = step >= self.state.max_steps and self.length.is_guessed
         if planned.ends_epoch or is_outrun or self.length.is_due(step):

@@ -28,3 +28,21 @@ def build_optimizer(model: nn.Module, config: OptimConfig, device: torch.device)
     ]
     fused = device.type in ("cuda", "cpu")  # 4 times as fast as the default on a CPU
     return torch.optim.AdamW(groups, betas=config.betas, eps=config.eps, fused=fused)
+
+
+def use_what_changed(groups: list[dict], now: OptimConfig, before: dict) -> None:
+    """Settings that are others than when a checkpoint was written take the place of those it holds.
+
+    A rate that roll-backs have halved stays so much below its setting. `groups`: as `build_optimizer` makes them.
+    """
+    for group, name in zip(groups, ("lr", "lr_vector"), strict=True):
+        was, wanted = before.get(name), getattr(now, name)
+        if was is not None and was != wanted:
+            group["peak_lr"] = wanted if group["peak_lr"] == was else group["peak_lr"] * wanted / was
+    if before.get("weight_decay", now.weight_decay) != now.weight_decay:
+        groups[0]["weight_decay"] = now.weight_decay
+    for name in ("betas", "eps"):
+        value = getattr(now, name)
+        if before.get(name) is not None and before[name] != (list(value) if name == "betas" else value):
+            for group in groups:
+                group[name] = value

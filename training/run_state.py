@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
-from data_pipeline.errors import UserError, redacted
+from data_pipeline.errors import redacted
 from data_pipeline.plan import Cursor
 from data_pipeline.text import Vocabulary
-from training.config import RunConfig, get
+from training import continuity, optimizer
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -21,6 +21,8 @@ OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_
 def to_json(trainer: "Trainer") -> dict:
     return {
         "cursor": asdict(trainer.cursor),
+        "taken": trainer.inputs.train.plan.taken.to_json(),
+        "of_run": trainer.of_run,
         "length": trainer.length.to_json(trainer.state.max_steps),
         "evaluations_due": trainer.evaluations_due,
         "padding": [trainer.waste.padded, trainer.waste.batches],
@@ -34,39 +36,45 @@ def to_json(trainer: "Trainer") -> dict:
 
 
 def go_on(trainer: "Trainer", checkpoint: Path) -> None:
-    """Take over weights, optimizer and all that `to_json` wrote. Raises UserError where they are of another run."""
+    """Take over weights, optimizer and all that `to_json` wrote, and say what has changed since.
+
+    Raises UserError where they are of another run.
+    """
     saved = trainer.checkpoints.training_state(checkpoint)
     if saved["config"]["data"]["text_units"] == "phonemes":  # which were espeak-ng's in checkpoints of before
         vocabulary = Vocabulary.from_json((checkpoint / "vocabulary.json").read_text(encoding="utf-8"))
         saved["config"]["data"]["text_units"] = vocabulary.units
-    _check(trainer.config, saved["config"])
+    changes = continuity.changes_since(
+        saved, trainer.config, trainer.provenance, trainer.of_run, trainer.inputs, trainer.accelerator
+    )
     trainer.files.load(checkpoint)
+    optimizer.use_what_changed(trainer.optimizer.param_groups, trainer.config.optim, saved["config"].get("optim", {}))
     _restore(trainer, saved)
+    if changes.said:
+        listed = "\n  ".join(changes.said)
+        trainer.accelerator.print(f"Since the checkpoint of step {trainer.state.global_step}, used as now:\n  {listed}")
+    if changes.shaping:
+        _plan_anew(trainer, "taken" in saved)
 
 
-def _check(config: RunConfig, before: dict) -> None:
-    """Raises UserError where a run's checkpoint, of the configuration `before`, heard or read its data otherwise, has
-    other weights, or did not start from the same model."""
-    for key in ("audio.preset", "data.text_units", "fine_tune.lora_rank"):
-        section, name = key.split(".")
-        was, now = before.get(section, {}).get(name), get(config, key)
-        if was != now:
-            raise UserError(
-                f"The run in {config.checkpoint.dir} was trained with {key}={was}, and this command says "
-                f"{now}; give --set {key}={was}, or another --checkpoint-dir."
-            )
-    was, now = before.get("fine_tune", {}).get("init_from"), redacted(config.fine_tune.init_from)
-    if was != now and (None in (was, now) or Path(was).resolve() != Path(now).resolve()):
-        did, does = (f"started from {start}" if start else "started from no other model" for start in (was, now))
-        raise UserError(
-            f"The run in {config.checkpoint.dir} {did}, and this command {does.replace('started', 'starts')}; "
-            f"{f'give --init-from {was}' if was else 'leave --init-from out'} to go on with it, or give another "
-            "--checkpoint-dir."
-        )
+def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
+    """The epoch under way in batches as they are cut now, without the rows that are known to be trained on."""
+    plan = trainer.inputs.train.plan
+    trainer.cursor = plan.start(trainer.cursor.epoch)
+    plan.taken.plan_anew()
+    if len(plan.taken):
+        said = f"The {len(plan.taken)} rows that epoch {trainer.cursor.epoch + 1} has trained on are not repeated."
+    elif not is_known:
+        said = f"Epoch {trainer.cursor.epoch + 1} begins again: its checkpoint, of an earlier version, lists no rows."
+    else:
+        return
+    trainer.accelerator.print(said)
 
 
 def _restore(trainer: "Trainer", saved: dict) -> None:
     trainer.cursor = Cursor(**saved["cursor"])
+    if "taken" in saved:
+        trainer.inputs.train.plan.taken.restore(saved["taken"])
     trainer.length.restore(saved["length"])
     trainer.evaluations_due = saved["evaluations_due"]
     trainer.waste.padded, trainer.waste.batches = saved["padding"]
@@ -74,8 +82,9 @@ def _restore(trainer: "Trainer", saved: dict) -> None:
     for field in fields(trainer.state):
         if field.name in saved["trainer"] and field.name not in OWN:
             setattr(trainer.state, field.name, saved["trainer"][field.name])
-    if saved.get("best_by", "eval_mel") != trainer.arguments.metric_for_best_model:
-        # Values of two metrics do not compare; the next evaluation begins anew.
+    other_data = saved["config"].get("data", {}).get("val_data") != redacted(trainer.config.data.val_data)
+    if other_data or saved.get("best_by", "eval_mel") != trainer.arguments.metric_for_best_model:
+        # Values of two metrics, or of other sentences, do not compare; the next evaluation begins anew.
         trainer.state.best_metric = trainer.state.best_global_step = None
     for callback in _exportable(trainer.callbacks):
         kept = saved["callbacks"].get(type(callback).__name__, {})
