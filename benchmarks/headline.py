@@ -46,22 +46,19 @@ def block(results: Path) -> str:
 def measured_with(found: dict, name: str) -> str:
     dates = [one["date"] for one in (found, *found.get("runs", {}).values()) if "date" in one]
     script = f"[{name}.py](benchmarks/results/{name}.json)"
-    return f"{script}; {found['machine']}; {max(dates)[:10]}; {page_block.installed(found)}"
+    return f"{script}; {found['machine']}; {max(dates)[:10]}; {page_block.installed(found)}{page_block.noted(found)}"
 
 
 def understood(results: dict) -> list[Row]:
     found, minutes = results["figures"], results["figures"]["training_seconds"] / 60
     with_it = f"first command, {minutes:.0f} minutes, {seeds(results['seeds']['training'])}, HiFi-GAN"
     sentences = f"{found['cer_sentences']:.0f} held-out English sentences"
-    rows = [(f"CER of {sentences}, {with_it}", ranged(results, "cer_model", "{:.1%}")),
-            ("CER of their recordings", f"{found['cer_real']:.1%}")]  # fmt: skip
+    rows = [(f"CER of {sentences}, {with_it}; of their recordings",
+             f"{ranged(results, 'cer_model', '{:.1%}')}; {found['cer_real']:.1%}")]  # fmt: skip
     if "distillmos_model" in found:
-        rows += [("DistillMOS (1 to 5) of the same speech; of the recordings",
+        rows += [("DistillMOS (1 to 5) of the same; of the recordings",
                   f"{ranged(results, 'distillmos_model', '{:.2f}')}; {found['distillmos_real']:.2f}")]  # fmt: skip
-    return rows + [
-        ("real-time factor, text to wave, HiFi-GAN", ranged(results, "real_time_factor", "{:.2f}")),
-        ("seconds from the command to the first training step", ranged(results, "seconds_to_first_step", "{:.0f}")),
-    ]
+    return [*rows, ("real-time factor, text to wave, HiFi-GAN", ranged(results, "real_time_factor", "{:.2f}"))]
 
 
 def seeds(ones: list) -> str:
@@ -87,7 +84,7 @@ def sooner(results: dict) -> list[Row]:
     return [
         (f"{said}, {len(basic)} seeds each", gains(enhanced, basic, "seconds")),
         ("the same, counted in optimizer steps", gains(enhanced, basic, "step")),
-        ("the same, both accumulating 2 batches a step as enhanced does; both 16, as basic",
+        ("the same, both accumulating 2 batches, as enhanced; both 16, as basic",
          f"{gains(*both_2, 'seconds')}; {gains(*both_16, 'seconds')}"),
     ]  # fmt: skip
 

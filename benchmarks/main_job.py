@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=STAGES, help="stop after installing, after training, or only judge")
     parser.add_argument("--allow-dirty", action="store_true", help="measure HEAD beside uncommitted changes")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "main_job", help="(default: %(default)s)")
+    parser.add_argument("--note", help="said beside the figures: what was done to the runs besides")
     command_line.add_output(parser, RESULTS)
     return parser
 
@@ -233,7 +234,7 @@ def gathered(installed: FreshInstall, folders: list[Path], judged: list[dict], a
         "ranges": ranges(each),
         "by_seed": each,
         "heard": [one["heard"] for one in judged],
-    }  # fmt: skip
+    } | ({"note": arguments.note} if arguments.note else {})  # fmt: skip
 
 
 def summary(each: list[dict]) -> dict:

@@ -14,20 +14,24 @@ INSTALLED_SINCE, EXTRAS_BEFORE = "2026-11-30", "eval, phonemes, vocoder"
 def source(results: dict, name: str) -> str:
     """Where, when, of what and with what a result was measured, and where its json is."""
     return (
-        f"{results['machine']}; {results['date'][:10]}, commit {results['commit'][:12]}; {installed(results)}. Raw: "
-        f"[benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
+        f"{results['machine']}; {results['date'][:10]}, commit {results['commit'][:12]}; {installed(results)}"
+        f"{noted(results)}. Raw: [benchmarks/results/{name}.json](benchmarks/results/{name}.json)."
     )
 
 
+def noted(results: dict) -> str:
+    """What a result says of itself besides."""
+    return f"; {results['note']}" if "note" in results else ""
+
+
 def installed(results: dict) -> str:
-    """What a result was measured with."""
-    if "installed" not in results:
-        return f"installed with the extras {EXTRAS_BEFORE}, as all before {INSTALLED_SINCE}"
-    found = results["installed"]
-    extras = f"the extras {', '.join(found['extras'])}" if found["extras"] else "no extras"
-    if found["command"]:
-        return f"installed by `{found['command']}` alone, {extras}, Python {found['python']}"
-    return f"installed with {extras}"
+    """What a result was measured with; of one of many runs, the last of them."""
+    said = [one["installed"] for one in (results, *results.get("runs", {}).values()) if "installed" in one]
+    if not said:
+        return f"extras {EXTRAS_BEFORE}, as all before {INSTALLED_SINCE}"
+    found = said[-1]
+    extras = f"extras {', '.join(found['extras'])}" if found["extras"] else "no extras"
+    return f"`{found['command']}`, {extras}, Python {found['python']}" if found["command"] else extras
 
 
 def quoted(results: dict, name: str, block: Callable[[dict], str]) -> str:

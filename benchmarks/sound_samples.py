@@ -1,8 +1,9 @@
-"""What a trained model sounds like: python benchmarks/sound_samples.py runs/demo_corpus_tiny_enhanced
+"""What a trained model sounds like: python benchmarks/sound_samples.py runs/main_job/seed-1234
 
-Speaks held-out sentences of the demo corpus, chosen here by their ids and not by how they came out, through HiFi-GAN
-with the first synthesis seed. Writes them beside their recordings into assets/samples/, as wav and as
-a picture of mel and alignment, and the table in README.md that links to them.
+Of a run that main_job.py trained: speaks held-out sentences of the demo corpus, chosen here by their ids and not by how
+they came out, through HiFi-GAN with the first synthesis seed. Writes them beside their recordings into assets/samples/,
+as wav and as a picture of mel and alignment, what they are of into benchmarks/results/sound_samples.json, and the table
+in README.md that links to them.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import soundfile  # noqa: E402
 
 from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks import page_block  # noqa: E402
-from benchmarks.command_line import read_json  # noqa: E402
+from benchmarks.command_line import read_json, write_json  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
 from evaluation.speaking import write_picture  # noqa: E402
 
@@ -27,6 +28,7 @@ CHOSEN = {
     "fr/followme/status": "french",
 }
 FOLDER = "assets/samples"
+RESULTS = ROOT / "benchmarks" / "results" / "sound_samples.json"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,9 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     arguments = parser.parse_args(argv)
     speaker = speech.Speaker(arguments.run)
-    steps = read_json(arguments.run / "report.json")["result"]["steps"]
+    report, installed = read_json(arguments.run / "report.json"), read_json(arguments.run.parent / "installed.json")
     utterances = [one for each in speech.heldout().values() for one in each if one.id in CHOSEN]
-    vocoder = speech.vocoder_for(speech.VOCODERS[1], speaker.audio)
+    vocoder = speech.vocoder_for(speech.DEFAULT_VOCODER, speaker.audio)
     rate_hz = speaker.audio.sample_rate_hz
     recorded = speech.recordings(utterances, speaker.audio)
     (ROOT / FOLDER).mkdir(exist_ok=True)
@@ -46,21 +48,31 @@ def main(argv: list[str] | None = None) -> int:
         soundfile.write(f"{path}_recorded.wav", wave.numpy(), rate_hz)
         reference_mel_TC = log_mel(wave, speaker.audio)
         write_picture(f"{path}.png", spoken, speaker.audio.frames_per_s, reference_mel_TC=reference_mel_TC)
-    page_block.put("samples", block(utterances, steps))
+    launch = read_json(arguments.run / "launch.json")
+    results = {name: launch[name] for name in ("machine", "date", "command")} | {
+        "commit": installed["commit"],
+        "installed": installed,
+        "seeds": {"training": [report["config"]["train"]["seed"]], "synthesis": [0]},
+        "steps": report["result"]["steps"],
+        "samples": {CHOSEN[one.id]: one.text for one in utterances},
+    }
+    write_json(results, RESULTS)
+    page_block.put("samples", page_block.quoted(results, "sound_samples", block))
     return 0
 
 
-def block(utterances: list, steps: int) -> str:
-    lines = ["| held-out sentence | the model | recording | mel and alignment |", "|---|---|---|---|"]
-    for utterance in utterances:
-        name = f"{FOLDER}/{CHOSEN[utterance.id]}"
-        links = f"[wav]({name}.wav) | [wav]({name}_recorded.wav) | [png]({name}.png)"
-        lines.append(f"| {utterance.text} | {links} |")
+def block(results: dict) -> str:
+    lines = []
+    for name, text in results["samples"].items():
+        path = f"{FOLDER}/{name}"
+        lines.append([text, f"[wav]({path}.wav)", f"[wav]({path}_recorded.wav)", f"[png]({path}.png)"])
+    header = ["held-out sentence", "the model", "recording", "mel and alignment"]
     said = (
-        f"Size tiny, {steps} steps, HiFi-GAN; `python benchmarks/sound_samples.py RUN`. The recordings, and the "
-        "voices, are the [demo corpus'](assets/demo_corpus/README.md), CC-BY-SA."
+        f"One run of the first command, {results['steps']} steps, HiFi-GAN; "
+        f"{page_block.source(results, 'sound_samples')} Recordings and voices are the "
+        "[demo corpus'](assets/demo_corpus/README.md), CC-BY-SA."
     )
-    return f"{said}\n\n" + "\n".join(lines)
+    return f"{page_block.markdown(header, lines)}\n\n{said}"
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
         page_block.put("main_job", module.block(results), tmp_path)
     block = module.block(results).replace("](benchmarks/", "](../benchmarks/")  # the page is one folder down
     assert "| CER, model, HiFi-GAN | 12.5% | 10.0% to 20.0% |" in block and "Griffin-Lim" not in block
-    assert "2 synthesis seeds" in block and "`pip install -e .` alone, no extras, Python 3.11.7" in block
+    assert "2 synthesis seeds" in block and "`pip install -e .`, no extras, Python 3.11.7" in block
     assert "](../" in block
     begin, end = "<!-- main_job:begin -->", "<!-- main_job:end -->"
     before, after = whole.split(begin)[0], whole.split(end)[1]
