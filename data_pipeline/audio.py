@@ -7,9 +7,10 @@ Everything decodes through libsndfile, which the soundfile package carries, so t
 import io
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import fsspec
@@ -21,7 +22,8 @@ import torchaudio.functional
 
 from data_pipeline.errors import UserError
 from data_pipeline.mono import averaged, without_rumble
-from data_pipeline.utterance import Samples
+from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
+from data_pipeline.utterance import Audio, Samples, Segment
 
 FORMATS = "wav, flac, mp3, ogg, opus"
 RATE_RANGE_HZ = (4_000, 384_000)
@@ -106,13 +108,17 @@ PRESETS = {
 }
 
 
-def duration_s(audio: bytes | str | Samples, *, name: str = "") -> float:
+def duration_s(audio: Audio, *, name: str = "") -> float:
     """Seconds of a recording, from its header alone. Raises BrokenAudio where there is no readable header."""
     return header_of(audio, name=name).seconds
 
 
-def header_of(audio: bytes | str | Samples, *, name: str = "") -> Header:
+def header_of(audio: Audio, *, name: str = "") -> Header:
     """Length and rate of a recording, undecoded. Raises BrokenAudio where there is no readable header."""
+    if isinstance(audio, Segment):
+        seconds, rate_hz = header_of(audio.recording, name=name)
+        first, last = _ends(audio, round(seconds * rate_hz), rate_hz, name)
+        return Header((last - first) / rate_hz, rate_hz)
     if isinstance(audio, Samples):
         return Header(len(audio.values) / _checked_rate(audio.rate_hz, _label(audio, name)), audio.rate_hz)
     with _opened(audio, name) as file:
@@ -120,7 +126,7 @@ def header_of(audio: bytes | str | Samples, *, name: str = "") -> Header:
         return Header(file.frames / rate_hz, rate_hz)
 
 
-def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str = "") -> np.ndarray:
+def decode_audio(audio: Audio, sample_rate_hz: int, *, name: str = "") -> np.ndarray:
     """Decodes to mono float32 [N] at sample_rate_hz (see data_pipeline.mono; resampled by soxr's HQ filter).
 
     name: the utterance's id, for messages about audio that has no path. Raises BrokenAudio as `read_samples` does.
@@ -135,18 +141,23 @@ def decode_audio(audio: bytes | str | Samples, sample_rate_hz: int, *, name: str
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
-def read_samples(audio: bytes | str | Samples, *, name: str = "") -> Recording:
+def read_samples(audio: Audio, *, name: str = "") -> Recording:
     """The samples as they were recorded, neither resampled nor trimmed.
 
     Raises BrokenAudio for a missing or unreadable or cut-off file, no samples, a rate out of range, NaN or infinite
     samples, and digital silence.
     """
     label = _label(audio, name)
-    if isinstance(audio, Samples):
-        samples_NC, rate_hz = np.asarray(audio.values, dtype=np.float32).reshape(len(audio.values), -1), audio.rate_hz
+    segment = audio if isinstance(audio, Segment) else None
+    recording = segment.recording if segment else audio
+    if isinstance(recording, Samples):
+        values = np.asarray(recording.values, dtype=np.float32)
+        rate_hz = _checked_rate(recording.rate_hz, label)
+        first, last = _ends(segment, len(values), rate_hz, name) if segment else (0, len(values))
+        samples_NC = values[first:last].reshape(last - first, -1) if last > first else np.empty((0, 1), np.float32)
     else:
-        samples_NC, rate_hz = _read_file(audio, name)
-    _checked_rate(rate_hz, label)
+        samples_NC, rate_hz = _read_file(recording, segment, name)
+        _checked_rate(rate_hz, label)
     if not samples_NC.size:
         raise BrokenAudio(f"{label} holds no samples; expected speech. Record it again or leave it out.")
     if not np.isfinite(samples_NC).all():
@@ -219,20 +230,24 @@ def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tenso
     return torch.hann_window(config.n_fft, device=device), filters_FC[:taken].to(device)
 
 
-def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
-    """Samples float32 [N, channels] and the rate in Hz."""
+def _read_file(audio: bytes | str, segment: Segment | None, name: str) -> tuple[np.ndarray, int]:
+    """Samples float32 [N, channels] and the rate in Hz, of all or of a segment."""
     label = _label(audio, name)
     with _opened(audio, name) as file:
-        if file.frames * file.channels > MOST_SAMPLES:  # memory is taken for what the header says, true or not
+        first, last = _ends(segment, file.frames, file.samplerate, name) if segment else (0, file.frames)
+        wanted = last - first
+        if wanted * file.channels > MOST_SAMPLES:  # memory is taken for what the header says, true or not
             raise BrokenAudio(
-                f"{label} says it holds {file.frames} samples of {file.channels} channels; expected one utterance, "
+                f"{label} says it holds {wanted} samples of {file.channels} channels; expected one utterance, "
                 f"{MOST_SAMPLES} at most. Cut it into sentences, or leave it out."
             )
         try:
-            samples = file.read(file.frames, dtype="float32", always_2d=True)
+            if first:
+                file.seek(first)
+            samples = file.read(wanted, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise _unreadable(label, error.error_string) from error
-        _check_whole(label, len(samples), file.frames)
+        _check_whole(label, len(samples), wanted)
         # libsndfile corrects a wav's length to what is there and leaves the promised one, in bytes, in its log.
         promised = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
         if promised and int(promised[1]) < UNKNOWN_WAV_BYTES:
@@ -240,8 +255,28 @@ def _read_file(audio: bytes | str, name: str) -> tuple[np.ndarray, int]:
         return samples, file.samplerate
 
 
+def _ends(segment: Segment, frames: int, rate_hz: int, name: str) -> tuple[int, int]:
+    """The segment's first sample and the one behind its last, in a recording of so many samples.
+
+    A recording as long as the segment is the segment, cut out already. Raises BrokenAudio for one that lies outside.
+    """
+    scale = 1 if segment.in_samples else rate_hz
+    first = round(segment.start * scale)
+    last = frames if segment.end is None else round(segment.end * scale)
+    if abs(last - first - frames) <= 0.05 * rate_hz:
+        return 0, frames
+    if not 0 <= first < last or last > frames + 0.1 * rate_hz:  # times are rounded
+        label, unit = _label(segment.recording, name), "samples" if segment.in_samples else "s"
+        raise BrokenAudio(
+            f"{label} is {frames / scale:g} {unit} long; expected a segment inside it, found {segment.start:g} to "
+            f"{(frames / scale) if segment.end is None else segment.end:g} {unit}. Correct the row's times. Where the "
+            "files are cut already, rename the columns of the times."
+        )
+    return first, min(last, frames)
+
+
 def _check_whole(label: str, found: int, promised: int) -> None:
-    # mp3 headers only estimate the length; a tenth missing is beyond any such estimate.
+    # A decoder's delay and a last frame can be missing from an mp3; a tenth is beyond that.
     if found < 0.9 * promised:
         raise CutOffAudio(
             f"{label} is cut off: {found / promised:.0%} of what its header promises is there. "
@@ -286,10 +321,34 @@ def _opened(audio: bytes | str, name: str):
         raise BrokenAudio(f"{label} cannot be opened ({error}); expected an audio file ({FORMATS}).") from error
 
 
-def _handle(audio: bytes | str):
+@contextmanager
+def _handle(audio: bytes | str) -> Iterator[io.IOBase]:
     if isinstance(audio, bytes):
-        return io.BytesIO(audio)
-    return fsspec.open(audio, "rb") if "://" in audio else open(audio, "rb")
+        yield io.BytesIO(with_true_length(audio) if is_mp3(audio) else audio)
+        return
+    with _file(audio) as file:
+        start = file.read(SIGNATURE_BYTES)
+        file.seek(0)
+        if not is_mp3(start):
+            yield file
+            return
+        changed_ns = 0 if "://" in audio else os.fstat(file.fileno()).st_mtime_ns
+        yield io.BytesIO(_mp3_file(audio, changed_ns))
+
+
+@lru_cache(maxsize=1)  # the rows of a long recording come one after another
+def _mp3_file(path: str, changed_ns: int) -> bytes:
+    with _file(path) as file:
+        return with_true_length(file.read())
+
+
+def _file(path: str):
+    if "://" not in path:
+        return open(path, "rb")
+    try:
+        return fsspec.open(path, "rb").open()
+    except ValueError as error:  # of a URL that is none
+        raise OSError(str(error)) from error
 
 
 def _unreadable(label: str, reason: str) -> BrokenAudio:
@@ -309,7 +368,9 @@ def _checked_rate(rate_hz: int, label: str) -> int:
     return rate_hz
 
 
-def _label(audio: bytes | str | Samples, name: str) -> str:
+def _label(audio: Audio, name: str) -> str:
+    if isinstance(audio, Segment):
+        return _label(audio.recording, name)
     if isinstance(audio, str):
         return f"Audio file {audio}" + (f" (row {name})" if name else "")
     return f"Audio of row {name}" if name else "Audio without a name"
