@@ -5,6 +5,7 @@ import re
 import sys
 
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
+LONGEST_LINE = 2000  # characters of a message: a cell of a table can hold megabytes
 SHORTEST_SECRET = 8  # a shorter value of such a variable is no token, and would be found in innocent words
 # user:password@, or a token alone before the @ (a path made of a URL has one slash); and what signs a URL of S3,
 # Google, Azure and others.
@@ -19,11 +20,18 @@ class UserError(ValueError):
     """Says what was found and where, what was expected, and what to do; front ends print it and exit with 2."""
 
 
+def shown(value, most: int = 200) -> str:
+    """A value out of somebody's data for a message: of a long one the beginning, and how long it is."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
 def tell(error: Exception) -> None:
     """One message to standard error, its first word red where a person reads along (no-color.org)."""
     is_red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     label = "\033[31merror:\033[0m" if is_red else "error:"
-    print(f"{label} {redact(str(error))}", file=sys.stderr, flush=True)
+    message = "\n".join(shown(line, LONGEST_LINE) for line in redact(str(error)).split("\n"))
+    print(f"{label} {message}", file=sys.stderr, flush=True)
 
 
 def redact(text: str) -> str:

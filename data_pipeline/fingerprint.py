@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from data_pipeline.errors import UserError
 from data_pipeline.sources import Source
-from data_pipeline.utterance import Samples, Utterance
+from data_pipeline.utterance import Samples, Segment, Utterance
 
 FIRST_ROWS, FIRST_BYTES = 256, 32 * 2**20  # that are kept, and the undecoded audio that they may hold
 SEARCHED_ROWS, SEARCHED_BYTES = 20_000, 2**30  # in which those of a corpus that has changed are looked for
@@ -47,7 +47,7 @@ def _first_rows(source: Source, most: int, most_bytes: int) -> Iterator[str]:
 
 
 def _size(utterance: Utterance) -> int:
-    audio = utterance.audio
+    audio = utterance.audio.recording if isinstance(utterance.audio, Segment) else utterance.audio
     if isinstance(audio, str):
         return os.path.getsize(audio) if Path(audio).is_file() else -1
     return audio.values.nbytes if isinstance(audio, Samples) else len(audio)

@@ -1,10 +1,12 @@
 """What a reader of data_pipeline.sources is asked for: a place, as the user wrote it, and a split of it."""
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from data_pipeline.columns import ColumnNames
+from data_pipeline.files import files_below
 from data_pipeline.splits import TRAIN, of_split
 
 
@@ -30,4 +32,12 @@ class Request:
     def listing(self) -> list[str]:
         if self.path is None:
             return self.files
-        return sorted(map(str, self.path.rglob("*"))) if self.path.is_dir() else [str(self.path)]
+        return files_below(self.path) if self.path.is_dir() else [str(self.path)]
+
+    def beside(self, name: str, depth: int = 0) -> list[str]:
+        """The files of that name, in whatever case, in the folder itself or so many folders below it."""
+        if self.path is None or not self.path.is_dir():
+            return []
+        parts = len(self.path.parts) + 1
+        found = (path for path in self.listing if os.path.basename(path).lower() == name)
+        return [path for path in found if len(Path(path).parts) - parts <= depth]

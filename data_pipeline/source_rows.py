@@ -5,22 +5,30 @@ makes a whole file unreadable (not UTF-8, a damaged archive) raises UserError.
 """
 
 import csv
+import itertools
 import json
 import os
 import tarfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
+from lzma import LZMAError
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow
 import pyarrow.parquet
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 
 BROKEN = "__broken__"
+FOLDER = "__folder__"  # of the table that a row stands in: what its paths are relative to
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga")
 # A batch is in memory while its rows are handed out; a row can hold a minute of floats.
-PARQUET_BATCH_ROWS = 8
+PARQUET_BATCH_ROWS, BATCH_BYTES = 8, 64 * 2**20
+WIDTHS = {"INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "INT96": 12}  # of parquet's types
 SEPARATORS = "|\t,;"
+LINES_LOOKED_AT = 50
 # Bounds on an archive, whose few bytes can unpack to anything. Of a recording: 11 minutes of stereo at 48 kHz.
 MOST_AUDIO_BYTES = 128 * 2**20
 MOST_TEXT_BYTES = 4 * 2**20
@@ -31,10 +39,15 @@ HEADERS = (*LONG_NAMES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYP
 
 
 def separator_of(path: str) -> str:
-    """The separator of a table: whichever of | tab , ; comes first in it, as names of columns and files hold none."""
+    """The separator of a table: whichever of | tab , ; comes first in it, as names of columns and files hold none.
+
+    A text that comes first can: of several in the first line, one that is in every line as often.
+    """
     with open(path, encoding="utf-8-sig", newline="") as file:
-        first_line = file.readline()
-    return next((character for character in first_line if character in SEPARATORS), "|")
+        lines = [line for line in itertools.islice(file, LINES_LOOKED_AT) if line.strip()]
+    found = list(dict.fromkeys(character for character in "".join(lines[:1]) if character in SEPARATORS))
+    steady = [one for one in found if len({line.count(one) for line in lines}) == 1]
+    return next(iter(steady or found), "|")
 
 
 def check_utf8(path: str) -> None:
@@ -72,58 +85,108 @@ def csv_lines(path: str, separator: str) -> Iterator[tuple[int, list[str] | str]
                 yield reader.line_num, unquoted
 
 
-def csv_rows(paths: list[str], names: tuple[str, ...] | None, separator: str) -> Iterator[dict]:
-    """Rows of tables; names are the columns where the file has no header, None where its first line is one."""
-    for path in paths:
-        lines = csv_lines(path, separator)
-        columns = names or next((line for _, line in lines if isinstance(line, list)), [])
-        for number, fields in lines:
-            if isinstance(fields, str):
-                yield {BROKEN: f"{path}, line {number}: {fields}; expected a row of a table"}
-            elif any("\n" in field.strip() for field in fields):
-                yield {
-                    BROKEN: f"{path}, line {number} ends a quotation that goes over several lines; expected a line for "
-                    "each row. Look for a quotation mark without its partner"
-                }
-            elif len(fields) != len(columns):
-                yield {
-                    BROKEN: f"{path}, line {number} has {len(fields)} columns; expected {len(columns)} "
-                    f"({', '.join(columns)}). Look for a separator inside the text"
-                }
+class TableLayout(NamedTuple):
+    """separator: None for JSON lines. names: of the columns where there is no header; None: its first line is one."""
+
+    separator: str | None
+    names: tuple[str, ...] | None
+
+
+def table_rows(paths: list[str], layouts: list[TableLayout]) -> Iterator[dict]:
+    """Rows of tables, each with the FOLDER that its paths are relative to."""
+    for path, (separator, names) in zip(paths, layouts, strict=True):
+        folder = {FOLDER: os.path.dirname(path)}
+        for row in _jsonl_rows(path) if separator is None else _csv_rows(path, separator, names):
+            yield row | folder
+
+
+def _csv_rows(path: str, separator: str, names: tuple[str, ...] | None) -> Iterator[dict]:
+    lines = csv_lines(path, separator)
+    columns = names or header(path, next((line for _, line in lines if isinstance(line, list)), []))
+    for number, fields in lines:
+        if isinstance(fields, str):
+            yield {BROKEN: f"{path}, line {number}: {fields}; expected a row of a table"}
+        elif any("\n" in field.strip() for field in fields):
+            yield {
+                BROKEN: f"{path}, line {number} ends a quotation that goes over several lines; expected a line for "
+                "each row. Look for a quotation mark without its partner"
+            }
+        elif len(fields) != len(columns):
+            yield {
+                BROKEN: f"{path}, line {number} has {len(fields)} columns; expected {len(columns)} "
+                f"({shown(', '.join(columns))}). Look for a separator inside the text"
+            }
+        else:
+            yield dict(zip(columns, fields, strict=True))
+
+
+def header(path: str, line: list[str]) -> list[str]:
+    """The names of a table's columns. Raises UserError for a name that two of them have."""
+    named = [name for name in line if name.strip()]
+    twice = [name for name, count in Counter(named).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{path} has several columns of the name {shown(twice[0], 60)!r}; expected each once. Rename or remove one."
+        )
+    return [name if name.strip() else f"column_{place}" for place, name in enumerate(line, start=1)]
+
+
+def _jsonl_rows(path: str) -> Iterator[dict]:
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                row = error
+            if isinstance(row, dict):
+                yield row
             else:
-                yield dict(zip(columns, fields, strict=True))
-
-
-def jsonl_rows(paths: list[str]) -> Iterator[dict]:
-    """Rows of files with one JSON object a line."""
-    for path in paths:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    row = error
-                if isinstance(row, dict):
-                    yield row
-                else:
-                    found = f"no JSON ({row})" if isinstance(row, Exception) else f"a {type(row).__name__}"
-                    yield {BROKEN: f"{path}, line {number} is {found}; expected one JSON object, {{...}}, a line"}
+                found = f"no JSON ({row})" if isinstance(row, Exception) else f"a {type(row).__name__}"
+                yield {BROKEN: f"{path}, line {number} is {found}; expected one JSON object, {{...}}, a line"}
 
 
 def parquet_rows(paths: list[str]) -> Iterator[dict]:
-    """Rows of parquet files; a list of numbers stays a numpy array, which is a hundredth of its size as objects."""
+    """Rows of parquet files; a list of numbers stays a numpy array, which is a hundredth of its size as objects.
+
+    A row group that unpacks to more than MOST_UNPACKED times the file's size raises UserError.
+    """
     for path in paths:
         try:
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS):
-                    for index in range(batch.num_rows):
-                        yield {name: _plain(batch.column(name)[index]) for name in batch.schema.names}
+            # Its buffer would keep every byte that was ever read.
+            with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
+                header(path, file.schema_arrow.names)
+                for group in range(file.num_row_groups):
+                    rows = _batch_rows(path, file.metadata.row_group(group))
+                    for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
+                        yield from (_parquet_row(path, batch, index) for index in range(batch.num_rows))
         except pyarrow.ArrowException as error:
             raise UserError(
                 f"{path} cannot be read as parquet ({error}); expected a whole parquet file. Copy or download it again."
             ) from error
+
+
+def _batch_rows(path: str, group) -> int:
+    """As many rows at once as BATCH_BYTES hold, by what a group says of itself; one of a few values can be long."""
+    columns = [group.column(place) for place in range(group.num_columns)]
+    # A value that comes again and again is stored once: what counts is how many there are.
+    sizes = [max(one.total_uncompressed_size, one.num_values * WIDTHS.get(one.physical_type, 1)) for one in columns]
+    if sum(sizes) > MOST_UNPACKED * os.path.getsize(path) + UNPACKED_ANYWAY:
+        raise UserError(
+            f"{path} unpacks to more than {MOST_UNPACKED} times its size ({sum(sizes)} bytes in {group.num_rows} "
+            "rows); expected speech with its texts. Look at what wrote it, or leave the file out."
+        )
+    row_bytes = sum(sizes) / max(1, group.num_rows)
+    return max(1, min(PARQUET_BATCH_ROWS, int(BATCH_BYTES / max(1.0, row_bytes))))
+
+
+def _parquet_row(path: str, batch: pyarrow.RecordBatch, index: int) -> dict:
+    try:
+        row = {name: _plain(column[index]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    except (UnicodeDecodeError, ValueError, OverflowError, TypeError) as error:
+        return {BROKEN: f"A row of {path} cannot be read ({error}); expected UTF-8 text and audio"}
+    return row | {FOLDER: os.path.dirname(path)}
 
 
 class _Member(tarfile.TarInfo):
@@ -138,6 +201,11 @@ class _Member(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.ReadError("it holds a sparse file")
         return super()._proc_member(archive)
+
+    def _proc_gnusparse_00(self, *_):
+        raise tarfile.ReadError("it holds a sparse file")
+
+    _proc_gnusparse_01 = _proc_gnusparse_10 = _proc_gnusparse_00
 
     def _proc_gnusparse_10(self, *_):
         raise tarfile.ReadError("it holds a sparse file")
@@ -166,7 +234,8 @@ def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
                         row = {}
                     row["__key__"] = key
                     row |= _member_column(extension.lower(), archive, member, f"{path}:{member.name}")
-        except (tarfile.TarError, EOFError) as error:
+        # tarfile itself stumbles over numbers in headers that are none.
+        except (tarfile.TarError, EOFError, ValueError, OverflowError, LookupError, zlib.error, LZMAError) as error:
             raise UserError(
                 f"{path} cannot be read as a tar archive ({error}); expected a whole WebDataset tar. "
                 "Copy or download it again."
@@ -202,7 +271,8 @@ def _member_column(extension: str, archive: tarfile.TarFile, member: tarfile.Tar
 
 
 def _plain(scalar: pyarrow.Scalar):
-    is_numbers = isinstance(scalar, pyarrow.ListScalar) and pyarrow.types.is_primitive(scalar.type.value_type)
+    is_list = isinstance(scalar, pyarrow.ListScalar) and not pyarrow.types.is_map(scalar.type)
+    is_numbers = is_list and pyarrow.types.is_primitive(scalar.type.value_type)
     if is_numbers and scalar.is_valid:
         return scalar.values.to_numpy(zero_copy_only=False)
     return scalar.as_py()

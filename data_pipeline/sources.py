@@ -7,26 +7,33 @@ Which files are for validation is told by their names: see splits.py. Everything
 
 import glob
 import itertools
+import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import datasets
 
-from data_pipeline import source_rows
-from data_pipeline.columns import SYNONYMS, ColumnNames, RowReader
-from data_pipeline.errors import UserError
+from data_pipeline import nameless, source_rows
+from data_pipeline.audio import header_of
+from data_pipeline.columns import SYNONYMS, ColumnNames, RowReader, fields
+from data_pipeline.errors import UserError, shown
+from data_pipeline.files import matching
 from data_pipeline.request import Request
-from data_pipeline.source_rows import AUDIO_SUFFIXES, BROKEN
+from data_pipeline.segments import unit_of
+from data_pipeline.source_rows import AUDIO_SUFFIXES, BROKEN, TableLayout
 from data_pipeline.splits import TRAIN, VALIDATION_WORDS, of_split
 from data_pipeline.undecoded import undecoded
-from data_pipeline.utterance import Utterance
+from data_pipeline.utterance import Segment, Utterance, plain
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_CORPUS = REPOSITORY / "assets" / "demo_corpus"
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".tar", ".tar.gz", ".tgz", ".zip")
+JSON_LINES = (".jsonl", ".ndjson", "manifest.json")
+ROWS_WITH_TIMES = 50  # that tell the unit
 HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?::[\w.+-]+)?")
 
 
@@ -54,7 +61,7 @@ class Source:
     reader: RowReader
 
     def describe(self) -> str:
-        return f"{self.reader.where} ({self.kind}: {self.opened.detail})"
+        return plain(f"{self.reader.where} ({self.kind}: {self.opened.detail})")
 
     def rows(self) -> datasets.IterableDataset:
         """A fresh stream of raw rows with undecoded audio; .shuffle(seed, buffer_size).skip(n) is exact on it."""
@@ -87,9 +94,21 @@ def open_source(
     """Opens a folder, file, pattern or Hub id (see READERS); None where it has no validation split.
 
     language: of the rows that do not say. Raises UserError for a place that does not exist or is of no known kind,
-    holds no rows, or has no column for the text or the audio (looked for in the first row that is whole).
+    cannot be read, holds no rows, or has no column for the text or the audio (looked for in the first whole row).
     """
-    columns = columns or ColumnNames()
+    try:
+        return _open(where, columns or ColumnNames(), dataset_config, split, language)
+    except OSError as error:
+        name = plain(str(error.filename or where))
+        raise UserError(
+            f"{name} cannot be read ({error.strerror or error}); expected files and folders that this user may read. "
+            f"Look at it with: ls -l {shlex.quote(name)}"
+        ) from error
+
+
+def _open(
+    where: str, columns: ColumnNames, dataset_config: str | None, split: str, language: str | None
+) -> Source | None:
     request = _request(where, columns, dataset_config, split)
     for kind, read in READERS.items():  # noqa: B007 (it is used after the break)
         opened = read(request)
@@ -108,7 +127,7 @@ def open_source(
     row_reader = RowReader(where, columns, opened.folder, opened.confined, opened.id_is_file, language)
     source = Source(kind, opened, row_reader)
     _check_first_row(source)
-    return source
+    return replace(source, reader=replace(row_reader, time_unit=_time_unit(source)))
 
 
 def default_train_data() -> tuple[str, str]:
@@ -122,39 +141,27 @@ def default_train_data() -> tuple[str, str]:
 @reader("seed")
 def read_seed(request: Request) -> Opened | None:
     """a folder with metadata_train.csv, metadata_eval.csv and wavs/"""
-    if not _has(request.path, "metadata_train.csv"):
+    if not request.beside("metadata_train.csv"):
         return None
-    table = request.path / ("metadata_train.csv" if request.split == TRAIN else "metadata_eval.csv")
-    return _table([str(table)] if table.is_file() else [], request, request.path)
+    return _table(request.beside("metadata_train.csv" if request.split == TRAIN else "metadata_eval.csv"), request)
 
 
 @reader("audiofolder")
 def read_audiofolder(request: Request) -> Opened | None:
     """a folder, or one for each split, with audio files and metadata.csv or metadata.jsonl (file_name, text)"""
-    if request.path is None or not request.path.is_dir():
+    tables = [*request.beside("metadata.csv", depth=1), *request.beside("metadata.jsonl", depth=1)]
+    if not any(map(_is_audiofolder, tables)):
         return None
-    tables = [
-        name
-        for end in ("csv", "jsonl")
-        for name in (*request.path.glob(f"metadata.{end}"), *request.path.glob(f"*/metadata.{end}"))
-    ]
-    if not any(_is_audiofolder(table) for table in tables):
-        return None
-    chosen = of_split(sorted(map(str, tables)), request.split, str(request.path))
-    if len(chosen) > 1:
-        raise UserError(
-            f"{request.where} holds several folders with metadata ({', '.join(chosen)}); expected one for "
-            f"{request.split}. Name the folder that is meant."
-        )
-    return _table(chosen, request, Path(chosen[0]).parent) if chosen else Opened(None)
+    return _table(of_split(sorted(tables), request.split, str(request.path)), request)
 
 
 @reader("ljspeech")
 def read_ljspeech(request: Request) -> Opened | None:
     """a folder with metadata.csv (id|raw text|normalised text) and wavs/"""
-    if not _has(request.path, "metadata.csv"):
+    tables = request.beside("metadata.csv")
+    if not tables:
         return None
-    return _table([str(request.path / "metadata.csv")] if request.split == TRAIN else [], request, request.path)
+    return _table(tables if request.split == TRAIN else [], request)
 
 
 @reader("parquet")
@@ -177,18 +184,16 @@ def read_webdataset(request: Request) -> Opened | None:
 @reader("jsonl")
 def read_jsonl(request: Request) -> Opened | None:
     """a file, a folder or a pattern (.jsonl), one JSON object a line, with a text and the path of an audio file"""
-    paths = request.of_kind(".jsonl", ".ndjson", "manifest.json")
-    for path in paths or []:
-        source_rows.check_utf8(path)
-    return _files(source_rows.jsonl_rows, paths, request)
+    paths = request.of_kind(*JSON_LINES)
+    return None if paths is None else _table(paths, request)
 
 
 @reader("csv")
 def read_csv(request: Request) -> Opened | None:
     """a file, a folder or a pattern (.csv, .tsv, .txt; separated by | tab , or ;) of audio paths and texts"""
-    is_one = request.path is not None and request.path.is_file()
-    paths = request.of_kind(".csv", ".tsv", *([".txt"] if is_one else []))
-    return None if paths is None else _table(paths, request, _folder_of(request))
+    is_named = request.files or (request.path is not None and request.path.is_file())
+    paths = request.of_kind(".csv", ".tsv", *([".txt"] if is_named else []))
+    return None if paths is None else _table(paths, request)
 
 
 @reader("hub")
@@ -229,7 +234,7 @@ def _request(where: str, columns: ColumnNames, dataset_config: str | None, split
     if path.exists():
         return Request(where, columns, dataset_config, split, path.absolute())
     if glob.has_magic(where):
-        files = sorted(glob.glob(str(path), recursive=True))
+        files = sorted(matching(glob.glob(str(path), recursive=True)))
         if not files:
             raise UserError(f"No file matches {where} (looked from {Path.cwd()}).")
         return Request(where, columns, dataset_config, split, None, [str(Path(name).absolute()) for name in files])
@@ -251,27 +256,41 @@ def _check_first_row(source: Source) -> None:
             return
         broken = broken or row[BROKEN]
     if broken:
-        raise UserError(f"{source.reader.where}: none of its first rows can be read. The first: {broken}.")
+        raise UserError(f"{source.reader.where}: none of its first rows can be read. The first: {shown(broken, 1000)}.")
     raise UserError(
         f"{source.reader.where} ({source.kind}) holds no rows; expected a transcript and a recording in each."
     )
 
 
-def _has(path: Path | None, name: str) -> bool:
-    return path is not None and (path / name).is_file()
+def _time_unit(source: Source) -> str | None:
+    """Of times without one, from the first rows whose recordings are there."""
+
+    def rows() -> Iterator[tuple[dict, str, float, int]]:
+        for raw in itertools.islice(source.rows(), ROWS_WITH_TIMES):
+            try:
+                utterance = source.to_utterance(raw)
+                if not isinstance(utterance.audio, Segment):
+                    continue
+                seconds, rate_hz = header_of(utterance.audio.recording, name=utterance.id)
+            except UserError:
+                continue  # training lists it
+            yield fields(raw), utterance.text, seconds, rate_hz
+
+    return unit_of(rows(), source.reader.where)
 
 
-def _folder_of(request: Request) -> Path:
-    if request.files:
-        return Path(request.files[0]).parent
-    return request.path if request.path.is_dir() else request.path.parent
+def _folder_of(request: Request, paths: list[str]) -> str:
+    """The folder that was named, or the one that all of the files lie in, or below."""
+    if request.path is not None and request.path.is_dir():
+        return str(request.path)
+    return os.path.commonpath([os.path.dirname(path) for path in paths])
 
 
-def _is_audiofolder(table: Path) -> bool:
-    if table.suffix == ".jsonl":
+def _is_audiofolder(table: str) -> bool:
+    if table.lower().endswith(".jsonl"):
         return True
-    source_rows.check_utf8(str(table))
-    return "file_name" in next(source_rows.csv_lines(str(table), source_rows.separator_of(str(table))), (0, ""))[1]
+    source_rows.check_utf8(table)
+    return "file_name" in next(source_rows.csv_lines(table, source_rows.separator_of(table)), (0, ""))[1]
 
 
 def _stream(rows: Callable[..., Iterator[dict]], paths: list[str], **kwargs) -> datasets.IterableDataset:
@@ -283,50 +302,42 @@ def _files(rows: Callable[..., Iterator[dict]], paths: list[str] | None, request
         return None
     if not paths:
         return Opened(None)
-    folder = str(_folder_of(request))
-    return Opened(partial(_stream, rows, paths), _named(paths), folder, confined=False, paths=tuple(paths))
+    opened = partial(_stream, rows, paths)
+    return Opened(opened, _named(paths), _folder_of(request, paths), confined=False, paths=tuple(paths))
 
 
-def _table(paths: list[str], request: Request, folder: Path) -> Opened:
-    """Separated values. A first line that names no known column is a row; its columns are then told by their order."""
+def _table(paths: list[str], request: Request) -> Opened:
+    """Tables, each as it is written itself: separated values, whose first line can be a row too, or JSON lines."""
     if not paths:
         return Opened(None)
-    if Path(paths[0]).suffix == ".jsonl":
-        source_rows.check_utf8(paths[0])
-        rows = partial(_stream, source_rows.jsonl_rows, paths)
-        return Opened(rows, _named(paths), str(folder), confined=False, paths=tuple(paths))
     for path in paths:
         source_rows.check_utf8(path)
-    separator = source_rows.separator_of(paths[0])
-    names = _names_by_order(paths[0], separator, request.columns)
-    stream = partial(_stream, source_rows.csv_rows, paths, names=names, separator=separator)
-    columns = "first line names the columns" if names is None else f"no header, columns taken as {', '.join(names)}"
-    has_wavs = (folder / "wavs").is_dir()
-    detail = f"{_named(paths)}, separated by {separator!r}, {columns}"
-    return Opened(stream, detail, str(folder), False, has_wavs, tuple(paths))
+    layouts = [_layout(path, request.columns) for path in paths]
+    stream = partial(_stream, source_rows.table_rows, paths, layouts=layouts)
+    folders = {os.path.dirname(path) for path in paths}
+    has_wavs = any(os.path.isdir(os.path.join(folder, "wavs")) for folder in folders)
+    detail = _named(paths) + (f", {_told(layouts[0])}" if layouts[0].separator else "")
+    return Opened(stream, detail, _folder_of(request, paths), False, has_wavs, tuple(paths))
 
 
-def _names_by_order(path: str, separator: str, given: ColumnNames) -> tuple[str, ...] | None:
-    """None for a header; else file, text, and for a third column what it looks like (a list would mean shards)."""
-    lines = [line for _, line in itertools.islice(source_rows.csv_lines(path, separator), 50) if isinstance(line, list)]
-    if not lines:
-        return None
-    known = {name for role in SYNONYMS.values() for name in role} | {
-        given.text,
-        given.audio,
-        given.speaker,
-        given.language,
-    }
-    header = [name.strip() for name in lines[0]]
-    if known & {*header, *(name.lower().replace(" ", "_").replace("-", "_") for name in header)} or len(header) < 2:
-        return None
-    if len(header) == 2:
-        return "file", "text"
-    # LJSpeech repeats the sentence with its numbers spelled out; Coqui's lists put the speaker there.
-    words = [[re.findall(r"\w+", field.lower()) for field in line[1:3]] for line in lines if len(line) > 2]
-    is_text = sum(len(third) > 3 or bool(set(text) & set(third)) for text, third in words) * 2 > len(words)
-    rest = [f"column_{number}" for number in range(4, len(header) + 1)]
-    return "file", "text", "normalized_text" if is_text else "speaker", *rest
+def _layout(path: str, given: ColumnNames) -> TableLayout:
+    if path.lower().endswith(JSON_LINES):
+        return TableLayout(None, None)
+    separator = source_rows.separator_of(path)
+    lines = itertools.islice(source_rows.csv_lines(path, separator), nameless.ROWS_READ)
+    rows = [line for _, line in lines if isinstance(line, list)]
+    known = {name for role in SYNONYMS.values() for name in role}
+    known |= {given.text, given.audio, given.speaker, given.language} - {None}
+    if not rows or not nameless.has_no_header(rows[0], path, known):
+        return TableLayout(separator, None)
+    return TableLayout(separator, nameless.names_by_content(path, rows, given))
+
+
+def _told(layout: TableLayout) -> str:
+    names = "first line names the columns"
+    if layout.names is not None:
+        names = f"no header, columns taken as {', '.join(layout.names)}"
+    return f"separated by {layout.separator!r}, {names}"
 
 
 def _named(paths: list[str]) -> str:

@@ -7,18 +7,21 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import PurePath
 
-from data_pipeline.utterance import Samples, Utterance
+from data_pipeline.utterance import Audio, Samples, Segment, Utterance
 
 
 def row_name(utterance: Utterance) -> int:
     """64 bits of what a row says and which recording it names, wherever the corpus lies."""
-    audio = utterance.audio
-    if isinstance(audio, str):
-        recording: object = PurePath(audio).name
-    else:
-        recording = len(audio.values if isinstance(audio, Samples) else audio)
-    told = repr((utterance.id, utterance.text, utterance.speaker, recording))
+    told = repr((utterance.id, utterance.text, utterance.speaker, _named(utterance.audio)))
     return int.from_bytes(blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _named(audio: Audio) -> object:
+    if isinstance(audio, str):
+        return PurePath(audio).name
+    if isinstance(audio, Segment):
+        return _named(audio.recording), audio.start, audio.end
+    return len(audio.values if isinstance(audio, Samples) else audio)
 
 
 class RowsTaken:

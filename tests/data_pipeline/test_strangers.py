@@ -8,14 +8,16 @@ import struct
 import tarfile
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import soundfile
 
 from data_pipeline import source_rows
 from data_pipeline.audio import BrokenAudio, decode_audio, duration_s
 from data_pipeline.columns import ColumnNames, RowReader
-from data_pipeline.errors import UserError
-from data_pipeline.plan import held_out
+from data_pipeline.errors import UserError, tell
+from data_pipeline.held_out import HeldOut
 from data_pipeline.source_rows import BROKEN, tar_rows
 from data_pipeline.sources import Source, open_source
 from data_pipeline.tally import Tally
@@ -130,7 +132,7 @@ def test_half_characters_reach_neither_screen_nor_file(tmp_path, recordings):
     reader = RowReader("it", ColumnNames(), str(tmp_path), confined=False)
     utterance = reader.to_utterance(row)
     assert (utterance.id, utterance.text, utterance.speaker) == ("a?", "b?", "c?")
-    assert held_out(utterance.id, 1.0)
+    assert HeldOut(1.0)(utterance) and HeldOut(1.0, by_row=True)(utterance)
     with pytest.raises(UserError, match="does not exist") as caught:
         reader.to_utterance(row | {"audio": "\ud800.wav"})
     assert str(caught.value).encode()
@@ -216,6 +218,121 @@ def test_json_that_is_nested_without_end_costs_its_row(tmp_path):
     tar = put_tar(tmp_path / "a.tar", {"1.json": deep, "2.json": TEXT})
     broken, good = tar_rows([str(tar)])
     assert "1.json" in broken[BROKEN] and good["json"] == {"text": "a"}
+
+
+def sparse(headers: dict[str, str]) -> bytes:
+    """A member that GNU tar would write for a file with holes, its map as the headers say."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.wav")
+        info.size, info.pax_headers = 4, {f"GNU.sparse.{name}": value for name, value in headers.items()}
+        archive.addfile(info, io.BytesIO(b"RIFF"))
+    return file.getvalue()
+
+
+SPARSE = [
+    {"map": "x,y"},
+    {"map": "1,2,3"},
+    {"size": "9", "numblocks": "many"},
+    {"major": "1", "minor": "0", "name": "a.wav", "realsize": "large"},
+    {"major": "1", "minor": "0", "realsize": "9"},
+]
+
+
+@pytest.mark.parametrize("headers", SPARSE)
+def test_a_sparse_header_that_is_broken_is_one_clear_error(headers, tmp_path):
+    path = put(tmp_path / "a.tar", sparse(headers))
+    with pytest.raises(UserError, match="a.tar cannot be read as a tar archive"):
+        list(tar_rows([str(path)]))
+
+
+# Parquet
+
+
+def put_table(path: Path, **columns) -> str:
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd")
+    return str(path)
+
+
+def test_a_column_that_is_a_map_is_no_harm(tmp_path, recordings):
+    tags = pyarrow.array([[("take", 1)], None], pyarrow.map_(pyarrow.string(), pyarrow.int64()))
+    audio = [row["audio"]["bytes"] for row in recordings[:2]]
+    source = open_source(put_table(tmp_path / "a.parquet", text=["a", "b"], audio=audio, tags=tags))
+    assert [source.to_utterance(row).text for row in source.rows()] == ["a", "b"]
+    source = open_source(put_table(tmp_path / "b.parquet", text=["a", "b"], audio=tags))
+    with pytest.raises(UserError, match="Row .* of .*b.parquet"):
+        source.to_utterance(next(iter(source.rows())))
+
+
+def test_a_column_that_is_there_twice_is_one_clear_error(tmp_path):
+    columns = [pyarrow.array(["a"]), pyarrow.array(["b"]), pyarrow.array([b"x"])]
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_arrays(columns, names=["text", "text", "audio"]), tmp_path / "a.parquet"
+    )
+    with pytest.raises(UserError, match="a.parquet has several columns of the name 'text'"):
+        open_source(str(tmp_path / "a.parquet"))
+
+
+def test_a_text_that_is_no_utf8_costs_its_row(tmp_path, recordings):
+    offsets = pyarrow.array([0, 2, 4], pyarrow.int32()).buffers()[1]
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 2, [None, offsets, pyarrow.py_buffer(b"ok\xff\xfe")])
+    audio = [row["audio"]["bytes"] for row in recordings[:2]]
+    source = open_source(put_table(tmp_path / "a.parquet", text=text, audio=audio))
+    good, bad = source.rows()
+    assert source.to_utterance(good).text == "ok"
+    with pytest.raises(UserError, match="A row of .*a.parquet cannot be read .*utf-8"):
+        source.to_utterance(bad)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "bytes"])
+def test_a_parquet_file_that_is_a_bomb_is_one_clear_error(kind, tmp_path, monkeypatch):
+    """A value that comes again and again takes no room in the file."""
+    monkeypatch.setattr(source_rows, "UNPACKED_ANYWAY", 2**20)
+    audio = pyarrow.array([[0.0] * 1_000_000], pyarrow.list_(pyarrow.float32()))
+    if kind == "bytes":
+        audio = [bytes(2**22)]
+    path = put_table(tmp_path / "a.parquet", text=["a"], audio=audio, rate=[16_000])
+    assert Path(path).stat().st_size < 20_000
+    with pytest.raises(UserError, match="a.parquet unpacks to more than 100 times its size"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("audio", [[], {"array": [], "sampling_rate": 16_000}, {"bytes": b"", "path": None}, {}])
+def test_no_samples_at_all_cost_their_row(audio, tmp_path):
+    put(tmp_path / "a.jsonl", json.dumps({"text": "a", "audio": audio, "sr": 16_000}, default=lambda _: ""))
+    source = open_source(str(tmp_path / "a.jsonl"))
+    row = {"text": "a", "audio": audio, "sr": 16_000}
+    for one in (row, next(iter(source.rows()))):
+        with pytest.raises(UserError, match="Row .* has no audio|0 bytes"):
+            decode_audio(source.to_utterance(one).audio, 16_000, name="a")
+
+
+def test_a_cell_of_megabytes_is_no_message(tmp_path, recordings, capsys):
+    put(tmp_path / "a.opus", recordings[0]["audio"]["bytes"])
+    huge = "x" * 2**21
+    reader = RowReader("it", ColumnNames(), str(tmp_path), confined=False)
+    good = {"id": huge, "text": "a", "audio": "a.opus", "speaker": huge}
+    assert len(reader.to_utterance(good).id) < 400
+    assert reader.to_utterance(good).id != reader.to_utterance(good | {"id": huge + "y"}).id
+    wrong = [
+        {"audio": huge},
+        {"audio": [1, huge]},
+        {"text": {"a": huge}},
+        {"text": ["x"] * 2**20},
+        {"audio": {"bytes": None, "a": huge}},
+    ]
+    for change in wrong:
+        with pytest.raises(UserError) as caught:
+            reader.to_utterance(good | change)
+        assert len(str(caught.value)) < 3000
+    with pytest.raises(UserError) as caught:
+        reader.roles({huge: 1, "b": 2})
+    assert len(str(caught.value)) < 3000
+    tell(UserError(huge))
+    assert len(capsys.readouterr().err) < 3000
+    tally = Tally()
+    tally.add_broken("a", huge)
+    assert len(tally.broken["a"]) < 3000
 
 
 # Recordings
