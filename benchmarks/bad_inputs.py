@@ -327,9 +327,10 @@ def judged(case: Case) -> tuple[str, str, int]:
 def read(flags: list[str]) -> set[str]:
     """The texts of the rows that come out in batches."""
     config, _, _ = parse(flags)
-    train = build_inputs(config, frames_per_step=2, rank=0, world_size=1).train
-    texts = {one.id: one.text for one in train.utterances()}
-    return {texts[name] for batch in train.epoch(Cursor()) for name in batch.ids}
+    inputs = build_inputs(config, frames_per_step=2, rank=0, world_size=1)
+    both = (inputs.train, inputs.validation)  # of so few rows some are held out
+    texts = {one.id: one.text for loader in both for one in loader.utterances()}
+    return {texts[name] for loader in both for batch in loader.epoch(Cursor()) for name in batch.ids}
 
 
 if __name__ == "__main__":

@@ -45,5 +45,9 @@ class SpeakerBalance:
 
 def is_in_share(name: str, share: float) -> bool:
     """Whether a name belongs to a share of all names: by a hash, never by its position."""
-    digest = blake2b(name.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+    return hashed(name) < share * 2**64
+
+
+def hashed(name: str) -> int:
+    """Between 0 and 2**64, the same everywhere."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.made_voices import shifted
 from data_pipeline.speech import at_one_level
 from data_pipeline.text import Vocabulary, normalise_text
@@ -26,7 +26,7 @@ def rounded_up(length: int, multiple: int) -> int:
 class Features:
     """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker, language and text as the source gave them.
 
-    shift: what was laid on the recording, whose speaker then is not the one that is heard.
+    shift: what was laid on the recording, whose speaker then is not the one that is heard. recording: of the Utterance.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Features:
     language: str | None
     text: str = ""
     shift: VoiceShift | None = None
+    recording: str = ""
 
     @property
     def voice(self) -> str:
@@ -76,14 +77,23 @@ class FeatureMaker:
         self.check_fits(utterance, self.fewest_tokens(ids), speech_s)
         fitting = next(one for one in self.vocabulary.shortenings(ids) if len(one) <= self._steps(speech_s))
         tokens = np.asarray(fitting, dtype=np.int64)
-        return Features(utterance.id, tokens, mel, utterance.speaker, language, utterance.text, utterance.shift)
+        return Features(
+            utterance.id,
+            tokens,
+            mel,
+            utterance.speaker,
+            language,
+            utterance.text,
+            utterance.shift,
+            utterance.recording,
+        )
 
     def text_of(self, utterance: Utterance) -> str:
         """Its normalised text. Raises UserError where that holds nothing to speak."""
         text = normalise_text(utterance.text, utterance.language or self.language)
         if not any(character.isalnum() for character in text):
             raise UserError(
-                f"The text of row {utterance.id} holds nothing to speak ({utterance.text!r}); "
+                f"The text of row {utterance.id} holds nothing to speak ({shown(utterance.text)!r}); "
                 "expected words. Correct it or remove the row."
             )
         return text

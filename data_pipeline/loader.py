@@ -20,7 +20,7 @@ from data_pipeline.utterance import Utterance
 class FeatureCache:
     """Decoded utterances, up to a fixed number of bytes: a small corpus is decoded once, a large one streams on.
 
-    Kept by id, text and speaker, as not every corpus has an id to each row, and by the shift of the voice.
+    Kept by id, text, speaker and recording, as not every corpus has an id to each row, and by the shift of the voice.
     """
 
     def __init__(self, megabytes: float):
@@ -41,7 +41,7 @@ class FeatureCache:
 
 
 def _key(entry: Utterance | Features) -> tuple:
-    return entry.id, entry.text, entry.speaker, entry.shift
+    return entry.id, entry.text, entry.speaker, entry.recording, entry.shift
 
 
 class Loader:
@@ -100,13 +100,7 @@ class Loader:
 
     def utterances(self, what_for: str = "choosing examples") -> Iterator[Utterance]:
         """Those of `Plan.utterances`, each waited for no longer than a batch."""
-        utterances = self.plan.utterances()
-        while True:
-            with self.patience.waiting(lambda: what_for):
-                utterance = next(utterances, None)
-            if utterance is None:
-                return
-            yield utterance
+        return waited_for(self.plan.utterances(), self.patience, what_for)
 
     def _needs_no_decoding(self) -> bool:
         """Whether all that is left is to pad, which takes less than to send the features to a process and back.
@@ -135,6 +129,16 @@ class Loader:
             pin_memory=self.pin,
             worker_init_fn=_serve_the_parent_only,
         )
+
+
+def waited_for(utterances: Iterator[Utterance], patience: Patience, what_for: str) -> Iterator[Utterance]:
+    """The same, each waited for no longer than a batch."""
+    while True:
+        with patience.waiting(lambda: what_for):
+            utterance = next(utterances, None)
+        if utterance is None:
+            return
+        yield utterance
 
 
 def _as_it_is(batch: Batch) -> Batch:

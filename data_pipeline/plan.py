@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow
 
 from data_pipeline.audio import AudioConfig, duration_s
-from data_pipeline.balance import SpeakerBalance, is_in_share
+from data_pipeline.balance import SpeakerBalance
 from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
 from data_pipeline.features import Features
 from data_pipeline.made_voices import in_made_voices
 from data_pipeline.taken import RowsTaken, row_name
 from data_pipeline.tally import ANOTHER_TIME, Tally
-from data_pipeline.utterance import Samples, Utterance
+from data_pipeline.utterance import Samples, Utterance, size_of
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
 POOL_BYTES = 256 * 2**20  # the same of a pool
@@ -89,11 +89,6 @@ def most_frames(seconds: float, audio: AudioConfig) -> int:
     return int(seconds * audio.frames_per_s) + 1
 
 
-def held_out(utterance_id: str, fraction: float) -> bool:
-    """Whether an utterance belongs to the validation split: by a hash of its id, never by its position."""
-    return is_in_share(utterance_id, fraction)
-
-
 class Plan:
     """Iterates over this rank's batches of one epoch, from a cursor on.
 
@@ -104,7 +99,7 @@ class Plan:
         seed: of the order.
         rank, world_size: this process and the number of processes.
         grad_accum: micro-batches of an optimizer step.
-        keep: decides by id whether an utterance is in this split.
+        keep: decides whether an utterance is in this split.
         shuffle_buffer: rows that are shuffled together, less where rows are large.
         by_length_rows: a pool of the first epoch that begins before so many rows goes from short to long.
         exclude: ids of utterances that are left out (data_pipeline.exclude_list).
@@ -125,7 +120,7 @@ class Plan:
         rank: int = 0,
         world_size: int = 1,
         grad_accum: int = 1,
-        keep=lambda utterance_id: True,
+        keep=lambda utterance: True,
         shuffle_buffer: int = 2000,
         by_length_rows: int = 0,
         shuffle: bool = True,
@@ -152,7 +147,17 @@ class Plan:
                 utterance = self.source.to_utterance(row)
             except UserError:
                 continue  # `epoch` counts and lists it
-            if utterance.id not in self.exclude and self.keep(utterance.id):
+            if utterance.id not in self.exclude and self.keep(utterance):
+                yield utterance
+
+    def usable(self) -> Iterator[Utterance]:
+        """Those of `utterances` whose recordings can be opened and that no limit leaves out."""
+        for utterance in self.utterances():
+            try:
+                seconds = self._length_s(utterance)
+            except UserError:
+                continue  # `epoch` counts and lists it
+            if self.limits.refusal(utterance, seconds, most_frames(seconds, self.audio)) is None:
                 yield utterance
 
     def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
@@ -237,7 +242,7 @@ class Plan:
                 pass_over[name] -= 1
             elif accepted is not None and count > cursor.rows:
                 pool.append(accepted)
-                held += _bytes_of(accepted[1])
+                held += size_of(accepted[1].audio)
             if len(pool) == size or held >= POOL_BYTES:
                 yield pool, before, count
                 pool, before, held = [], count, 0
@@ -263,7 +268,7 @@ class Plan:
         """Fewer rows where they are large, so that memory is bounded for corpora of raw samples too."""
         for row in self.source.rows():
             try:
-                size = _bytes_of(self.source.to_utterance(row))
+                size = size_of(self.source.to_utterance(row).audio)
             except UserError:
                 continue
             return max(1, min(self.shuffle_buffer, SHUFFLE_BYTES // max(1, size)))
@@ -276,7 +281,7 @@ class Plan:
             if utterance.id in self.exclude:
                 self.tally.add_excluded(utterance.id)
                 return None
-            if not self.keep(utterance.id):
+            if not self.keep(utterance):
                 return None
             if self.balance and not self.balance.takes(utterance, self.seed, epoch):
                 self.tally.left_out[ANOTHER_TIME] += 1
@@ -299,7 +304,7 @@ class Plan:
         audio = utterance.audio
         if isinstance(audio, Samples):
             return duration_s(audio, name=utterance.id)
-        key = hash((utterance.id, utterance.text, utterance.speaker, audio if isinstance(audio, str) else len(audio)))
+        key = hash((utterance.id, utterance.text, utterance.speaker, utterance.recording))
         seconds = self.lengths_s.get(key)
         if seconds is None:
             seconds = duration_s(audio, name=utterance.id)
@@ -318,8 +323,3 @@ class Plan:
         elif self.shuffle:
             np.random.default_rng([self.seed, cursor.epoch, rows_before]).shuffle(groups)
         return [tuple(utterance for _, utterance in pool[batch]) for group in groups for batch in group]
-
-
-def _bytes_of(utterance: Utterance) -> int:
-    audio = utterance.audio
-    return audio.values.nbytes if isinstance(audio, Samples) else len(audio)

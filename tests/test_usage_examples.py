@@ -18,7 +18,7 @@ import usage_examples
 from benchmarks import page_block
 from data_pipeline.audio import AudioConfig
 from data_pipeline.columns import ColumnNames
-from data_pipeline.plan import held_out
+from data_pipeline.held_out import hold_out
 from data_pipeline.sources import open_source
 from data_pipeline.text import Vocabulary
 from modeling.configuration import SIZES, GoyaConfig
@@ -114,7 +114,7 @@ def test_example_corpora_can_be_trained_on(kind, my_data):
     validation = open_source(where, columns=COLUMNS.get(kind), split="validation")
     if validation is None:
         assert len(utterances) == EXAMPLE_ROWS
-        assert any(held_out(one.id, RunConfig().data.val_fraction) for one in utterances)
+        assert any(map(hold_out(iter(utterances), RunConfig().data.val_fraction, where), utterances))
     else:
         assert len(utterances) + len(list(validation.rows())) == EXAMPLE_ROWS
 

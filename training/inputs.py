@@ -9,9 +9,10 @@ from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
 from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.features import FeatureMaker
-from data_pipeline.loader import Loader
+from data_pipeline.held_out import HeldOut, Outside, hold_out
+from data_pipeline.loader import Loader, waited_for
 from data_pipeline.patience import Patience
-from data_pipeline.plan import Limits, Plan, held_out
+from data_pipeline.plan import Limits, Plan
 from data_pipeline.sources import Source, open_source
 from data_pipeline.splits import TRAIN, VALIDATION
 from data_pipeline.text import Vocabulary
@@ -35,10 +36,12 @@ def build_inputs(
     world_size: int,
     pin: bool = False,
     vocabulary: Vocabulary | None = None,
+    to_train: bool = True,
 ) -> Inputs:
     """Open the sources and plan the batches. Raises UserError for data that cannot be used or does not come.
 
-    `vocabulary`: what texts are read with; None: a new model's.
+    `vocabulary`: what texts are read with; None: a new model's. `to_train`: rows have to be held out for validation,
+    where the corpus brings no such part; else it is enough that the corpus can be looked at.
     """
     data, audio = config.data, PRESETS[config.audio.preset]
     where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
@@ -50,13 +53,20 @@ def build_inputs(
     share = VALIDATION_CACHE_SHARE
     cache_mb = data.cache_mb * (1 - share)
     loader = Loader(train_plan, make, patience[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
+    held_out = None
+    if validation is None:
+        held_out = HeldOut(data.val_fraction)
+        if to_train:
+            usable = waited_for(train_plan.usable(), patience[TRAIN], "choosing what is held out")
+            held_out = hold_out(usable, data.val_fraction, where[TRAIN])
+        train_plan.keep, validation_plan.keep = Outside(held_out), held_out
     if data.speaker_balance:
         utterances = loader.utterances("counting its speakers")
         train_plan.balance = SpeakerBalance.of(utterances, data.speaker_balance, where[TRAIN])
     return Inputs(
         loader,
         Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
-        train.describe() + (f"; validation: {validation.describe()}" if validation is not None else ""),
+        f"{train.describe()}; validation: {held_out.told if held_out else validation.describe()}",
     )
 
 
@@ -76,7 +86,7 @@ def _open_both(data: DataConfig, where: dict[str, str], patience: dict[str, Pati
 def _plans(
     config: RunConfig, train: Source, validation: Source | None, rank: int, world_size: int
 ) -> tuple[Plan, Plan]:
-    data, by_hash = config.data, validation is None
+    data = config.data
     limits = Limits(
         config.train.batch_size,
         data.max_batch_frames,
@@ -98,12 +108,10 @@ def _plans(
     train_plan = plan(
         train,
         grad_accum=config.train.grad_accum,
-        keep=partial(_outside, data.val_fraction) if by_hash else _every,
         by_length_rows=CURRICULUM_ROWS if config.train.length_curriculum else 0,
         made_voices=data.made_voices,
     )
-    keep = partial(_inside, data.val_fraction) if by_hash else _every
-    return train_plan, plan(train if by_hash else validation, keep=keep, shuffle=False)
+    return train_plan, plan(train if validation is None else validation, shuffle=False)
 
 
 def open_training(config: RunConfig) -> Source:
@@ -118,15 +126,3 @@ def _open(data: DataConfig, where: str, split: str, patience: Patience) -> Sourc
         return open_source(
             where, columns=columns, dataset_config=data.dataset_config, split=split, language=data.language
         )
-
-
-def _every(utterance_id: str) -> bool:
-    return True
-
-
-def _inside(fraction: float, utterance_id: str) -> bool:
-    return held_out(utterance_id, fraction)
-
-
-def _outside(fraction: float, utterance_id: str) -> bool:
-    return not held_out(utterance_id, fraction)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from data_pipeline.audio import PRESETS
-from data_pipeline.errors import UserError, redact
+from data_pipeline.errors import UserError, redact, shown
 from data_pipeline.exclude_list import told_unknown, write_exclude_list
 from data_pipeline.sources import default_train_data
 from data_pipeline.text import Vocabulary
@@ -74,7 +74,7 @@ def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
     speakers, languages = ({getattr(row, name) for row in used} - {None} for name in ("speaker", "language"))
     lines = [
         f"Data: {read}, {hours(used):.2f} hours to use, speakers: {len(speakers) or 'not named'}, languages: "
-        f"{', '.join(sorted(languages)) or 'not said (--language)'}. {survey.decoded} recordings were decoded."
+        f"{shown(', '.join(sorted(languages))) or 'not said (--language)'}. {survey.decoded} recordings were decoded."
     ]
     counts = [f"{KINDS[kind].title}: {len(group)}" for kind, group in report.found.items()]
     lines.append(f"Looks wrong: {'; '.join(counts) or 'nothing in these'}.")
@@ -89,9 +89,13 @@ def _inputs(config: RunConfig) -> Inputs:
     """As training would read them: with the vocabulary and the decoder steps of the model it would start from."""
     if config.fine_tune.init_from is not None:
         trained, processor = load_description(model_folder(config.fine_tune.init_from))
-        return build_inputs(config, trained.frames_per_step, 0, 1, vocabulary=processor.tokenizer.vocabulary)
+        return build_inputs(
+            config, trained.frames_per_step, 0, 1, vocabulary=processor.tokenizer.vocabulary, to_train=False
+        )
     vocabulary = Vocabulary(units=config.data.text_units)
-    return build_inputs(config, new_config(config, vocabulary).frames_per_step, 0, 1, vocabulary=vocabulary)
+    return build_inputs(
+        config, new_config(config, vocabulary).frames_per_step, 0, 1, vocabulary=vocabulary, to_train=False
+    )
 
 
 def _folder(config: RunConfig) -> Path:

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from data_pipeline import loader as loader_module
-from data_pipeline.audio import AudioConfig
+from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.loader import FeatureCache, Loader
 from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan
 from data_pipeline.tally import Tally, merged
+from data_pipeline.utterance import Samples, Segment, Utterance
 from tests import small_runs
 
 LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
@@ -237,3 +238,42 @@ def test_from_a_cursor_on_the_rest_is_bit_equal(two_epochs):
     resumed = loader(num_workers=1)
     rest = list(resumed.epoch(two_epochs[0][2].planned.after))
     assert_same(rest, two_epochs[0][3:])
+
+
+class SameNames:
+    """The small corpus, every row of which has the same id, text and speaker, in three kinds of recordings."""
+
+    def __init__(self, kind: str, folder):
+        self.kind, self.folder, self.opened = kind, folder, small_runs.source()
+
+    def rows(self):
+        return self.opened.rows()
+
+    def to_utterance(self, row: dict):
+        audio = self.opened.to_utterance(row).audio
+        if self.kind == "path":
+            path = self.folder / f"{row['id'].replace('/', '-')}.opus"
+            path.write_bytes(audio)
+            audio = str(path)
+        elif self.kind == "samples":
+            audio = Samples(decode_audio(audio, 22_050), 22_050)
+        elif self.kind == "segment":
+            wave = np.concatenate([decode_audio(small_runs.rows()[n]["audio"]["bytes"], 8000) for n in range(4)])
+            place = [one["id"] for one in small_runs.rows()].index(row["id"])
+            audio = Segment(Samples(wave, 8000), 0.1 * place, 0.1 * place + 0.5 + 0.01 * place)
+        return Utterance("one", "ten", audio, "ann", "en")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "samples", "segment"])
+def test_rows_of_one_name_keep_their_own_recordings_in_every_epoch(kind, tmp_path):
+    """Their cache took the first for all of them from the second epoch on."""
+    one = loader(cache_mb=64, source=SameNames(kind, tmp_path))
+    sums = [sorted(float(mel.sum()) for batch in epoch(one, n) for mel in mels_of(batch)) for n in (0, 1)]
+    assert len(sums[0]) == len(small_runs.rows())
+    assert sums[0] == pytest.approx(sums[1], rel=1e-6)
+    assert len({round(total, 3) for total in sums[1]}) == len(sums[1])
+
+
+def mels_of(batch) -> list:
+    lengths = batch.tensors["mel_lengths"].tolist()
+    return [mel[:length].double() for mel, length in zip(batch.tensors["mel"], lengths, strict=True)]

@@ -11,9 +11,10 @@ import pytest
 
 from data_pipeline import plan as plan_module
 from data_pipeline.audio import AudioConfig
-from data_pipeline.balance import SpeakerBalance
+from data_pipeline.balance import SpeakerBalance, is_in_share
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Cursor, Limits, Plan, held_out, most_frames
+from data_pipeline.held_out import HeldOut
+from data_pipeline.plan import Cursor, Limits, Plan, most_frames
 from data_pipeline.tally import ANOTHER_TIME, MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 from tests import small_runs
@@ -236,17 +237,17 @@ def test_headers_are_read_once_and_change_no_order(kept, monkeypatch):
 
 def test_the_split_is_by_a_hash_of_the_id():
     names = [f"speaker/{n}" for n in range(4000)]
-    chosen = {name for name in names if held_out(name, 0.02)}
+    chosen = {name for name in names if is_in_share(name, 0.02)}
     assert 50 <= len(chosen) <= 115  # 80 expected, 4 standard deviations
-    assert chosen == {name for name in reversed(names) if held_out(name, 0.02)}
-    assert chosen < {name for name in names if held_out(name, 0.05)}
+    assert chosen == {name for name in reversed(names) if is_in_share(name, 0.02)}
+    assert chosen < {name for name in names if is_in_share(name, 0.05)}
     # Written down, so that a checkpoint's held-out utterances stay held out in later versions.
-    assert [name for name in names[:150] if held_out(name, 0.02)] == ["speaker/66", "speaker/69", "speaker/106"]
-    assert not any(held_out(name, 0.0) for name in names)
+    assert [name for name in names[:150] if is_in_share(name, 0.02)] == ["speaker/66", "speaker/69", "speaker/106"]
+    assert not any(is_in_share(name, 0.0) for name in names)
 
 
 def test_the_parts_of_a_split_are_the_whole():
-    parts = [plan(keep=lambda name, want=want: held_out(name, 0.3) == want) for want in (True, False)]
+    parts = [plan(keep=lambda one, want=want: HeldOut(0.3)(one) == want) for want in (True, False)]
     inside, outside = (ids(one.epoch(one.start(0))) for one in parts)
     assert inside and sorted(inside + outside) == sorted(f"u{n}" for n in range(COUNT))
     assert sorted(one.id for one in parts[0].utterances()) == sorted(inside)
