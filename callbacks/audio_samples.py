@@ -2,6 +2,7 @@
 
 import re
 import time
+from hashlib import blake2b
 from pathlib import Path
 
 import soundfile
@@ -16,6 +17,19 @@ from training.shipped import ShippedModel
 from training.trackers import Trackers
 
 LONGEST_NAME = 50  # characters, of up to four bytes each, in a file name of 255 bytes at most
+
+
+def file_names(ids: list[str]) -> list[str]:
+    """A name for each sample, no two alike: of long ids that begin alike the rest tells in a hash."""
+    names: list[str] = []
+    for one in ids:
+        name = re.sub(r"[^\w.-]+", "_", one)
+        if len(name) > LONGEST_NAME:
+            digest = blake2b(one.encode("utf-8", "replace"), digest_size=4).hexdigest()
+            name = f"{name[: LONGEST_NAME - 9]}-{digest}"
+        again = sum(other == name or other.startswith(f"{name}.") for other in names)
+        names.append(f"{name}.{again + 1}" if again else name)
+    return names
 
 
 class AudioSamples(TrainerCallback):
@@ -60,16 +74,16 @@ class AudioSamples(TrainerCallback):
             if model is not None:
                 every = speak_utterances(model, processor, self.sentences, first_seconds(self.vocoder))
                 try:
-                    for utterance, spoken in zip(self.sentences, every, strict=True):
-                        self._write(step, utterance.id, spoken)
+                    names = file_names([utterance.id for utterance in self.sentences])
+                    for name, spoken in zip(names, every, strict=True):
+                        self._write(step, name, spoken)
                 except (OSError, soundfile.SoundFileError) as error:  # a full disk, most likely
                     print(f"Step {step}: no samples were written ({error}). Training goes on.", flush=True)
         # Counted from here, so that a machine on which speaking is slow still trains most of the time.
         self.spoken_at, self.step_spoken = time.monotonic(), step
 
-    def _write(self, step: int, utterance_id: str, spoken: Spoken) -> None:
+    def _write(self, step: int, name: str, spoken: Spoken) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]+", "_", utterance_id)[:LONGEST_NAME]
         path = self.folder / f"step-{step:08d}-{name}"
         wav, png = Path(f"{path}.wav"), Path(f"{path}.png")
         config = self.vocoder.audio_config

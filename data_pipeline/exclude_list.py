@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.source_rows import check_utf8
 
 HEADING = ("id", "reason")
@@ -24,11 +24,8 @@ def read_exclude_list(path: str | None) -> frozenset[str]:
             "of a row in each line, as train_main.py --check-data writes it."
         )
     check_utf8(path)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        try:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter="\t")]
-        except csv.Error as error:
-            raise UserError(f"The exclude list {path} cannot be read ({error}); expected an id a line.") from error
+    with open(path, encoding="utf-8-sig") as file:
+        lines = [[cell.strip() for cell in _cells(line.rstrip("\r\n"))] for line in file]
     has_heading = bool(lines) and tuple(lines[0][:2]) == HEADING
     ids = frozenset(line[0] for line in lines[has_heading:] if line and line[0])
     if not ids and not has_heading:  # a heading alone says that nothing has to be left out
@@ -36,16 +33,26 @@ def read_exclude_list(path: str | None) -> frozenset[str]:
     return ids
 
 
+def _cells(line: str) -> list[str]:
+    """A line as csv writes it, or where it is none, as it stands: an id can begin with a quotation mark."""
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True), [])
+    except csv.Error:
+        return line.split("\t")
+
+
 def write_exclude_list(path: Path, rows: Iterable[tuple[str, str]]) -> None:
-    """Writes (id, reason) of each row."""
+    """Writes (id, reason) of each row, each on one line."""
     with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([HEADING, *rows])
+        one_line = ((name, " ".join(reason.split())) for name, reason in rows)
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([HEADING, *one_line])
 
 
 def told_unknown(path: str, unknown: list[str]) -> str:
     """A line on ids that no row of the corpus has."""
     more = f" and {len(unknown) - MOST_TOLD} more" if len(unknown) > MOST_TOLD else ""
+    named = ", ".join(map(shown, unknown[:MOST_TOLD]))
     return (
-        f"{len(unknown)} of the ids in {path} are in no row of the corpus: {', '.join(unknown[:MOST_TOLD])}{more}. Is "
+        f"{len(unknown)} of the ids in {path} are in no row of the corpus: {named}{more}. Is "
         "the list that of another corpus, or was the corpus changed since?"
     )

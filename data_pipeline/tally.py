@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from data_pipeline.errors import LONGEST_LINE, shown
 from data_pipeline.utterance import plain
 
 # Reasons to leave a row out.
@@ -44,7 +45,7 @@ class Tally:
 
     def add_broken(self, name: str, message: str) -> None:
         # A stranger's names can hold half of a character, which no file or screen takes.
-        name, message = plain(name), plain(message)
+        name, message = plain(name), shown(plain(message), LONGEST_LINE)
         if name in self.broken or len(self.broken) == MOST_MESSAGES:
             self.unlisted += 1
         else:

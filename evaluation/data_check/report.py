@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_pipeline.errors import shown
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import LANGUAGES, language_code
 from evaluation.data_check.findings import KINDS, Finding, named
@@ -19,6 +20,7 @@ EDGES = (0.5, 99.5)  # percentiles at which a histogram ends; what lies beyond i
 EXAMPLES = 3  # findings of a kind that the text shows
 MOST_GROUPS = 30  # languages and speakers that the text lists, those with the most speech first
 MOST_CHARACTERS = 12
+LONGEST_NAME = 60  # of a speaker or language: a wrong column can hold anything
 
 
 @dataclass
@@ -107,11 +109,11 @@ def _language(name: str | None) -> str:
     if name is None:
         return "language: not said (--language)"
     code = language_code(name)
-    return f"language: {name}" + (f" ({LANGUAGES[code]})" if code else "")
+    return f"language: {shown(name, LONGEST_NAME)}" + (f" ({LANGUAGES[code]})" if code else "")
 
 
 def _speaker(name: str | None) -> str:
-    return "speaker: not said" if name is None else f"speaker: {name}"
+    return "speaker: not said" if name is None else f"speaker: {shown(name, LONGEST_NAME)}"
 
 
 def hours(rows: Iterable[Row]) -> float:
@@ -197,4 +199,4 @@ def finding_lines(report: Report) -> list[str]:
 
 def told(one: Finding) -> str:
     """A finding on a line; the messages on broken rows name their row themselves."""
-    return one.detail if one.row.broken else f"{one.row.id}: {one.detail} ({one.row.text[:80]!r})"
+    return shown(one.detail, 1000) if one.row.broken else f"{one.row.id}: {one.detail} ({one.row.text[:80]!r})"

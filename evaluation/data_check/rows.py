@@ -9,7 +9,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.plan import Limits, most_frames
 from data_pipeline.sources import Source
-from data_pipeline.utterance import Samples, Utterance, plain
+from data_pipeline.utterance import Audio, Samples, Segment, Utterance, plain
 from evaluation.data_check.waves import Wave
 
 # Of a file as large as another, so many bytes in so many places are compared, not all of it.
@@ -83,8 +83,10 @@ def first_look(
     return utterance
 
 
-def audio_key(audio: bytes | str | Samples) -> bytes:
+def audio_key(audio: Audio) -> bytes:
     """Equal for equal recordings. Files are told by their size and PIECES of them; re-encoded copies are not found."""
+    if isinstance(audio, Segment):
+        return _digest(audio_key(audio.recording) + f"{audio.start}-{audio.end}".encode())
     if isinstance(audio, Samples):
         return _digest(audio.values.tobytes())
     if isinstance(audio, bytes):
