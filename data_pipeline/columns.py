@@ -54,6 +54,7 @@ class RowReader:
     of one of several tables is looked for beside its own table first (source_rows.FOLDER).
     confined: paths come from somebody else's corpus, so none may leave the folder.
     id_is_file: the id column names the recording (LJSpeech with a header).
+    tables_folder: which all tables lie in or below: what else of their folders tells names apart that several use.
     time_unit: of columns that say where a row begins and ends, and not in what (data_pipeline.segments).
     """
 
@@ -63,6 +64,7 @@ class RowReader:
     confined: bool
     id_is_file: bool = False
     language: str | None = None
+    tables_folder: str | None = None
     time_unit: str | None = None
 
     def roles(self, row: dict) -> dict[str, str | None]:
@@ -100,9 +102,9 @@ class RowReader:
 
     def _told_apart(self, name: str, audio: str, folder: str | None) -> str:
         """A file's name behind that of its table's folder, where the corpus has several: names are used again."""
-        if self.folder is None or folder in (None, self.folder) or not audio.startswith(folder + os.sep):
+        if self.tables_folder is None or folder in (None, self.tables_folder) or not audio.startswith(folder + os.sep):
             return name
-        return os.path.join(os.path.relpath(folder, self.folder), name)
+        return os.path.join(os.path.relpath(folder, self.tables_folder), name)
 
     def _name(self, value: dict) -> str:
         """The id column, or the audio's path without its ending, or where there is neither a hash of the row."""

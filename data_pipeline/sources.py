@@ -41,7 +41,7 @@ HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?::[\w.+-]+)?")
 class Opened:
     """What a reader found: how to stream it, and where its audio lies (see RowReader). stream None: no such split.
 
-    paths: the files that hold the rows, where they are files of this computer.
+    paths: the files that hold the rows, where they are files of this computer. tables_folder: see RowReader.
     """
 
     stream: Callable[[], datasets.IterableDataset] | None
@@ -50,6 +50,7 @@ class Opened:
     confined: bool = True
     id_is_file: bool = False
     paths: tuple[str, ...] = ()
+    tables_folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def _open(
                 f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant."
             )
         return None
-    row_reader = RowReader(where, columns, opened.folder, opened.confined, opened.id_is_file, language)
+    of_tables = {"id_is_file": opened.id_is_file, "tables_folder": opened.tables_folder}
+    row_reader = RowReader(where, columns, opened.folder, opened.confined, language=language, **of_tables)
     source = Source(kind, opened, row_reader)
     _check_first_row(source)
     return replace(source, reader=replace(row_reader, time_unit=_time_unit(source)))
@@ -317,7 +319,8 @@ def _table(paths: list[str], request: Request) -> Opened:
     folders = {os.path.dirname(path) for path in paths}
     has_wavs = any(os.path.isdir(os.path.join(folder, "wavs")) for folder in folders)
     detail = _named(paths) + (f", {_told(layouts[0])}" if layouts[0].separator else "")
-    return Opened(stream, detail, _folder_of(request, paths), False, has_wavs, tuple(paths))
+    below = os.path.commonpath(folders)
+    return Opened(stream, detail, _folder_of(request, paths), False, has_wavs, tuple(paths), below)
 
 
 def _layout(path: str, given: ColumnNames) -> TableLayout:
