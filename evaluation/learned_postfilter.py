@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from data_pipeline.audio import BrokenAudio, decode_audio, log_mel
+from data_pipeline.errors import UserError
 from data_pipeline.utterance import Utterance
 from evaluation.speaking import choose_sentences, speak_utterances
 from modeling.model import GoyaForTextToSpeech
@@ -22,7 +23,8 @@ def learn_postfilter(
 ) -> None:
     """Measure the gains on up to MOST_SENTENCES `utterances` of the training; into the model and its folder's config.
 
-    The model speaks them by itself, without a post-filter. Without any that can be read it stays as it is.
+    The model speaks them by itself, without a post-filter. Without any that can be read it stays as it is. Raises
+    UserError where the folder cannot be written.
     """
     audio, chosen, recorded = processor.feature_extractor.audio_config, [], []
     for one in choose_sentences(utterances, MOST_SENTENCES):
@@ -44,5 +46,12 @@ def _write(path: Path, **changes) -> None:
     """A new file in place of the old one, which pushes to the Hub hold by hard links."""
     document = json.loads(path.read_text(encoding="utf-8")) | changes
     written = path.with_suffix(".new")
-    written.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(written, path)
+    try:
+        written.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(written, path)
+    except OSError as error:
+        written.unlink(missing_ok=True)
+        raise UserError(
+            f"The run is over, and the gains of its post-filter cannot be written to {path} ({error}). Free some space "
+            "and give the same command."
+        ) from error

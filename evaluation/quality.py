@@ -14,6 +14,8 @@ from evaluation.text_metrics import character_error_rate, error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
 
 RECOGNISED = "en"  # the language of the recogniser in the extra `eval`
+# Sentences that get a DistillMOS: each takes 0.4 s of a core.
+WHILE_TRAINING, AT_THE_END = 6, 20
 
 
 class SpeechJudge:
@@ -38,7 +40,7 @@ class SpeechJudge:
         self.recorded_NE: np.ndarray | None = None  # the recordings' speaker embeddings
 
     def __call__(self, model, processor) -> dict[str, float]:
-        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, and similarity."""
+        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, similarity, distillmos."""
         vocoder = first_seconds(self.vocoder) if self.listens else None
         spoken = speak_utterances(model, processor, self.sentences, vocoder)
         frames_per_s = self.vocoder.audio_config.frames_per_s
@@ -48,7 +50,8 @@ class SpeechJudge:
             heard = _heard(self.recognise, spoken, self.vocoder)
             rate = error_rate("cer", heard, [one.text for one in self.sentences], RECOGNISED)
             figures |= {"cer": rate["cer"], "cer_standard_error": rate["standard_error"]}
-            figures |= self._similarity([one.wave for one in spoken])
+            waves = [one.wave for one in spoken]
+            figures |= self._similarity(waves) | opinion(waves[:WHILE_TRAINING], self.vocoder.sample_rate_hz)
         return figures
 
     def _similarity(self, waves: list[Tensor]) -> dict[str, float]:
@@ -67,17 +70,28 @@ class SpeechJudge:
 
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:
-    """CER and what was heard of up to `most` held-out sentences in the recogniser's language; None without any."""
+    """CER, DistillMOS and what was heard of up to `most` held-out sentences that are recognised; None without any."""
     chosen = choose_sentences(utterances, most, RECOGNISED)
     if not chosen:
         return None
     texts = [one.text for one in chosen]
-    heard = _heard(load_recogniser(), speak_utterances(model, processor, chosen, vocoder), vocoder)
-    return {
+    spoken = speak_utterances(model, processor, chosen, vocoder)
+    heard = _heard(load_recogniser(), spoken, vocoder)
+    return opinion([one.wave for one in spoken[:AT_THE_END]], vocoder.sample_rate_hz) | {
         "cer": character_error_rate(heard, texts),
         "sentences": len(texts),
         "heard": [{"id": one.id, "said": one.text, "heard": text} for one, text in zip(chosen, heard, strict=True)],
     }
+
+
+def opinion(waves: list[Tensor], sample_rate_hz: int) -> dict[str, float]:
+    """distillmos, the mean of waves [N]; nothing while one of them is silent."""
+    from evaluation.distillmos.distillmos import opinions  # of the extra `eval`
+
+    try:
+        return {"distillmos": float(np.mean(opinions([wave.cpu().numpy() for wave in waves], sample_rate_hz)))}
+    except ValueError:  # as it says of silence
+        return {}
 
 
 def _heard(recognise: Recogniser, spoken: list[Spoken], vocoder) -> list[str]:

@@ -21,6 +21,7 @@ EVALUATED = {
     "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/validation.py"),
     "eval_quality_cer": ("character error rate while training", "{:.1%}", "evaluation/quality.py"),
     "similarity": ("cosine of voices, spoken and recorded (Resemblyzer)", "{:.3f}", "evaluation/quality.py"),
+    "distillmos": ("DistillMOS while training, 1 to 5", "{:.2f}", "evaluation/quality.py"),
     "duration_ratio": ("length of speech over recordings", "{:.2f}", "evaluation/durations.py"),
     "ended_early": ("share that ended early", "{:.1%}", "evaluation/durations.py"),
     "ended_late": ("share that ended late", "{:.1%}", "evaluation/durations.py"),
@@ -149,6 +150,9 @@ def _quality(facts: RunFacts) -> list[str]:
     if quality:
         heard = f"character error rate of {quality['sentences']} held-out English sentences, heard by moonshine-voice"
         rows.append((heard, f"{quality['cer']:.1%}", "`evaluation/quality.py`, of the model here"))
+    if quality and "distillmos" in quality:
+        natural = "how natural it sounds, 1 to 5, as DistillMOS hears it"
+        rows.append((natural, f"{quality['distillmos']:.2f}", "`evaluation/quality.py`, of the model here"))
     missing = [
         name
         for name, is_there in (

@@ -5,7 +5,7 @@ import importlib.util
 from data_pipeline.errors import UserError
 from training.config import Layer, RunConfig
 
-JUDGES = ("moonshine_voice", "rapidfuzz", "webrtcvad")  # in the extra `eval`
+JUDGES = ("moonshine_voice", "rapidfuzz", "distillmos", "webrtcvad")  # in the extra `eval`
 FEWEST_SENTENCES = 10  # fewer make an error rate that is mostly chance
 STANDARD_ERROR = "_standard_error"  # after a metric's name: how far chance moves it
 

@@ -75,6 +75,8 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
             f"Character error rate of {quality['sentences']} held-out English sentences, spoken freely and "
             f"heard by moonshine-voice: {quality['cer']:.1%}."
         )
+        if "distillmos" in quality:
+            lines.append(f"How natural it sounds, from 1 to 5, by DistillMOS: {quality['distillmos']:.2f}.")
     else:
         lines.append(unheard)
     lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")

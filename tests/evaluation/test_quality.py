@@ -27,6 +27,7 @@ def heard(monkeypatch):
     monkeypatch.setattr(speaking, "speak", speak)
     monkeypatch.setattr(speaking, "voice_for", lambda model, speaker, language: (speaker, language))
     monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
+    monkeypatch.setattr(quality, "opinion", lambda waves, rate: {"distillmos": float(len(waves))})
     model = SimpleNamespace(config=SimpleNamespace(voices={"anna-en": []}))
     return lambda rows: quality.speech_quality(model, None, SimpleNamespace(sample_rate_hz=22_050), rows), spoken
 
@@ -40,7 +41,7 @@ def test_only_sentences_that_the_recogniser_knows_are_judged(heard):
         Utterance("d", "short", b"", "anna", "en"),
     ]
     found = judge(rows)
-    assert found["sentences"] == 2
+    assert found["sentences"] == found["distillmos"] == 2
     assert found["cer"] == pytest.approx(4 / 26)  # " six" is missing
     assert found["heard"][1] == {"id": "b", "said": "four five six", "heard": "four five"}
     assert spoken == [("one two three", "en", ("anna", "en")), ("four five six", "en", (None, "en"))]
@@ -55,8 +56,10 @@ def test_without_the_extra_there_is_no_judgement(monkeypatch):
     assert not quality.can_recognise()
 
 
-def test_the_judge_says_how_like_the_recordings_the_voices_are(monkeypatch):
-    pytest.importorskip("webrtcvad", reason='needs the extra: pip install -e ".[eval]"')
+def test_the_judge_says_how_like_the_recordings_the_voices_are_and_how_natural(monkeypatch):
+    for package in ("webrtcvad", "distillmos"):
+        pytest.importorskip(package, reason='needs the extra: pip install -e ".[eval]"')
+    monkeypatch.setattr(quality, "WHILE_TRAINING", 2)
     monkeypatch.setattr(quality, "load_recogniser", lambda language: lambda wave, rate: "")
     source = open_source(str(DEMO), split="validation")
     rows = [source.to_utterance(row) for row in source.rows()]
@@ -75,3 +78,5 @@ def test_the_judge_says_how_like_the_recordings_the_voices_are(monkeypatch):
     assert spoken_by(own)["similarity"] == pytest.approx(1.0, abs=1e-3)
     assert 0.4 < spoken_by(other)["similarity"] < 0.8
     assert "similarity" not in spoken_by([*own[:9], torch.zeros(22_050)])  # silence has no voice
+    assert 3.0 < spoken_by(own)["distillmos"] <= 5.0
+    assert "distillmos" not in spoken_by([torch.zeros(22_050), *own[1:]])

@@ -35,7 +35,7 @@ FACTS = RunFacts(
     evaluation={"step": 400, "eval_mel": 0.5, "eval_quality_cer": 0.125, "similarity": 0.83},
     best_by="eval_quality_cer",
     voices=["ann-en", "bob-fa"],
-    report={"result": {"reason": "minutes"}, "quality": {"cer": 0.0625, "sentences": 40}},
+    report={"result": {"reason": "minutes"}, "quality": {"cer": 0.0625, "sentences": 40, "distillmos": 3.85}},
 )
 
 
@@ -48,6 +48,7 @@ def test_what_was_judged_is_told_with_the_script_that_judged_it():
     assert "| 12.5% | `evaluation/quality.py`, at step 400 |" in told
     assert "| 0.830 | `evaluation/quality.py`, at step 400 |" in told
     assert "of 40 held-out English sentences, heard by moonshine-voice | 6.2% |" in told
+    assert "as DistillMOS hears it | 3.85 | `evaluation/quality.py`, of the model here |" in told
     assert "Not measured" not in told
     assert "best so far by `eval_quality_cer`" in told
 
