@@ -47,6 +47,7 @@ def run(arguments) -> None:
     with listening(arguments.port) as listener, tempfile.TemporaryDirectory(prefix="goya-listen-") as folder:
         spoken, served = Path(folder, "spoken"), Path(folder, "served")
         spoken.mkdir()
+        served.mkdir()
         # Before gradio is imported: it reports nothing, and keeps what it serves, the clips too, in this folder.
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
@@ -63,7 +64,7 @@ def run(arguments) -> None:
         voices = Voices(arguments.model, arguments.device)
         from evaluation.listening_page import Page, serve
 
-        serve(Page(voices, spoken), listener)
+        serve(Page(voices, spoken), listener, served)
 
 
 def listening(port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from data_pipeline.errors import UserError, redact
 from data_pipeline.languages import LANGUAGES
 from evaluation.listening import Heard, Voices, Wish
+from evaluation.listening_guard import MOST_UPLOAD_BYTES, Guard
 from modeling.vocoder import AUTO, VOCODERS
 
 TEXT = "Thank you for calling. Please hold the line."
@@ -235,9 +236,10 @@ def told_on_page() -> Iterator[None]:
         raise gr.Error(told, duration=30, print_exception=False) from error
 
 
-def serve(page: Page, listener: socket.socket) -> None:
-    """Until a signal ends it. `launch` would ask its own address, by way of a proxy where one is set, and give up on
-    a slow computer.
+def serve(page: Page, listener: socket.socket, uploads: Path) -> None:
+    """Until a signal ends it. `uploads`: where gradio keeps what it is sent and what it serves (GRADIO_TEMP_DIR).
+
+    `launch` would ask its own address, by way of a proxy where one is set, and give up on a slow computer.
     """
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
@@ -251,9 +253,10 @@ def serve(page: Page, listener: socket.socket) -> None:
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
+        max_file_size=MOST_UPLOAD_BYTES,
     )
     # An open page holds a connection that never ends by itself.
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(Guard(app, uploads), log_level="warning", timeout_graceful_shutdown=1)
     AnnouncedServer(config).run(sockets=[listener])
 
 
