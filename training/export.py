@@ -30,20 +30,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
-    """Raises UserError where `checkpoint` is none or is damaged, or `out` is there already."""
-    from modeling.configuration import GoyaConfig
+    """Raises UserError where `checkpoint` is none or is damaged, or `out` is there already or cannot be written."""
+    from safetensors import SafetensorError
+
     from modeling.model import GoyaForTextToSpeech
-    from modeling.processor import GoyaProcessor
+    from modeling.pretrained import load_description
     from training.checkpoint import check
+    from training.saved_state import reading
     from training.state_files import load_weights
 
     check(checkpoint)
     if out.exists():
         raise UserError(f"{out} is there already; give the name of a folder to make.")
-    model = GoyaForTextToSpeech(GoyaConfig.from_pretrained(checkpoint))
-    load_weights(model, checkpoint, averaged)
-    model.save_pretrained(out)
-    GoyaProcessor.from_pretrained(checkpoint).save_pretrained(out)
+    config, processor = load_description(str(checkpoint))
+    model = GoyaForTextToSpeech(config)
+    with reading(checkpoint):
+        load_weights(model, checkpoint, averaged)
+    try:
+        model.save_pretrained(out)
+        processor.save_pretrained(out)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{out} cannot be written ({error}); give another place, or make room there.") from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 from data_pipeline.errors import redacted
 from data_pipeline.plan import Cursor
 from data_pipeline.text import Vocabulary
+from modeling.safe_folder import read_json
 from training import continuity, optimizer
+from training.saved_state import check_callbacks, check_like, check_voices, reading
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -41,20 +43,34 @@ def go_on(trainer: "Trainer", checkpoint: Path) -> None:
     Raises UserError where they are of another run.
     """
     saved = trainer.checkpoints.training_state(checkpoint)
-    if saved["config"]["data"]["text_units"] == "phonemes":  # which were espeak-ng's in checkpoints of before
-        vocabulary = Vocabulary.from_json((checkpoint / "vocabulary.json").read_text(encoding="utf-8"))
-        saved["config"]["data"]["text_units"] = vocabulary.units
-    changes = continuity.changes_since(
-        saved, trainer.config, trainer.provenance, trainer.of_run, trainer.inputs, trainer.accelerator
-    )
+    check_state(trainer, saved, checkpoint)
+    with reading(checkpoint):
+        if saved["config"]["data"]["text_units"] == "phonemes":  # which were espeak-ng's in checkpoints of before
+            vocabulary = Vocabulary.from_document(read_json(checkpoint, "vocabulary.json"))
+            saved["config"]["data"]["text_units"] = vocabulary.units
+        changes = continuity.changes_since(
+            saved, trainer.config, trainer.provenance, trainer.of_run, trainer.inputs, trainer.accelerator
+        )
     trainer.files.load(checkpoint)
-    optimizer.use_what_changed(trainer.optimizer.param_groups, trainer.config.optim, saved["config"].get("optim", {}))
-    _restore(trainer, saved)
+    with reading(checkpoint):
+        before = saved["config"].get("optim", {})
+        optimizer.use_what_changed(trainer.optimizer.param_groups, trainer.config.optim, before)
+        _restore(trainer, saved)
     if changes.said:
         listed = "\n  ".join(changes.said)
         trainer.accelerator.print(f"Since the checkpoint of step {trainer.state.global_step}, used as now:\n  {listed}")
     if changes.shaping:
         _plan_anew(trainer, "taken" in saved)
+
+
+def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
+    """Raises UserError where `saved` is not of the kind that `to_json` writes (training.saved_state)."""
+    own, free = to_json(trainer), {"callbacks": {}, "voices": {}, "config": {}, "of_run": None, "taken": None}
+    own["trainer"] = {name: value for name, value in own["trainer"].items() if name not in OWN}
+    check_like(saved, own | free, checkpoint)
+    with reading(checkpoint):
+        check_callbacks(saved["callbacks"], own["callbacks"], checkpoint)
+        check_voices(saved["voices"], trainer.raw_model.config.voice_size, checkpoint)
 
 
 def _plan_anew(trainer: "Trainer", is_known: bool) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -23,7 +24,9 @@ from torch.distributed.checkpoint import load as load_sharded
 from torch.distributed.checkpoint import save as save_sharded
 
 from data_pipeline.errors import UserError
+from modeling.safe_folder import read_json
 from training.lora import adapters, merged
+from training.saved_state import ODD_VALUES, check_like, reading
 from training.sharding import is_sharded, local, reshard
 
 # What wrappers put into the names of parameters: activation checkpointing, torch.compile.
@@ -80,21 +83,35 @@ class StateFiles:
     def load(self, folder: Path) -> None:
         """Everything `save` wrote, in place. Raises UserError where it is of another model."""
         reshard(self.model)
-        rest = json.loads((folder / OPTIMIZER).read_text(encoding="utf-8"))
+        rest = self._checked_rest(folder)
         try:
             _read_weights(folder, "model", self._weights())
             self._load_average(folder)
             self._load_optimizer(folder, rest)
-        except (CheckpointException, KeyError, ValueError) as error:
+        except (CheckpointException, SafetensorError, *ODD_VALUES) as error:
             raise UserError(
                 f"{folder} does not fit this run's model ({str(error).strip().splitlines()[-1]}). Resume with the "
                 "model size and settings it was trained with, or start over with --reset-training."
             ) from error
         if self.accelerator.scaler is not None and rest["scaler"]:
-            self.accelerator.scaler.load_state_dict(rest["scaler"])
+            with reading(folder / OPTIMIZER):
+                self.accelerator.scaler.load_state_dict(rest["scaler"])
         own = folder / f"random_state_{self.accelerator.process_index}.json"
         if own.is_file():  # else this rank is new, and keeps the state that the run's seed gave it
-            set_random_state(json.loads(own.read_text(encoding="utf-8")))
+            with reading(own):
+                set_random_state(read_json(folder, own.name))
+
+    def _checked_rest(self, folder: Path) -> dict:
+        """What `save` wrote beside the optimizer's tensors; of the groups only what this run's have."""
+        rest, path = read_json(folder, OPTIMIZER), folder / OPTIMIZER
+        own = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
+        check_like(rest, {"groups": own, "scalars": {}, "scaler": None}, path)
+        if len(rest["groups"]) != len(own):
+            raise UserError(f"{path} has {len(rest['groups'])} groups of parameters; expected {len(own)}.")
+        for saved, group in zip(rest["groups"], own, strict=True):
+            check_like(saved, group, path, "groups")
+        groups = [{key: saved[key] for key in group} for saved, group in zip(rest["groups"], own, strict=True)]
+        return rest | {"groups": groups}
 
     def _load_average(self, folder: Path) -> None:
         """An average that was not kept so far starts from the weights."""

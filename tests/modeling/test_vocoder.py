@@ -166,9 +166,22 @@ def test_what_a_vocoder_leaves_open_is_told(tmp_path, caplog):
     assert "f_max_hz 8000.0" in record.getMessage()
 
 
+def described(folder: Path, **changes) -> None:
+    """Other values in a vocoder's config.json."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
 @pytest.mark.parametrize(("spoil", "told"), [
     (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "model.safetensors"),
-    (lambda folder: (folder / "config.json").unlink(), "of model_type None"),
+    (lambda folder: (folder / "config.json").unlink(), "config.json cannot be opened"),
+    (lambda folder: described(folder, upsample_initial_channel=10**9), "upsample_initial_channel: 1000000000;"),
+    (lambda folder: described(folder, resblock_kernel_sizes=[3] * 10**6), "resblock_kernel_sizes"),
+    (lambda folder: described(folder, upsample_rates="eight"), "upsample_rates: eight"),
+    (lambda folder: described(folder, upsample_initial_channel=4096), "do not fit its config.json"),
+    (lambda folder: described(folder, transformers_weights="other.bin"), "transformers_weights"),
+    (lambda folder: described(folder, audio=[1]), "audio or normalize_before"),
+    (lambda folder: (folder / "adapter_config.json").write_text("{}"), "adapter_config.json"),
     (lambda folder: (folder / "config.json").write_text(json.dumps({"model_type": "bert"})), "of model_type 'bert'"),
     (lambda folder: SpeechT5HifiGanConfig(
         **SHAPE | {"upsample_rates": [8, 8, 2, 2], "upsample_kernel_sizes": [16, 16, 4, 4]}, sampling_rate=22_050
