@@ -58,6 +58,18 @@ class GoyaForTextToSpeech(PreTrainedModel):
         self._scale_starts()
         self.post_init()
 
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As transformers', with each weight in memory of its own.
+
+        transformers' are views into the file, aligned as it happens, and products of such matrices round otherwise.
+        """
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
+        for parameter in model.parameters():
+            parameter.data = parameter.data.clone()
+        return loaded
+
     def _scale_starts(self) -> None:
         """Mark the layers that start smaller; residual branches by depth (Radford et al. 2019, section 2.3).
 
