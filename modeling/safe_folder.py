@@ -92,14 +92,14 @@ def check_only_files(folder: Path) -> str | None:
     return None
 
 
-def read_json(folder: Path, name: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str, most_bytes: int = MOST_JSON_BYTES) -> dict[str, Any]:
     """An object of JSON. Raises UserError for one that is too large, too deep, no JSON, or no object."""
     path = regular_file(folder, name)
     try:
         with open(path, "rb") as file:
-            content = file.read(MOST_JSON_BYTES + 1)
-        if len(content) > MOST_JSON_BYTES:
-            raise ValueError(f"more than {MOST_JSON_BYTES >> 20} MB")
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise ValueError(f"more than {most_bytes >> 20} MB")
         found = json.loads(content)
         if not isinstance(found, dict):
             raise ValueError("no object of JSON")

@@ -27,6 +27,7 @@ from training.state_files import StateFiles
 PARTIAL = ".partial"
 DAMAGED = ".damaged"
 STATE = "training_state.json"
+MOST_STATE_BYTES = 2**31  # eleven for each row that the epoch has trained on
 REPLACED = ".replaced"  # for a moment, while a newer checkpoint of the same step takes its place
 WHOLE = re.compile(r"step-(\d{8,})")
 WRITE_ERRORS = (OSError, SafetensorError, CheckpointException)
@@ -98,7 +99,7 @@ class CheckpointFolder:
 
     def training_state(self, path: Path) -> dict:
         """What `save` was given as `state`."""
-        return read_json(path, STATE)
+        return read_json(path, STATE, MOST_STATE_BYTES)
 
     def _set_aside_after(self, path: Path) -> None:
         """A run that goes back to one of its own checkpoints must not find the later ones of the way it left."""

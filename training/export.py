@@ -44,7 +44,7 @@ def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
         raise UserError(f"{out} is there already; give the name of a folder to make.")
     config, processor = load_description(str(checkpoint))
     model = GoyaForTextToSpeech(config)
-    with reading(checkpoint):
+    with reading(checkpoint, OSError, RuntimeError):
         load_weights(model, checkpoint, averaged)
     try:
         model.save_pretrained(out)

