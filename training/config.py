@@ -21,6 +21,11 @@ from training.config_file import read_file
 Layer = dict[str, tuple[Any, str]]  # dotted key -> (value, the reason for it)
 Provenance = dict[str, str]  # dotted key -> where its value came from
 
+DAY_S, YEAR_MIN = 86_400, 525_600
+# Of a number whose field says no more: what multiplies and adds up without leaving the types of torch and the clock.
+MOST_WHOLE, MOST_REAL = 10**9, 1e38
+SHOWN = 200  # characters of a value in a message
+
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -41,22 +46,22 @@ class DataConfig:
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
     text_units: Literal["characters", "phonemes", "espeak"] = "phonemes"  # what a text is read as; espeak: an extra
-    made_voices: int = within(0, low=0)  # shifts of pitch and formants that half of what is heard gets; an extra
+    made_voices: int = within(0, low=0, high=1000)  # shifts of pitch and formants that half of it gets; an extra
     speaker_balance: float = within(0.0, low=0, high=1)  # how far speakers of many rows give way; 0: not at all
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
-    min_duration_s: float = within(0.3, low=0)  # shorter utterances are left out
-    max_duration_s: float = within(20.0, above=0)  # longer utterances are left out
+    min_duration_s: float = within(0.3, low=0, high=DAY_S)  # shorter utterances are left out
+    max_duration_s: float = within(20.0, above=0, high=DAY_S)  # longer utterances are left out
     max_text_chars: int = within(400, low=1)  # utterances with longer texts are left out
-    num_workers: int = within(1, low=0)  # loading processes per rank; 0: load in the training process
+    num_workers: int = within(1, low=0, high=1024)  # loading processes per rank; 0: load in the training process
     max_batch_frames: int = within(16_000, low=1)  # padded mel frames per device batch, at most
-    pool_batches: int = within(16, low=1)  # batches' worth of utterances sorted by length together
+    pool_batches: int = within(16, low=1, high=65_536)  # batches' worth of utterances sorted by length together
     shuffle_buffer: int = within(2000, low=1)  # undecoded rows shuffled together when streaming
     cache_mb: int = within(512, low=0)  # decoded features kept in memory, MB per rank
     max_broken_share: float = within(0.1, low=0, high=1)  # more broken rows than this stop the run
     exclude_list: str | None = None  # file with the ids of rows that are left out, one a line; --check-data writes one
     check_data: str | None = None  # do not train, write a report on the corpus into this folder; "run": the run folder
     check_rows: int = within(2000, low=1)  # recordings that the report on the corpus decodes, at most
-    stall_minutes: float = within(30.0, above=0)  # without the next batch for so long, the run ends
+    stall_minutes: float = within(30.0, above=0, high=YEAR_MIN)  # without the next batch for so long, the run ends
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class AudioPresetConfig:
 @dataclass(frozen=True)
 class ModelConfig:
     size: Literal["debug", "tiny", "small", "normal", "big"] = "normal"  # width 64, 256, 512, 1024, 1536
-    frames_per_step: int | None = within(None, low=1)  # mel frames a decoder step makes; None: the size's own
+    frames_per_step: int | None = within(None, low=1, high=64)  # mel frames a decoder step makes; None: the size's own
     prenet_dropout: float = within(0.5, low=0, below=1)  # on the previous frame fed to the decoder
     gradient_checkpointing: bool = False  # recompute activations in backward: less memory, slower
 
@@ -75,12 +80,12 @@ class ModelConfig:
 @dataclass(frozen=True)
 class LossConfig:
     mel_loss: Literal["l1", "huber"] = "l1"  # distance between mels, per element
-    huber_delta: float = within(0.6, above=0)  # where Huber turns from square to line, in log-mel units
-    mel_weight: float = within(45.0, low=0)  # factor of the mel loss, before and after the post-net
-    kl_weight: float = within(1.0, low=0)  # factor of the KL loss of the voice
-    stop_weight: float = within(1.0, low=0)  # factor of the token-end loss
-    alignment_weight: float = within(1.0, low=0)  # factor of the alignment loss
-    alignment_weight_start: float | None = within(None, low=0)  # where it starts to fall from; None: constant
+    huber_delta: float = within(0.6, above=0, high=1e6)  # where Huber turns from square to line, in log-mel units
+    mel_weight: float = within(45.0, low=0, high=1e6)  # factor of the mel loss, before and after the post-net
+    kl_weight: float = within(1.0, low=0, high=1e6)  # factor of the KL loss of the voice
+    stop_weight: float = within(1.0, low=0, high=1e6)  # factor of the token-end loss
+    alignment_weight: float = within(1.0, low=0, high=1e6)  # factor of the alignment loss
+    alignment_weight_start: float | None = within(None, low=0, high=1e6)  # where it starts to fall from; None: constant
     alignment_decay_share: float = within(0.3, above=0, high=1)  # share of the run in which it falls
     mel_smoothing: float = within(0.0, low=0, below=1)  # label smoothing of the mel target
     stop_smoothing: float = within(0.0, low=0, below=1)  # label smoothing of the token-end target
@@ -108,13 +113,13 @@ class TrainConfig:
     level: Literal["basic", "enhanced", "experimental"] = "enhanced"  # the recipe (training.levels)
     fast_convergence: bool = False  # the overlay that makes speech come early (training.levels)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # where to run
-    cpu_threads: int | None = within(None, low=1)  # of each process that trains on a CPU; None: as torch finds it
+    cpu_threads: int | None = within(None, low=1, high=4096)  # of each process on a CPU; None: as torch finds it
     mixed_precision: Literal["no", "bf16", "fp16", "fp8"] = "no"  # of autocast; weights stay fp32
-    batch_size: int = within(16, low=1)  # utterances per device and micro-batch, at most
-    grad_accum: int = within(1, low=1)  # micro-batches per optimizer step
+    batch_size: int = within(16, low=1, high=65_536)  # utterances per device and micro-batch, at most
+    grad_accum: int = within(1, low=1, high=65_536)  # micro-batches per optimizer step
     epochs: int = within(200, low=1)  # passes over the data, at most
     max_steps: int | None = within(None, low=1)  # optimizer steps, at most
-    max_minutes: float | None = within(None, above=0)  # training time, at most; the schedule is fitted to it
+    max_minutes: float | None = within(None, above=0, high=10 * YEAR_MIN)  # at most; the schedule is fitted
     seed: int = within(1234, low=0, high=2**32 - 1)  # of data order and initial weights
     early_stopping: bool = False  # stop when validation stands still, and go back to the best weights
     best_metric: Literal["auto", "eval_mel", "quality_cer"] = "auto"  # its lowest value is kept in best/
@@ -132,7 +137,7 @@ class TrainConfig:
 class FineTuneConfig:
     init_from: str | None = None  # run folder, model folder or Hub id whose weights the run starts from; None: new ones
     freeze: str | None = None  # names or patterns of parameters that stay as they are, separated by commas
-    lora_rank: int | None = within(None, low=1)  # adapters of this rank train in place of the matrices; None: no LoRA
+    lora_rank: int | None = within(None, low=1, high=65_536)  # of adapters in place of the matrices; None: no LoRA
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,10 @@ class CheckpointConfig:
 class LogConfig:
     tracker: Literal["tensorboard", "trackio", "wandb", "mlflow", "none"] = "tensorboard"  # where curves and samples go
     every_steps: int = within(10, low=1)  # optimizer steps between logged scalars
-    samples_every_minutes: float = within(3.0, above=0)  # between audio samples; the end always has one
-    samples: int = within(3, low=0)  # held-out sentences spoken each time
+    samples_every_minutes: float = within(3.0, above=0, high=YEAR_MIN)  # between audio samples; the end always has one
+    samples: int = within(3, low=0, high=1000)  # held-out sentences spoken each time
     quality_every: int = within(1000, low=1)  # optimizer steps between evaluations that judge speech, at least
-    quality_sentences: int = within(12, low=0)  # held-out sentences spoken and judged each time; 0: none
+    quality_sentences: int = within(12, low=0, high=10_000)  # held-out sentences spoken and judged each time; 0: none
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,8 @@ class HubConfig:
     public: bool = False  # a new repository is one that everybody can read
     branch: str = "main"  # of the repository, that the model goes to; training state to one beside it
     resume_from_hub: str | None = None  # id of a repository whose training state the run goes on from; None: none
-    state_every_minutes: float = within(30.0, low=0)  # between pushes of training state; the end always has one
-    wait_minutes: float = within(10.0, low=0)  # for the last push, at the end of the run, at most
+    state_every_minutes: float = within(30.0, low=0, high=YEAR_MIN)  # between pushes of state, beside the end's
+    wait_minutes: float = within(10.0, low=0, high=YEAR_MIN)  # for the last push, at the end of the run, at most
     data_licence: str | None = None  # of the training data, as the Hub names it (cc0-1.0); None: unknown
 
 
@@ -237,6 +242,7 @@ def apply_layer(config: RunConfig, provenance: Provenance, layer: Layer) -> tupl
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """' Did you mean X?' with the closest known word, or nothing."""
+    word = word[:SHOWN]
     by_leaf = {name.rpartition(".")[2]: name for name in known}
     by_name = {name: name for name in known}
     for table, wanted in ((by_name, word), (by_leaf, word.rpartition(".")[2])):
@@ -250,7 +256,7 @@ def require_key(key: str, source: str = "") -> None:
     if key not in FIELDS:
         where = f" ({source})" if source else ""
         hint = nearest(key, FIELDS) or " --print-config lists all keys."
-        raise UserError(f"There is no setting {key!r}{where}.{hint}")
+        raise UserError(f"There is no setting {key[:SHOWN]!r}{where}.{hint}")
 
 
 def coerce(key: str, value: Any, source: str) -> Any:
@@ -262,15 +268,25 @@ def coerce(key: str, value: Any, source: str) -> Any:
     leaf, hint = FIELDS[key]
     try:
         typed = _typed(value, hint)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         expected = _expected(hint)
-        suggestion = nearest(str(value), choices(key))
-        raise UserError(f"{key} is {value!r} ({source}); expected {expected}.{suggestion}") from None
+        suggestion = nearest(str(value)[:SHOWN], choices(key))
+        raise UserError(f"{key} is {repr(value)[:SHOWN]} ({source}); expected {expected}.{suggestion}") from None
     for number in typed if isinstance(typed, tuple) else (typed,):
-        if leaf.metadata and number is not None and not _in_range(number, leaf.metadata):
-            bounds = " and ".join(f"{word} {bound:g}" for word, bound in leaf.metadata.items())
-            raise UserError(f"{key} is {value} ({source}), which is out of range; expected {bounds}.")
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        bounds = _bounds(leaf.metadata, number)
+        if not _in_range(number, bounds):
+            told = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
+            raise UserError(f"{key} is {str(value)[:SHOWN]} ({source}), which is out of range; expected {told}.")
     return typed
+
+
+def _bounds(stated: Mapping[str, float], number: float) -> Mapping[str, float]:
+    """The field's range, closed above."""
+    if "at most" in stated or "below" in stated:
+        return stated
+    return {**stated, "at most": MOST_WHOLE if isinstance(number, int) else MOST_REAL}
 
 
 def _typed(value: Any, hint: Any) -> Any:
@@ -289,7 +305,7 @@ def _typed(value: Any, hint: Any) -> Any:
         word = str(value).lower()
         return word in YES if word in YES + NO else _refuse()
     if hint is str:
-        return value if isinstance(value, str) and value.strip() else _refuse()
+        return value if isinstance(value, str) and value.strip() and "\0" not in value else _refuse()
     if isinstance(value, bool) or value is None:
         _refuse()
     number = float(value)  # YAML reads 5e-5 as text

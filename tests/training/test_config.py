@@ -1,6 +1,7 @@
 """Typed fields, their ranges, and the way to a file and back."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -140,3 +141,50 @@ def test_a_missing_file_is_named(tmp_path):
 def test_an_emptied_section_of_a_yaml_file_counts_as_absent(tmp_path):
     (tmp_path / "run.yaml").write_text("optim:\n#  lr: 1\ntrain:\n  seed: 7\n")
     assert RunConfig.load(tmp_path / "run.yaml") == with_values(RunConfig(), {"train.seed": 7})
+
+
+NUMBERS = (int, float, int | None, float | None)
+
+
+@pytest.mark.parametrize("key", [key for key, (_, hint) in FIELDS.items() if hint in NUMBERS])
+def test_every_number_has_two_ends(key):
+    """What a type can hold is not what a clock, a tensor or an allocation can."""
+    for value in ("1e300", "-1e300", str(10**400), "nan", "inf", "9" * 5000):
+        with pytest.raises(UserError, match=re.escape(key)) as error:
+            coerce(key, value, "flag")
+        assert "expected" in str(error.value) and len(str(error.value)) < 600
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"{chr(at + 1)}: &{chr(at + 1)} [*{chr(at)}, *{chr(at)}]\n" for at in range(97, 110))
+FILES = {
+    "aliases.yaml": (BOMB.encode(), "line 2 repeats another by an alias"),
+    "deep.yaml": (b"a: " + b"[" * 10_000, "nested deeper than 10 levels"),
+    "deep.json": (b'{"a":' * 10_000, "cannot be read"),
+    "nul.yaml": (b"optim:\n  lr: 1\0", "it holds NUL bytes"),
+    "latin.yaml": ("data:\n  language: français".encode("latin-1"), "it is not UTF-8"),
+    "digits.json": (b"1" * 6000, "cannot be read"),
+    "date.yaml": (b"optim: 2026-99-99", "cannot be read"),
+    "large.yaml": (b"x" * 2**21, "more than 1 MB"),
+    "key.yaml": (b"? [1, 2]\n: 3", "cannot be read"),
+    "code.yaml": (b"optim: !!python/object:os.system x", "cannot be read"),
+    "number.yaml": (b"7", "holds no settings"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_config_file_that_is_none_is_one_message(tmp_path, name):
+    content, message = FILES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        RunConfig.load(tmp_path / name)
+    assert name in str(error.value) and len(str(error.value)) < 1000
+
+
+def test_a_config_file_that_cannot_be_there():
+    with pytest.raises(UserError, match="There is no config file"):
+        RunConfig.load("x" * 5000 + ".yaml")
+
+
+def test_a_byte_order_mark_is_no_setting(tmp_path):
+    (tmp_path / "c.yaml").write_bytes(b"\xef\xbb\xbfoptim:\n  lr: 1e-4\n")
+    assert RunConfig.load(tmp_path / "c.yaml").optim.lr == 1e-4
