@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from data_pipeline.errors import UserError, tell
 from data_pipeline.sentences import Sentence, split_sentences
 
 STDOUT = "-"
+MOST_CHARS = 10_000_000  # a dozen long novels
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -113,7 +115,8 @@ def check(arguments) -> None:
     out = Path(arguments.out)
     if arguments.out != STDOUT and not out.absolute().parent.is_dir():
         raise UserError(f"--out is {out}, whose folder does not exist; make it first, or give another place.")
-    if arguments.out != STDOUT and out.suffix[1:].upper() not in soundfile.available_formats():
+    endings = soundfile.available_formats().keys() - {"RAW"}  # which has no header to tell what it holds
+    if arguments.out != STDOUT and out.suffix[1:].upper() not in endings:
         raise UserError(f"--out is {out}; expected a file that ends in .wav (or .flac, .ogg, .mp3), or -.")
 
 
@@ -125,7 +128,12 @@ def speak_whole(arguments, model, processor, vocoder, sentences: list[Sentence],
     for sentence, spoken in speak_sentences(model, processor, sentences, arguments.language, voice, **settings):
         model_s = time.perf_counter() - started
         if picture:
-            write_picture(picture, spoken, vocoder.audio_config.frames_per_s)
+            try:
+                write_picture(picture, spoken, vocoder.audio_config.frames_per_s)
+            except (OSError, ValueError) as error:  # ValueError: matplotlib's for an ending that it does not know
+                raise UserError(
+                    f"--picture {picture} cannot be written ({error}); expected a file, such as mel.png."
+                ) from error
             picture = None
         yield wave_with_pause(sentence, spoken, vocoder, arguments.speed), model_s
         started = time.perf_counter()
@@ -168,7 +176,10 @@ class Output:
     """Where waves [N] go as they come: a file, or standard output as raw 16-bit little-endian mono samples."""
 
     def __init__(self, path: str, sample_rate_hz: int):
-        self.file = None if path == STDOUT else soundfile.SoundFile(path, "w", sample_rate_hz, 1)
+        self.path, self.file = path, None
+        if path != STDOUT:
+            with self._told():
+                self.file = soundfile.SoundFile(path, "w", sample_rate_hz, 1)
 
     def __enter__(self):
         return self
@@ -182,22 +193,49 @@ class Output:
             sys.stdout.buffer.write((wave * 32767).round().astype("<i2").tobytes())
             sys.stdout.buffer.flush()
         else:
-            self.file.write(wave)
-            self.file.flush()  # so that what is there can be heard, also where the rest never comes
+            with self._told():
+                self.file.write(wave)
+                self.file.flush()  # so that what is there can be heard, also where the rest never comes
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A folder, a format that cannot hold such samples, no permission, a full disk: UserError."""
+        try:
+            yield
+        except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+            raise UserError(
+                f"--out {self.path} cannot be written ({str(error).strip(' .')}); give another place, as speech.wav."
+            ) from error
 
 
 def read_text(arguments) -> str:
     """The text of --text, --text-file or standard input, as it is. Raises UserError where there is none."""
     if arguments.text is not None:
         text = arguments.text
-    elif arguments.text_file in (None, "-"):
-        text = sys.stdin.read()
-    elif Path(arguments.text_file).is_file():
-        text = Path(arguments.text_file).read_text(encoding="utf-8")
     else:
-        raise UserError(f"--text-file {arguments.text_file} does not exist.")
+        where = arguments.text_file or STDOUT
+        name = "standard input" if where == STDOUT else f"--text-file {where}"
+        try:
+            if where == STDOUT:
+                text = sys.stdin.read(MOST_CHARS + 1)
+            else:
+                with open(where, encoding="utf-8") as file:
+                    text = file.read(MOST_CHARS + 1)
+        except FileNotFoundError as error:
+            raise UserError(f"{name} does not exist.") from error
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{name} is not UTF-8 (byte {error.start} is 0x{error.object[error.start]:02x}); write it anew: "
+                "iconv -f LATIN1 -t UTF-8 OLD > NEW, or the encoding that it has."
+            ) from error
+        except (OSError, ValueError) as error:  # a folder, no permission; NUL in the name
+            raise UserError(f"{name} cannot be read ({error}); expected a text file in UTF-8.") from error
+        if len(text) > MOST_CHARS:
+            raise UserError(f"{name} has more than {MOST_CHARS:,} characters; give it in parts.")
     if not any(character.isalnum() for character in text):
-        raise UserError(f"The text {text!r} holds nothing to speak; expected words (--text, --text-file, or stdin).")
+        raise UserError(
+            f"The text {text[:100]!r} holds nothing to speak; expected words (--text, --text-file, or stdin)."
+        )
     return text
 
 

@@ -317,7 +317,9 @@ def _opened(audio: bytes | str, name: str):
         raise _unreadable(label, error.error_string) from error
     except TypeError as error:  # soundfile takes a file for headerless samples by its name, and asks for their rate
         raise _unreadable(label, "no header") from error
-    except OSError as error:
+    except (OSError, ImportError, ValueError) as error:  # fsspec: no such protocol, or its package is missing
+        if isinstance(error, UserError):
+            raise
         raise BrokenAudio(f"{label} cannot be opened ({error}); expected an audio file ({FORMATS}).") from error
 
 

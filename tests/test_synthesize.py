@@ -253,3 +253,37 @@ def test_a_mistake_gets_one_message(name, run, tmp_path, capsys, monkeypatch):
     assert code == 2
     assert message in captured.err and "error: " in captured.err
     assert not (tmp_path / "a.wav").exists()
+
+
+FILES = {
+    "a text in Latin-1": (["--text-file", "{tmp}/latin.txt"], "is not UTF-8 (byte 4 is 0xe7); write it anew: iconv"),
+    "a text that is a folder": (["--text-file", "{tmp}"], "cannot be read"),
+    "a text that is missing": (["--text-file", "{tmp}/no.txt"], "no.txt does not exist"),
+    "a text with NUL in its name": (["--text-file", "a\0b"], "cannot be read"),
+    "speech without a header": (["--text", "Hola.", "--out", "{tmp}/a.raw"], "expected a file that ends in .wav"),
+    "speech into a folder": (["--text", "Hola.", "--out", "{tmp}/folder.wav"], "folder.wav cannot be written"),
+    "a format of other rates": (["--text", "Hola.", "--out", "{tmp}/a.xi"], "a.xi cannot be written"),
+    "a picture that is a folder": (["--text", "Hola.", "--picture", "{tmp}"], "--picture"),
+    "a picture of no kind": (["--text", "Hola.", "--picture", "{tmp}/a.nothing"], "a.nothing cannot be written"),
+    "a clip of no protocol": (["--text", "Hola.", "--reference", "foo://x"], "Audio file foo://x cannot be opened"),
+    "a clip that is a folder": (["--text", "Hola.", "--reference", "{tmp}"], "does not exist"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_used_is_one_message(run, tmp_path, capsys, name):
+    arguments, message = FILES[name]
+    (tmp_path / "latin.txt").write_bytes("Fran\xe7ais.".encode("latin-1"))
+    (tmp_path / "folder.wav").mkdir()
+    given = [one.format(tmp=tmp_path) for one in arguments]
+    out = [] if "--out" in given else ["--out", str(tmp_path / "a.wav")]
+    assert synthesize.main([str(run), "--language", "es", *given, *out]) == 2
+    error = capsys.readouterr().err
+    told = error[error.index("error: ") :]
+    assert message in told and told.count("error: ") == 1
+
+
+def test_standard_input_that_is_no_text_is_one_message(run, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Fran\xe7ais"), encoding="utf-8"))
+    assert synthesize.main([str(run), "--out", str(tmp_path / "a.wav")]) == 2
+    assert "standard input is not UTF-8" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Accelerator, model, processor and trackers from the configuration."""
 
+import importlib
 import importlib.util
 import os
 from dataclasses import asdict
@@ -89,7 +90,23 @@ def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
     if config.log.tracker != "none":
         flat = {key: get(config, key) for key in FIELDS}
         plain = {key: v if isinstance(v, int | float | str | bool) else str(v) for key, v in flat.items()}
-        accelerator.init_trackers("goya", config=redacted(plain))
+        try:
+            accelerator.init_trackers("goya", config=redacted(plain))
+        except tracker_errors(config.log.tracker) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"The tracker {config.log.tracker} could not be started ({reason[:300]}). Log in to it (wandb login), "
+                "or let it work offline (WANDB_MODE=offline), or give --tracker tensorboard."
+            ) from error
+
+
+def tracker_errors(tracker: str) -> tuple[type[Exception], ...]:
+    """What the start of a tracker fails with: no login, no network, no folder that can be written to."""
+    own = {"wandb": ("wandb.errors", "Error"), "mlflow": ("mlflow.exceptions", "MlflowException")}
+    if tracker not in own:
+        return (OSError, ValueError, RuntimeError)
+    module, name = own[tracker]
+    return (OSError, ValueError, RuntimeError, getattr(importlib.import_module(module), name))
 
 
 def build_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
