@@ -1,7 +1,8 @@
 """From the bytes of an audio file to the log-mel spectrogram that the model learns.
 
 Shapes: N = samples, F = frequency bins up to the highest that a mel channel takes, T = mel frames, C = mel channels.
-Everything decodes through libsndfile, which the soundfile package carries, so that no system library is needed.
+Everything decodes through libsndfile, which the soundfile package carries, so that no system library is needed; what it
+does not read goes through data_pipeline.containers first.
 """
 
 import io
@@ -20,12 +21,13 @@ import soxr
 import torch
 import torchaudio.functional
 
+from data_pipeline.containers import NotConverted, mp4_header, readable
 from data_pipeline.errors import UserError
 from data_pipeline.mono import averaged, without_rumble
 from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
 from data_pipeline.utterance import Audio, Samples, Segment
 
-FORMATS = "wav, flac, mp3, ogg, opus"
+FORMATS = "wav, flac, mp3, ogg, opus; with ffmpeg m4a, aac, webm, wma, amr, 3gp"
 RATE_RANGE_HZ = (4_000, 384_000)
 # Three steps of 16-bit audio: a file that never gets louder is digital silence with dither, not speech.
 SILENT_PEAK = 1e-4
@@ -121,6 +123,9 @@ def header_of(audio: Audio, *, name: str = "") -> Header:
         return Header((last - first) / rate_hz, rate_hz)
     if isinstance(audio, Samples):
         return Header(len(audio.values) / _checked_rate(audio.rate_hz, _label(audio, name)), audio.rate_hz)
+    of_boxes = mp4_header(audio)
+    if of_boxes:
+        return Header(of_boxes[0], _checked_rate(of_boxes[1], _label(audio, name)))
     with _opened(audio, name) as file:
         rate_hz = _checked_rate(file.samplerate, _label(audio, name))
         return Header(file.frames / rate_hz, rate_hz)
@@ -306,7 +311,8 @@ def _opened(audio: bytes | str, name: str):
     if isinstance(audio, bytes) and not audio:
         raise BrokenAudio(f"{label} is empty (0 bytes); expected an audio file ({FORMATS}).")
     try:
-        with _handle(audio) as handle, _ReadOnce(handle) as file:
+        where = audio if isinstance(audio, str) else None
+        with _handle(audio) as handle, _ReadOnce(readable(handle, where)) as file:
             if file.frames >= UNKNOWN_FRAMES:
                 raise BrokenAudio(
                     f"{label} does not say how long it is (it was written through a pipe); expected a "
@@ -315,6 +321,8 @@ def _opened(audio: bytes | str, name: str):
             yield file
     except soundfile.LibsndfileError as error:
         raise _unreadable(label, error.error_string) from error
+    except NotConverted as error:
+        raise _unreadable(label, str(error)) from error
     except TypeError as error:  # soundfile takes a file for headerless samples by its name, and asks for their rate
         raise _unreadable(label, "no header") from error
     except (OSError, ImportError, ValueError) as error:  # fsspec: no such protocol, or its package is missing

@@ -19,11 +19,12 @@ from typing import NamedTuple
 import pyarrow
 import pyarrow.parquet
 
+from data_pipeline import containers
 from data_pipeline.errors import UserError, shown
 
 BROKEN = "__broken__"
 FOLDER = "__folder__"  # of the table that a row stands in: what its paths are relative to
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", *containers.SUFFIXES)
 # A batch is in memory while its rows are handed out; a row can hold a minute of floats.
 PARQUET_BATCH_ROWS, BATCH_BYTES = 8, 64 * 2**20
 WIDTHS = {"INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "INT96": 12}  # of parquet's types

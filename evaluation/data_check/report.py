@@ -193,7 +193,8 @@ def finding_lines(report: Report) -> list[str]:
     for kind, group in report.found.items():
         about = KINDS[kind]
         table.append([about.title, str(len(group)), "yes" if about.drop else "no", about.remedy])
-        examples += [f"{about.title}:", *(f"  {told(one)}" for one in group[:EXAMPLES])]
+        lines = dict.fromkeys(f"  {told(one)}" for one in group)  # what is true of many rows is told once
+        examples += [f"{about.title}:", *list(lines)[:EXAMPLES]]
     return [*aligned(table), "", *examples]
 
 
