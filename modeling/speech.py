@@ -37,7 +37,7 @@ def speak_text(
         voice: a speaker of the training data; reference: a clip, or several, to clone in its place (paths).
         reference_text: what the one clip says, to keep closer to its voice (modeling.prompt), in the language of the
             text or in reference_language.
-        vocoder: as in modeling.vocoder.load_vocoder. speed: 2 is about twice as fast.
+        vocoder: as in modeling.vocoder.load_vocoder. speed: 2 is twice as fast.
 
     Raises UserError for what cannot be spoken, a voice or clip that cannot be had, or a language that is not said.
     """

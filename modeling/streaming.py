@@ -4,6 +4,7 @@ Put together, the chunks are what `synthesise` and a vocoder give at once.
 Shapes: S text tokens, t frames of a chunk, C mel channels, V voice dimensions, N samples.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from modeling.model import GoyaForTextToSpeech
 from modeling.prompt import PAUSE, Prompt
 from modeling.synthesis import decode_steps
+from modeling.tempo import stream_at
 
 # A first chunk to be heard soon. Each next one is twice as long, so that the context, which is computed again with
 # every chunk, weighs less; and it is there in time where speech takes less than half as long to make as to hear.
@@ -39,16 +41,17 @@ def stream_mel(
     """
     token_lengths = torch.tensor([len(ids_S)], device=ids_S.device)
     more = {"seed": seed, "first_number": number, "prompt": prompt}
-    steps = decode_steps(model, ids_S[None], token_lengths, voice_V[None], speed, **more)
+    steps = decode_steps(model, ids_S[None], token_lengths, voice_V[None], **more)
     postnet = model.decoder.postnet
 
     def finished(mel_TC: Tensor) -> Tensor:
         real_1T1 = torch.ones(1, len(mel_TC), 1, dtype=torch.bool, device=mel_TC.device)
         return model.spoken_mel(mel_TC[None], real_1T1, voice_V[None])[0]
 
-    first_frames = FIRST_FRAMES + postnet.context_frames + ahead_frames
+    first_frames = FIRST_FRAMES + postnet.context_frames + math.ceil(ahead_frames * speed)
     spoken = (frames[0] for frames, token in steps if not (prompt and token[0] == PAUSE))
-    yield from in_windows(_gathered(spoken, first_frames), postnet.context_frames, finished)
+    mels = in_windows(_gathered(spoken, first_frames), postnet.context_frames, finished)
+    yield from stream_at(mels, speed, model.config.frames_per_step)
 
 
 def stream_wave(vocoder, mel_chunks: Iterable[Tensor]) -> Iterator[Tensor]:

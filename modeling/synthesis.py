@@ -18,6 +18,7 @@ from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
 from modeling.prompt import PAUSE, UNSPOKEN, Prompt
+from modeling.tempo import durations_at, mel_at
 
 NOISE_STEPS = 64  # drawn at once
 
@@ -72,7 +73,7 @@ def synthesise(
     Args:
         ids_BS: padded token ids; token_lengths: [B].
         voice_BV: one voice an utterance.
-        speed: 2.0 leaves each token in half the time.
+        speed: 2.0 takes half the time; the words are made at the model's own pace (modeling.tempo).
         seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
         prompt: a clip that all of them go on from; neither it nor the pause after it is among what is answered.
 
@@ -80,7 +81,7 @@ def synthesise(
     probabilities, passes one half: the median of the duration that the model predicts.
     """
     every_step = decode_steps(
-        model, ids_BS, token_lengths, voice_BV, speed, seed=seed, first_number=first_number, prompt=prompt
+        model, ids_BS, token_lengths, voice_BV, seed=seed, first_number=first_number, prompt=prompt
     )
     steps, tokens = zip(*every_step, strict=True)
     mel_BTC, token_BN = torch.cat(steps, dim=1), torch.stack(tokens, dim=1)
@@ -95,7 +96,10 @@ def synthesise(
     real_BT = length_mask(ends_B, mel_BTC.shape[1]) & ~length_mask(starts_B, mel_BTC.shape[1])
     mel_BTC = model.spoken_mel(mel_BTC, real_BT[..., None], voice_BV)
     return [
-        Speech(mel_BTC[row, starts_B[row] : ends_B[row]], durations_BS[row, : token_lengths[row]])
+        Speech(
+            mel_at(mel_BTC[row, starts_B[row] : ends_B[row]], speed, model.config.frames_per_step),
+            durations_at(durations_BS[row, : token_lengths[row]], speed),
+        )
         for row in range(ids_BS.shape[0])
     ]
 
@@ -105,7 +109,6 @@ def decode_steps(
     ids_BS: Tensor,
     token_lengths: Tensor,
     voice_BV: Tensor,
-    speed: float = 1.0,
     *,
     seed: int = 0,
     first_number: int = 0,
@@ -133,7 +136,7 @@ def decode_steps(
         frames, logit = step(previous, token.clamp(max=ids_BS.shape[1] - 1), age, next(noise))
         done = token >= token_lengths
         yield frames, torch.where(done, longest, token - skipped)
-        staying = staying * (1 - end_probability(logit, config.stop_smoothing)).pow(speed)
+        staying = staying * (1 - end_probability(logit, config.stop_smoothing))
         leave = (staying < 0.5) | (age + 1 >= config.max_token_steps)
         token = token + (leave & ~done)
         age = torch.where(leave, 0, age + 1)

@@ -19,14 +19,17 @@ def talker(model):
     return model
 
 
+@pytest.mark.parametrize("speed", [0.3, 1.0, 1.5, 2.0, 4.0])
 @pytest.mark.parametrize(("tokens", "steps"), [(1, 1), (1, 10), (3, 10), (11, 10)])
-def test_streamed_mel_is_the_plain_one(talker, batch, tokens, steps):
+def test_streamed_mel_is_the_plain_one(talker, batch, tokens, steps, speed):
     talker.config.max_token_steps = steps
     ids, voice = batch["input_ids"][1, :tokens], torch.randn(1, talker.config.voice_size)
-    (plain,) = synthesise(talker, ids[None], torch.tensor([tokens]), voice, 1.5, seed=5, first_number=2)
-    chunks = list(stream_mel(talker, ids, voice[0], 1.5, seed=5, number=2))
+    (plain,) = synthesise(talker, ids[None], torch.tensor([tokens]), voice, speed, seed=5, first_number=2)
+    chunks = list(stream_mel(talker, ids, voice[0], speed, seed=5, number=2))
     sizes = [len(chunk) for chunk in chunks]
-    assert sizes[:-2] == [FIRST_FRAMES * 2**n for n in range(len(sizes) - 2)]  # the last two are what was left
+    assert speed != 1 or sizes[:-2] == [
+        FIRST_FRAMES * 2**n for n in range(len(sizes) - 2)
+    ]  # the last two are what was left
     torch.testing.assert_close(torch.cat(chunks), plain.mel_TC, rtol=0, atol=1e-5)
 
 
