@@ -6,6 +6,7 @@ for, pauses included.
 Shapes: T mel frames, t those of a chunk, C mel channels, S text tokens, r frames a decoder step.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -42,7 +43,10 @@ def stream_at(chunks: Iterable[Tensor], speed: float, frames_per_step: int) -> I
     held, first, given = None, 0, 0  # frames, the place of the first of them, and how many of the result were given
     for chunk in chunks:
         held = chunk if held is None else torch.cat((held, chunk))
-        ready = max(given, int((first + len(held) - 1.5) / speed - 0.5) + 1)  # whose right neighbour is there
+        there = first + len(held)
+        # Whose right neighbour is there, and of which the result may end after no fewer.
+        least = steps_at(there // frames_per_step, speed) * frames_per_step
+        ready = min(least, math.floor((there - 1.5) / speed - 0.5) + 1)
         if ready > given:
             yield _read_off(held, first, given, ready, speed)
             given = ready
