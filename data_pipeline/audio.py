@@ -21,7 +21,7 @@ import soxr
 import torch
 import torchaudio.functional
 
-from data_pipeline.containers import NotConverted, mp4_header, readable
+from data_pipeline.containers import NeedsConversion, NotConverted, mp4_header, readable
 from data_pipeline.errors import UserError
 from data_pipeline.mono import averaged, without_rumble
 from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
@@ -45,6 +45,10 @@ class BrokenAudio(UserError):
 
 class CutOffAudio(BrokenAudio):
     """A file of which a part is missing."""
+
+
+class UnreadKind(BrokenAudio):
+    """A file of a kind that nothing here reads, in words that are the same for all of its folder."""
 
 
 class SilentAudio(BrokenAudio):
@@ -323,6 +327,8 @@ def _opened(audio: bytes | str, name: str):
         raise _unreadable(label, error.error_string) from error
     except NotConverted as error:
         raise _unreadable(label, str(error)) from error
+    except NeedsConversion as error:  # whose words are the same for all of a folder
+        raise UnreadKind(str(error)) from error
     except TypeError as error:  # soundfile takes a file for headerless samples by its name, and asks for their rate
         raise _unreadable(label, "no header") from error
     except (OSError, ImportError, ValueError) as error:  # fsspec: no such protocol, or its package is missing

@@ -4,6 +4,7 @@ ffmpeg or torchcodec does, whichever is at hand; neither is needed for anything 
 tells it for all such files of a folder.
 """
 
+import importlib
 import importlib.util
 import io
 import os
@@ -28,6 +29,7 @@ HEAD_BYTES = 16  # that tell the kind
 DEMUXERS = {"mp4": "mov", "webm": "matroska", "wma": "asf", "aac": "aac", "amr": "amr"}
 BEGINNINGS = {b"\x1a\x45\xdf\xa3": "webm", b"\x30\x26\xb2\x75": "wma", b"#!AMR": "amr"}
 MOST_BYTES = 2**29  # of a converted recording, as of a decoded one
+TORCHCODEC = "torchcodec.decoders"  # nothing that is required: only where somebody has it
 LONGEST_S = 600.0  # that a conversion may take
 CONVERTED_SUFFIXES = (".flac", ".wav")  # of what the command in the message makes beside a file
 
@@ -75,7 +77,7 @@ def decoder() -> str | None:
     if importlib.util.find_spec("torchcodec") is None:
         return None
     try:
-        import torchcodec.decoders  # noqa: F401
+        importlib.import_module(TORCHCODEC)
     except (ImportError, OSError, RuntimeError):  # it finds no FFmpeg libraries that it was built for
         return None
     return "torchcodec"
@@ -89,17 +91,18 @@ def mp4_header(audio: bytes | str) -> tuple[float, int] | None:
     """
     if decoder() is None or (isinstance(audio, str) and not os.path.isfile(audio)):
         return None
-    with io.BytesIO(audio) if isinstance(audio, bytes) else open(audio, "rb") as file:
-        if kind_of(file.read(HEAD_BYTES)) != "mp4":
-            return None
-        end = file.seek(0, os.SEEK_END)
-        try:
-            for track in _boxes(file, 0, end, (b"moov", b"trak", b"mdia")):
-                parts = {name: content for name, content in _contents(file, *track) if name in (b"mdhd", b"hdlr")}
-                if parts.get(b"hdlr", b"")[8:12] == b"soun":
-                    return _of_mdhd(parts[b"mdhd"])
-        except (struct.error, KeyError, ZeroDivisionError):
-            return None  # damaged, which decoding it will say
+    try:
+        with io.BytesIO(audio) if isinstance(audio, bytes) else open(audio, "rb") as file:
+            return _header_of(file) if kind_of(file.read(HEAD_BYTES)) == "mp4" else None
+    except (OSError, struct.error, KeyError, ZeroDivisionError):
+        return None  # it cannot be read, or is damaged, which decoding it will say
+
+
+def _header_of(file: BinaryIO) -> tuple[float, int] | None:
+    for track in _boxes(file, 0, file.seek(0, os.SEEK_END), (b"moov", b"trak", b"mdia")):
+        parts = {name: content for name, content in _contents(file, *track) if name in (b"mdhd", b"hdlr")}
+        if parts.get(b"hdlr", b"")[8:12] == b"soun":
+            return _of_mdhd(parts[b"mdhd"])
     return None
 
 
@@ -166,10 +169,8 @@ def _by_ffmpeg(path: str, kind: str) -> bytes:
 
 
 def _by_torchcodec(path: str) -> bytes:
-    from torchcodec.decoders import AudioDecoder
-
     try:
-        samples = AudioDecoder(path).get_all_samples()
+        samples = importlib.import_module(TORCHCODEC).AudioDecoder(path).get_all_samples()
     except (RuntimeError, ValueError) as error:
         raise NotConverted(f"torchcodec: {str(error).splitlines()[0]}") from error
     wav = io.BytesIO()

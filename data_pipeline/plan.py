@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow
 
-from data_pipeline.audio import AudioConfig, duration_s
+from data_pipeline.audio import AudioConfig, UnreadKind, duration_s
 from data_pipeline.balance import SpeakerBalance
 from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
@@ -289,7 +289,9 @@ class Plan:
             seconds = self._length_s(utterance)
         except UserError as error:
             # Without an id the message tells which row it is, the same in every epoch.
-            self.tally.add_broken(str(row.get("id", error)), str(error))
+            # What is true of all files of a folder is listed once.
+            is_of_many = isinstance(error, UnreadKind)
+            self.tally.add_broken(str(error if is_of_many else row.get("id", error)), str(error))
             return None
         frames = most_frames(seconds, self.audio)
         reason = self.limits.refusal(utterance, seconds, frames)

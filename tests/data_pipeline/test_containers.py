@@ -12,9 +12,9 @@ import soundfile
 import torch
 
 from data_pipeline import containers
-from data_pipeline.audio import BrokenAudio, header_of, read_samples
-from data_pipeline.errors import UserError
-from data_pipeline.tally import Tally
+from data_pipeline.audio import AudioConfig, BrokenAudio, header_of, read_samples
+from data_pipeline.plan import Limits, Plan
+from data_pipeline.sources import open_source
 from tests import small_runs
 
 RATE = 16_000
@@ -108,15 +108,13 @@ def test_torchcodec_reads_where_there_is_no_ffmpeg(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("end", HEADS)
 def test_where_neither_is_there_all_files_of_a_folder_have_one_message(tmp_path, nothing_at_hand, end):
-    tally = Tally()
     for number in range(3):
-        path = tmp_path / f"{number}.{end}"
-        path.write_bytes(HEADS[end] + bytes(50))
-        with pytest.raises(UserError) as error:
-            read_samples(str(path), name=str(number))
-        tally.add_broken(str(number), str(error.value))
-    assert tally.broken_rows == 3 and len(tally.broken) == 1
-    [told] = tally.broken.values()
+        (tmp_path / f"{number}.{end}").write_bytes(HEADS[end] + bytes(50))
+    (tmp_path / "rows.csv").write_text("".join(f"{number}.{end}|one two three\n" for number in range(3)))
+    plan = Plan(open_source(str(tmp_path / "rows.csv")), AudioConfig(), Limits(4, 16_000))
+    assert list(plan.epoch(plan.start(0))) == []
+    assert plan.tally.broken_rows == 3 and len(plan.tally.broken) == 1
+    [told] = plan.tally.broken.values()
     assert f"The .{end} files in {tmp_path}" in told and f"/*.{end}; do ffmpeg -i" in told and "apt install" in told
 
 

@@ -136,7 +136,7 @@ def test_speed_is_the_ratio_of_the_lengths_however_sure_the_ends_are(talker, bat
     ids, lengths = batch["input_ids"], batch["token_lengths"]
     at_speeds = [synthesise(talker, ids, lengths, voices, pace) for pace in (1.0, speed)]
     for plain, other in zip(*at_speeds, strict=True):
-        assert len(plain.mel_TC) / len(other.mel_TC) == pytest.approx(speed, rel=0.03)
+        assert len(plain.mel_TC) / len(other.mel_TC) == pytest.approx(speed, rel=0.05)  # whole steps
         assert int(other.durations_S.sum()) * talker.config.frames_per_step == len(other.mel_TC)
         assert other.durations_S.float().mean() == pytest.approx(10 / speed, rel=0.05)
         # What is said is the same: at each place the mel of the plain speech there.
