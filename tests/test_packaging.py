@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation", "hub")
 MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 LOCK = ROOT / ".ci" / "lock.txt"
-UNBOUNDED = {"numpy", "pyarrow", "fsspec", "tqdm", "pyyaml", "fastapi", "uvicorn", "sqlalchemy", "alembic"}
+# What other packages here draw and bound.
+UNBOUNDED = {"numpy", "pyarrow", "fsspec", "tqdm", "pyyaml", "psutil", "sqlalchemy", "alembic"}
+UNBOUNDED |= {"fastapi", "starlette", "uvicorn"}
 # Import name -> name on the index, where they differ.
 DISTRIBUTION = {
     "yaml": "pyyaml",
