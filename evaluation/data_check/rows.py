@@ -9,6 +9,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.plan import Limits, most_frames
 from data_pipeline.sources import Source
+from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Audio, Samples, Segment, Utterance, plain
 from evaluation.data_check.waves import Wave
 
@@ -51,11 +52,12 @@ class Row:
 
 
 def first_look(
-    raw: dict, row: Row, source: Source, make: FeatureMaker, limits: Limits, spells: bool
+    raw: dict, row: Row, source: Source, make: FeatureMaker, limits: Limits, letters: Vocabulary | None = None
 ) -> Utterance | None:
     """Fills in what a row tells undecoded; the utterance, or None where there is none to be had.
 
-    spells: whether its tokens are looked at.
+    letters: a table that its letters are looked up in, in place of its tokens, which take longer where they are
+        phonemes.
     """
     try:
         utterance = source.to_utterance(raw)
@@ -74,11 +76,12 @@ def first_look(
     row.audio_key = audio_key(utterance.audio)
     try:
         text = make.text_of(utterance)
-        tokens = make.vocabulary.encode(text, row.language) if spells else []
+        tokens = (letters or make.vocabulary).encode(text, row.language)
     except UserError as error:
         row.broken = ("no_words", str(error))
         return None
-    row.characters, row.tokens, row.in_bytes = len(text), make.fewest_tokens(tokens), make.vocabulary.in_bytes(tokens)
+    row.characters, row.in_bytes = len(text), make.vocabulary.in_bytes(tokens)
+    row.tokens = 0 if letters else make.fewest_tokens(tokens)
     row.words_key = _digest("".join(filter(str.isalnum, text)).encode())
     return utterance
 

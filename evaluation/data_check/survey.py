@@ -18,6 +18,7 @@ from data_pipeline.audio import CutOffAudio, SilentAudio, read_samples
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.splits import TRAIN, VALIDATION
+from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row, first_look
 from evaluation.data_check.waves import can_measure_pitch, measured
@@ -65,7 +66,8 @@ class Surveyor:
             self.sources[VALIDATION] = other.source
         self.make: FeatureMaker = inputs.train.collator.make
         self.limits, self.exclude = plan.limits, plan.exclude
-        self.spells = not quick or self.make.vocabulary.units == "characters"
+        is_slow = quick and self.make.vocabulary.units != "characters"
+        self.letters = Vocabulary(self.make.vocabulary.tokens) if is_slow else None
         self.is_streamed = any(source.kind == "hub" for source in self.sources.values())
 
     def look(self, survey: Survey, deadline: float = float("inf")) -> None:
@@ -78,7 +80,7 @@ class Surveyor:
                 survey.whole = False
                 return
             row = Row(split, index)
-            utterance = first_look(raw, row, self.sources[split], self.make, self.limits, self.spells)
+            utterance = first_look(raw, row, self.sources[split], self.make, self.limits, self.letters)
             if row.id is not None and row.id in self.exclude:
                 survey.excluded.add(row.id)
                 continue
