@@ -35,7 +35,7 @@ def test_evaluations_of_a_share_come_once_each():
     asked = []
     for step in range(1, 11):
         one.state, one.control.should_evaluate = SimpleNamespace(global_step=step, max_steps=10), False
-        one._ask_for_evaluation()
+        one._ask_for_evaluation(is_end_of_epoch=False)
         asked.append(one.control.should_evaluate)
     assert [step for step, was_asked in enumerate(asked, start=1) if was_asked] == [3, 5, 8, 10]
 
