@@ -203,7 +203,9 @@ def test_a_listener_who_leaves_gets_no_traceback(run, tmp_path):
     command = [sys.executable, str(small_runs.ROOT / "synthesize.py"), str(run), "--text", PARAGRAPHS, "--out", "-"]
     with subprocess.Popen([*command, "--stream"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as said:
         said.stdout.close()
-        assert said.stderr.read() == b"" and said.wait(60) == 1
+        # torch's own word on torchao, which only the tests' installation has, is nobody's traceback.
+        lines = [line for line in said.stderr.read().splitlines() if b"torch/utils/_pytree.py" not in line]
+        assert lines == [] and said.wait(60) == 1
 
 
 def test_several_clips_give_another_voice_than_each(run, say, tmp_path):
