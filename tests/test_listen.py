@@ -74,7 +74,9 @@ def address(run, tmp_path_factory):
     with served(run, folder) as (_, line):
         assert line.startswith("Listen at http://127.0.0.1:"), (folder / "said").read_text()[-3000:]
         yield re.search(r"http://\S+", line)[0]
-    assert (folder / "said").read_text() == ""  # no traceback, of whatever was tried
+    # No traceback, of whatever was tried; torch's own word on torchao is of what only the tests install.
+    lines = (folder / "said").read_text().splitlines()
+    assert [line for line in lines if "torch/utils/_pytree.py" not in line] == []
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def test_a_text_is_heard_as_synthesize_says_it_and_seen(page, run, tmp_path):
     page.get_by_label("number input for Speed").fill("1.5")
     press(page, TEXT)
     [wave] = heard(page)
-    more = ["--text", TEXT, "--voice", "allison", "--seed", "3", "--speed", "1.5"]
+    more = ["--text", TEXT, "--voice", "allison", "--seed", "3", "--speed", "1.5", "--vocoder", "griffin_lim"]
     assert np.array_equal(wave, said(tmp_path, run, *more))
     assert not np.array_equal(wave, said(tmp_path, run, *more, "--seed", "4"))
     picture = page.get_by_alt_text("Mel and alignment")
