@@ -41,7 +41,7 @@ def files_below(folder: str | Path) -> list[str]:
         for one in sorted(shown, key=lambda one: one.name):
             if one.is_dir():
                 (links if one.is_symlink() else folders).append(one.path)
-            elif one.is_file() and not _is_exclude_list(one.path):
+            elif (one.is_file() or Path(one.path).is_fifo()) and not _is_exclude_list(one.path):
                 found.append(one.path)
     return sorted(found)
 
