@@ -11,7 +11,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ import torch  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
 from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from modeling.configuration import GoyaConfig  # noqa: E402
@@ -41,10 +41,6 @@ LIMIT_S = 20
 DESCRIPTIONS = ("config.json", "processor_config.json", "vocabulary.json", "tokenizer_config.json")
 
 
-class TooLong(BaseException):
-    """An input took LIMIT_S; not an Exception, so that nothing under test catches it."""
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks/fuzz.py", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--inputs", type=int, default=2000, help="(default: %(default)s)")
@@ -55,7 +51,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGALRM, too_long)
     ends: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     ill, started = [], time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="goya-fuzz-") as folder:
@@ -80,23 +75,17 @@ def main(argv: list[str] | None = None) -> int:
     return int(bool(ill))
 
 
-def too_long(*_) -> None:
-    raise TooLong
-
-
 def judged(attempt: Callable, draw: random.Random, work: Path, good: Path) -> tuple[str, str]:
     """(how it ended, the message or traceback)."""
-    signal.alarm(LIMIT_S)
     try:
-        attempt(draw, work, good)
+        with time_limit(LIMIT_S):
+            attempt(draw, work, good)
     except UserError as error:
         return ("refused" if 30 < len(str(error)) < 3000 else "bad message"), str(error)
     except TooLong:
         return "hang", traceback.format_exc(limit=-6)
     except Exception:  # whatever it is, a user would see it as a traceback
         return "traceback", traceback.format_exc(limit=-8)
-    finally:
-        signal.alarm(0)
     return "read", ""
 
 
