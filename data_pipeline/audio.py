@@ -23,7 +23,7 @@ import torchaudio.functional
 
 from data_pipeline.containers import NeedsConversion, NotConverted, mp4_header, readable
 from data_pipeline.errors import UserError
-from data_pipeline.mono import averaged, without_rumble
+from data_pipeline.mono import SILENCE_DB, averaged, without_rumble
 from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
 from data_pipeline.utterance import Audio, Samples, Segment
 
@@ -182,7 +182,7 @@ def read_samples(audio: Audio, *, name: str = "") -> Recording:
     return Recording(samples_NC, wave, rate_hz)
 
 
-def trim_silence(wave: np.ndarray, sample_rate_hz: int, keep_s: float = 0.05, top_db: float = 42.0) -> np.ndarray:
+def trim_silence(wave: np.ndarray, sample_rate_hz: int, keep_s: float = 0.05, top_db: float = SILENCE_DB) -> np.ndarray:
     """Cuts the quiet ends of a wave [N], keeping keep_s seconds of them.
 
     Quiet is a 20 ms frame whose RMS is more than top_db below the loudest frame's: relative, so that the level of

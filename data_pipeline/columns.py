@@ -91,14 +91,14 @@ class RowReader:
         segment = segment_of(audio, row, self.time_unit, f"Row {label} of {self.where}")
         if segment is not None:
             audio = segment
-            if _plain_name(roles["id"]) not in IDS_OF_SEGMENTS:
+            if plain_name(roles["id"]) not in IDS_OF_SEGMENTS:
                 name = f"{name}_{_ends_of(segment)}"
         language = _word(value["language"]) or self.language
         return Utterance(name, plain(value["text"]), audio, _word(value["speaker"]), language)
 
     def _is_named_after_file(self, roles: dict[str, str | None]) -> bool:
         column = roles["id"]
-        return column is None or column == roles["audio"] or _plain_name(column) in NAMES_OF_FILES
+        return column is None or column == roles["audio"] or plain_name(column) in NAMES_OF_FILES
 
     def _told_apart(self, name: str, audio: str, folder: str | None) -> str:
         """A file's name behind that of its table's folder, where the corpus has several: names are used again."""
@@ -200,7 +200,7 @@ def fields(row: dict) -> dict:
 @lru_cache(maxsize=1024)
 def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_file: bool) -> dict[str, str | None]:
     """Role -> column of a row that has the columns found. Raises UserError, saying which flag names a column."""
-    by_plain_name = {_plain_name(name): name for name in reversed(found)}
+    by_plain_name = {plain_name(name): name for name in reversed(found)}
     listed = shown(", ".join(found), 1000)
     roles: dict[str, str | None] = {}
     for role in ROLES:
@@ -217,7 +217,8 @@ def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_f
     return roles
 
 
-def _plain_name(column: str | None) -> str:
+def plain_name(column: str | None) -> str:
+    """A column's name as `SYNONYMS` has it: lower case, one underscore for a space or a hyphen."""
     return (column or "").strip().lower().replace(" ", "_").replace("-", "_")
 
 

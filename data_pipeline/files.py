@@ -41,9 +41,14 @@ def files_below(folder: str | Path) -> list[str]:
         for one in sorted(shown, key=lambda one: one.name):
             if one.is_dir():
                 (links if one.is_symlink() else folders).append(one.path)
-            elif (one.is_file() or Path(one.path).is_fifo()) and not _is_exclude_list(one.path):
+            elif _holds_data(one) and not _is_exclude_list(one.path):
                 found.append(one.path)
     return sorted(found)
+
+
+def _holds_data(one: os.DirEntry | Path) -> bool:
+    """A file, or a pipe, which another program writes into: not a folder, a device or a link that leads nowhere."""
+    return one.is_file() or Path(one).is_fifo()
 
 
 def _is_exclude_list(path: str) -> bool:
@@ -114,4 +119,4 @@ def _folded(name: str) -> str:
 def matching(paths: Iterable[str]) -> list[str]:
     """The files among what a pattern matches, and those below the folders among it."""
     below: Iterator[list[str]] = (files_below(path) if os.path.isdir(path) else [path] for path in paths)
-    return [path for path in chain.from_iterable(below) if os.path.isfile(path)]
+    return [path for path in chain.from_iterable(below) if _holds_data(Path(path))]

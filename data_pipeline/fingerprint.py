@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from data_pipeline.errors import UserError
 from data_pipeline.sources import Source
-from data_pipeline.utterance import Samples, Segment, Utterance
+from data_pipeline.utterance import Segment, Utterance, size_of
 
 FIRST_ROWS, FIRST_BYTES = 256, 32 * 2**20  # that are kept, and the undecoded audio that they may hold
 SEARCHED_ROWS, SEARCHED_BYTES = 20_000, 2**30  # in which those of a corpus that has changed are looked for
@@ -21,9 +21,12 @@ def fingerprint(source: Source) -> dict:
     return {"files": sizes, "rows": list(_first_rows(source, FIRST_ROWS, FIRST_BYTES))}
 
 
-def is_another_corpus(before: dict, source: Source) -> bool:
-    """Whether most first rows of a fingerprint are gone, and most of those here are not among them either."""
-    was, now = set(before["rows"]), set(fingerprint(source)["rows"])
+def is_another_corpus(before: dict, here: dict, source: Source) -> bool:
+    """Whether most first rows of a fingerprint are gone, and most of those here are not among them either.
+
+    here: the fingerprint of `source`.
+    """
+    was, now = set(before["rows"]), set(here["rows"])
     if len(was & now) >= ENOUGH * min(len(was), len(now)):
         return False
     found = was.intersection(_first_rows(source, SEARCHED_ROWS, SEARCHED_BYTES))
@@ -50,4 +53,4 @@ def _size(utterance: Utterance) -> int:
     audio = utterance.audio.recording if isinstance(utterance.audio, Segment) else utterance.audio
     if isinstance(audio, str):
         return os.path.getsize(audio) if Path(audio).is_file() else -1
-    return audio.values.nbytes if isinstance(audio, Samples) else len(audio)
+    return size_of(audio)

@@ -6,7 +6,7 @@ Shapes: N = samples, K = frames of FRAME_S seconds.
 import numpy as np
 
 FRAME_S = 0.020
-SILENCE_DB = 42.0  # below the loudest frame, as data_pipeline.audio.trim_silence has it
+SILENCE_DB = 42.0  # below the loudest frame
 # Nothing of a voice lies below RUMBLE_HZ; what lies between the two fades.
 RUMBLE_HZ, SPEECH_HZ = 20.0, 40.0
 # Rumble is taken out where it does harm. Of the demo corpus' clips none loses so much: 0.3 s, a tenth of the power.

@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 
-from data_pipeline.columns import ColumnNames
+from data_pipeline.columns import ColumnNames, plain_name
 from data_pipeline.errors import UserError, shown
 from data_pipeline.files import find_recording
 from data_pipeline.languages import language_code
@@ -63,8 +63,7 @@ def has_no_header(line: list[str], path: str, known: set[str]) -> bool:
     """Whether a table's first line is a row: it names no known column, or it names a recording that is there."""
     if len(line) < 2:
         return False
-    names = {name.strip() for name in line}
-    names |= {name.lower().replace(" ", "_").replace("-", "_") for name in names}
+    names = {name.strip() for name in line} | set(map(plain_name, line))
     folder = os.path.dirname(path)
     return not known & names or any(find_recording([folder], cell.strip()) for cell in line if cell.strip())
 

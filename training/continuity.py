@@ -58,7 +58,7 @@ def changes_since(
     was = saved.get("of_run", {})
     has_other_rows = was.get("corpus", now["corpus"]) != now["corpus"]
     if has_other_rows:
-        _check_corpus(config, was["corpus"], inputs, accelerator)
+        _check_corpus(config, was["corpus"], now["corpus"], inputs, accelerator)
     has_other_list = was.get("exclude", now["exclude"]) != now["exclude"]
     other = {key: value for key in FIELDS if (value := _was(before, key)) != _is(config, key)}
     said = [
@@ -118,12 +118,12 @@ def _check_settings(config: RunConfig, before: dict) -> None:
     )
 
 
-def _check_corpus(config: RunConfig, before: dict, inputs: Inputs, accelerator: Accelerator) -> None:
+def _check_corpus(config: RunConfig, before: dict, here: dict, inputs: Inputs, accelerator: Accelerator) -> None:
     """Raises UserError where the corpus is not one that rows were added to, removed from or changed in."""
     is_another = None
     if accelerator.is_main_process:
         with inputs.train.patience.waiting(lambda: "its rows"):
-            is_another = is_another_corpus(before, inputs.train.plan.source)
+            is_another = is_another_corpus(before, here, inputs.train.plan.source)
     if as_main_has(accelerator, is_another):
         raise UserError(
             f"The run in {config.checkpoint.dir} was trained on another corpus than {redact(config.data.train_data)}: "

@@ -89,13 +89,11 @@ def _inputs(config: RunConfig) -> Inputs:
     """As training would read them: with the vocabulary and the decoder steps of the model it would start from."""
     if config.fine_tune.init_from is not None:
         trained, processor = load_description(model_folder(config.fine_tune.init_from))
-        return build_inputs(
-            config, trained.frames_per_step, 0, 1, vocabulary=processor.tokenizer.vocabulary, to_train=False
-        )
-    vocabulary = Vocabulary(units=config.data.text_units)
-    return build_inputs(
-        config, new_config(config, vocabulary).frames_per_step, 0, 1, vocabulary=vocabulary, to_train=False
-    )
+        vocabulary = processor.tokenizer.vocabulary
+    else:
+        vocabulary = Vocabulary(units=config.data.text_units)
+        trained = new_config(config, vocabulary)
+    return build_inputs(config, trained.frames_per_step, 0, 1, vocabulary=vocabulary, to_train=False)
 
 
 def _folder(config: RunConfig) -> Path:

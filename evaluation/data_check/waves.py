@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.audio import Recording, trim_silence
-from data_pipeline.mono import averaged, cancels
+from data_pipeline.mono import SILENCE_DB, averaged, cancels
 
 FRAME_S, HOP_S = 0.020, 0.010
-SILENCE_DB = 42.0  # below the loudest frame, as data_pipeline.audio.trim_silence has it
 QUIETEST_SHARE = 0.1  # of the frames, taken to be the noise between the words
 NEAR_PEAK = 0.98  # of a clip's largest sample: what was cut off lies there, in speech hardly anything does
 LOUD = 0.1  # of the loudest frame's amplitude (-20 dB): vowels, of which the pitch is measured
