@@ -1,6 +1,8 @@
 """Phonemes by what is installed by default: what is said, what is left alone, what a model keeps of it."""
 
 import json
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -49,6 +51,28 @@ def test_nothing_is_lost_or_made_up(code, text):
     assert [c for c in said if not c.isalnum() and c in "!?,"] == [c for c in text if c in "!?,"]
     if not any(unicodedata.name(c, "").startswith("LATIN") for c in text):
         assert said == " ".join(text.split())
+
+
+READ_TWICE = """
+import sys, pyarrow.parquet
+from data_pipeline.phonemes.registry import phonemize
+from data_pipeline.text import normalise_text
+code, *files = sys.argv[1:]
+rows = [row for file in files for row in pyarrow.parquet.read_table(file, columns=["text"]).to_pylist()]
+texts = [normalise_text(row["text"], code) for row in rows[:250]]
+first = [phonemize(text, code) for text in texts]
+again = [phonemize(text, code) for text in reversed(texts)][::-1]
+print(*[f"{one!r} then {other!r}" for one, other in zip(first, again) if one != other][:3], sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("code", PHONEMIZERS)
+def test_what_was_read_before_changes_nothing(code):
+    """In a process of its own, which has read nothing: gruut kept the liaisons of one sentence for the next."""
+    files = sorted(small_runs.DEMO.glob(f"train-{code}.parquet")) or sorted(small_runs.DEMO.glob("train-*.parquet"))
+    command = [sys.executable, "-c", READ_TWICE, code, *map(str, files)]
+    ended = subprocess.run(command, cwd=small_runs.ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.strip() == ""
 
 
 @pytest.mark.parametrize("code", ["en", "es", "fr"])
