@@ -9,19 +9,23 @@ from pathlib import Path
 
 from data_pipeline.errors import UserError, redact, tell
 from training.arguments import parse
+from training.caches import ensure_caches
 from training.leave import leave
 from training.lost_rank import LostRank, telling_of_lost_ranks
+from training.output import lasting_output
 
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n."""
-    try:
-        config, provenance, hardware = parse(argv)
-        with telling_of_lost_ranks(config):
-            return run(config, provenance, hardware)
-    except (LostRank, UserError) as error:
-        tell(error)
-        return 1 if isinstance(error, LostRank) else 2
+    with lasting_output():
+        ensure_caches()
+        try:
+            config, provenance, hardware = parse(argv)
+            with telling_of_lost_ranks(config):
+                return run(config, provenance, hardware)
+        except (LostRank, UserError) as error:
+            tell(error)
+            return 1 if isinstance(error, LostRank) else 2
 
 
 def run(config, provenance, hardware) -> int:

@@ -6,6 +6,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Folders:
     def __init__(self, run: Path, repo_id: str, branch: str):
         self.run, self.repo_id, self.branch = run, repo_id, branch
         self.made = 0
-        shutil.rmtree(run / FOLDER, ignore_errors=True)  # of a run before this, whose files are older
+        clear(run)  # of a run before this, whose files are older
 
     def model(self, facts: RunFacts, curves: dict[str, Curve]) -> Push:
         """The best model so far, with all that makes it speak elsewhere."""
@@ -62,6 +63,14 @@ class Folders:
         folder = self.run / FOLDER / f"{name}-{self.made}"
         folder.mkdir(parents=True)
         return folder
+
+
+def clear(run: Path) -> None:
+    """Remove what `Folders` made in a run folder, and nothing else that is called so."""
+    for folder in (*(run / FOLDER).glob("model-????????-*"), *(run / FOLDER).glob(f"{STATE_BRANCH}-????????-*")):
+        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # where something else lies there, or nothing
+        (run / FOLDER).rmdir()
 
 
 def newest_samples(folder: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """The Hub's part of a run, from the login to the last push. The main process does it; all hear of its errors."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
 from hub.client import open_repository, quiet
-from hub.folders import FOLDER
+from hub.folders import clear
 from hub.pusher import Pusher, by_hand
 from hub.resume import bring_training_state
 from training.agreement import first_failure
@@ -44,7 +43,7 @@ def _finish(pusher: Pusher, run: Path) -> None:
         print(by_hand(pusher.repo_id, pusher.public, left), flush=True)
         abandon_threads()
     else:
-        shutil.rmtree(run / FOLDER, ignore_errors=True)
+        clear(run)
 
 
 def _on_main(accelerator: Accelerator, part: Callable[[], str]) -> None:

@@ -19,6 +19,8 @@ from modeling.model import GoyaForTextToSpeech
 from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import losses, newest
+from training.arguments import parse
+from training.starting import starting_model
 
 GREEK = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβξδεφγηιθκλμνοπψρστυωςχζϊ")
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=2 --set train.ema_decay=0.9".split()
@@ -69,6 +71,14 @@ def tuned(tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("tuned") / "run"
     assert tune(run) == 0
     return run
+
+
+def test_the_weights_lie_in_memory_of_their_own(tmp_path):
+    """As those of a run that goes on do: views into the file have its alignment, and products round by it."""
+    config, _, _ = parse([*tuning(tmp_path / "run")])
+    model, _ = starting_model(config)
+    assert all(one.untyped_storage().nbytes() == one.numel() * one.element_size() for one in model.parameters())
+    assert {one.data_ptr() % 64 for one in model.parameters()} == {0}
 
 
 def test_new_letters_and_languages_get_tokens_behind_the_old(tuned):

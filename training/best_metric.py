@@ -1,6 +1,7 @@
 """Which metric says what the best checkpoint is: the error rate of free speech where it can be heard, else the mel."""
 
 import importlib.util
+import math
 
 from data_pipeline.errors import UserError
 from training.config import Layer, RunConfig
@@ -46,5 +47,6 @@ def is_best(metric: float, lowest: float | None, standard_error: float) -> bool:
 
     A dozen sentences can be lucky, and what was trained longer is the safer guess; the one-standard-error rule of
     Breiman et al. 1984, section 3.4.3. Without an error the lowest is the best; of equals, the later.
+    What is no number is never the best.
     """
-    return lowest is None or metric <= lowest + standard_error
+    return math.isfinite(metric) and (lowest is None or metric <= lowest + standard_error)

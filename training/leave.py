@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from data_pipeline.patience import Stalled
@@ -28,6 +29,7 @@ def leave(code: int) -> NoReturn:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             sys.exit(code)
         atexit._run_exitfuncs()  # trackers and loading processes hang on it
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads on
+            stream.flush()
     os._exit(code)

@@ -32,3 +32,14 @@ def test_the_count_is_kept_in_its_state():
     for name, value in callback.state()["attributes"].items():
         setattr(resumed, name, value)
     assert evaluate(resumed, state, 1.0)
+
+
+def test_a_run_that_has_stopped_does_not_begin_again_but_with_more_patience_it_does(capsys):
+    arguments = SimpleNamespace(**vars(ARGUMENTS), load_best_model_at_end=True, eval_strategy="steps")
+    for patience, is_over in ((3, True), (4, False)):
+        callback = EarlyStopping(patience, 0.01)
+        callback.early_stopping_patience_counter = 3
+        state = TrainerState(is_world_process_zero=True, global_step=7)
+        control = callback.on_train_begin(arguments, state, TrainerControl())
+        assert control.should_training_stop == is_over
+        assert ("This run stopped early at step 7" in capsys.readouterr().out) == is_over

@@ -1,6 +1,7 @@
 """What "auto" comes to before the data is read, with the reason in the first table."""
 
 import importlib.util
+import math
 import re
 
 import pytest
@@ -9,6 +10,11 @@ from data_pipeline.errors import UserError
 from training import best_metric
 from training.arguments import parse
 from training.resolve import table
+
+
+def test_what_is_no_number_is_never_the_best():
+    assert not best_metric.is_best(math.nan, None, 0.0) and not best_metric.is_best(math.inf, None, 0.0)
+    assert best_metric.is_best(1.0, None, 0.0)
 
 
 @pytest.mark.parametrize(
