@@ -13,6 +13,7 @@ from training.caches import ensure_caches
 from training.leave import leave
 from training.lost_rank import LostRank, telling_of_lost_ranks
 from training.output import lasting_output
+from training.parent import end_with_launcher
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +51,16 @@ def run(config, provenance, hardware) -> int:
 
 
 def train(config, provenance, accelerator, pusher) -> int:
-    """The run itself; `pusher` takes what goes to the Hub (None: nothing does)."""
+    """The run itself, with its folder taken; `pusher` takes what goes to the Hub (None: nothing does)."""
+    trainer = build_trainer(config, provenance, accelerator)
+    try:
+        return fit(config, accelerator, trainer, pusher)
+    finally:
+        trainer.folder.release()
+
+
+def fit(config, accelerator, trainer, pusher) -> int:
+    """Train, and say how it ended."""
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
     from data_pipeline.audio import PRESETS
@@ -59,10 +69,9 @@ def train(config, provenance, accelerator, pusher) -> int:
     from training.control import Diverged
     from training.report import write_report
 
-    trainer = build_trainer(config, provenance, accelerator)
-    start_trackers(accelerator, config)
-    vocoder = load_vocoder(AUTO, PRESETS[config.audio.preset], accelerator.device)
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
+    start_trackers(accelerator, config, trainer.checkpoints.step_of(resume_from) if resume_from else 0)
+    vocoder = load_vocoder(AUTO, PRESETS[config.audio.preset], accelerator.device)
     callbacks = default_callbacks(trainer, accelerator, vocoder)
     push = hub_push(trainer, pusher, callbacks)
     try:
@@ -88,6 +97,7 @@ def build_trainer(config, provenance, accelerator):
     from training.inputs import build_inputs
     from training.loop import Trainer
     from training.optimizer import build_optimizer
+    from training.run_folder import RunFolder
     from training.step import LossWeights
 
     model, vocabulary = build_model(config)
@@ -104,7 +114,10 @@ def build_trainer(config, provenance, accelerator):
     if accelerator.is_main_process:
         print(brief(config, provenance, inputs), flush=True)
     checkpoints = CheckpointFolder(accelerator, Path(config.checkpoint.dir), config.checkpoint.keep, export)
+    folder = RunFolder(config, provenance, accelerator)
+    folder.check()
     checkpoints.prepare(config.checkpoint.reset)
+    folder.take()
     return Trainer(
         config,
         provenance,
@@ -116,6 +129,7 @@ def build_trainer(config, provenance, accelerator):
         checkpoints,
         LossWeights({}),
         loss_shape(config, model.config.frames_per_step),
+        folder,
     )
 
 
@@ -155,6 +169,7 @@ def report(config, trainer, vocoder, result) -> None:
 
 def command() -> None:
     """What goya-train runs."""
+    end_with_launcher()
     leave(main())
 
 

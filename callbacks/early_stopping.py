@@ -5,7 +5,8 @@ from transformers import EarlyStoppingCallback
 
 class EarlyStopping(EarlyStoppingCallback):
     """transformers' own early stopping; says so when it stops, and has the end saved, where a resume finds it again.
-    The best weights are in best/.
+
+    The loop then goes back to the best weights.
     """
 
     def on_train_begin(self, args, state, control, **kwargs):

@@ -7,14 +7,16 @@ from transformers.trainer_callback import ExportableState
 
 from training.control import Diverged
 
+RECENT = 20  # updates
+
 
 class SpikeGuard(TrainerCallback, ExportableState):
     """Skips an update whose gradient norm or loss is not finite or far above its running mean.
 
-    "Far" is `factor` times the running mean of the logarithm, after `settle_steps` steps. `patience` skips in a row
-    ask for a roll-back to the last good checkpoint; more than `roll_backs` of those end the run. Without `detect`
-    only values that are not finite are skipped. What it sees is the same on all ranks, and so is its decision.
-    `suspects` of the event names the utterances; it is called on every rank.
+    "Far" is `factor` times the running mean of the logarithm, after `settle_steps` steps. `patience` skips in a row, or
+    more than half of the last `RECENT` updates, ask for a roll-back to the last good checkpoint; more than `roll_backs`
+    of those end the run. Without `detect` only values that are not finite are skipped. What it sees is the same on all
+    ranks, and so is its decision. `suspects` of the event names the utterances; it is called on every rank.
 
     Raises Diverged when the run cannot be saved.
     """
@@ -24,11 +26,13 @@ class SpikeGuard(TrainerCallback, ExportableState):
         self.patience, self.roll_backs, self.settle_steps = patience, roll_backs, 50
         self.mean_log: dict[str, float] = {}
         self.steps = self.in_a_row = self.skipped = self.rolled_back = 0
+        self.recent: list[int] = []  # 1 for each of the latest updates that was skipped, else 0
 
     def on_pre_optimizer_step(self, args, state, control, grad_norm=None, loss=None, suspects=None, **kwargs):
         seen = {"loss": loss, "gradient norm": grad_norm}
         spike = next((name for name, value in seen.items() if self._is_spike(name, value)), None)
         control.should_skip_update = spike is not None
+        self.recent = [*self.recent[1 - RECENT :], int(spike is not None)]
         if spike is None:
             self.steps += 1
             self.in_a_row = 0
@@ -40,7 +44,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
         named = ", ".join(suspects())  # asks all ranks, so all ranks ask
         if state.is_world_process_zero:
             print(f"Step {state.global_step + 1}: {spike} {seen[spike]:.4g}; update skipped. Utterances: {named}")
-        if self.in_a_row >= self.patience:
+        if self.in_a_row >= self.patience or 2 * sum(self.recent) > RECENT:
             self._ask_for_roll_back(control)
         return control
 
@@ -56,7 +60,7 @@ class SpikeGuard(TrainerCallback, ExportableState):
         self.mean_log[name] = mean + self.smoothing * (new - mean)
 
     def _ask_for_roll_back(self, control) -> None:
-        self.in_a_row = 0
+        self.in_a_row, self.recent = 0, []
         self.rolled_back += 1
         if self.rolled_back > self.roll_backs:
             raise Diverged(
@@ -67,5 +71,5 @@ class SpikeGuard(TrainerCallback, ExportableState):
         control.should_roll_back = True
 
     def state(self) -> dict:
-        kept = ("mean_log", "steps", "in_a_row", "skipped", "rolled_back")
+        kept = ("mean_log", "steps", "in_a_row", "skipped", "rolled_back", "recent")
         return {"args": {}, "attributes": {name: getattr(self, name) for name in kept}}

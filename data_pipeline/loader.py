@@ -12,9 +12,12 @@ from torch.utils.data import DataLoader
 
 from data_pipeline.collate import Batch, Collator
 from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.patience import Patience, Stalled
+from data_pipeline.patience import BrokenOff, Patience, Stalled
 from data_pipeline.plan import Cursor, Plan, PlannedBatch
 from data_pipeline.utterance import Utterance
+
+PREFETCHED = 4  # batches, by each loading process
+SHARED_MEMORY, USUAL_S = "/dev/shm", 6.0  # where batches pass between processes; seconds of an utterance of theirs
 
 
 class FeatureCache:
@@ -67,6 +70,14 @@ class Loader:
         pin: bool = False,
     ):
         self.plan, self.patience, self.num_workers, self.pin = plan, patience, num_workers, pin
+        if not has_room_for_workers(plan, num_workers):
+            self.num_workers = 0
+            if plan.rank == 0:
+                print(
+                    f"{SHARED_MEMORY} is too small for {num_workers} loading processes, so this process loads itself. "
+                    "Make it larger (docker run --shm-size=1g), or give --num-workers 0.",
+                    flush=True,
+                )
         self.collator = Collator(make)
         self.cache = FeatureCache(cache_mb)
 
@@ -93,7 +104,7 @@ class Loader:
                 for utterance_id, why in batch.broken.items():
                     self.plan.tally.add_undecodable(utterance_id, why)
                 yield batch
-        except Stalled:
+        except (Stalled, BrokenOff):
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()  # they may be what waits, and would not hear that the epoch is over
             raise
@@ -125,7 +136,7 @@ class Loader:
             batch_sampler=planned(),
             collate_fn=_as_it_is,
             num_workers=num_workers,
-            prefetch_factor=4 if num_workers else None,
+            prefetch_factor=PREFETCHED if num_workers else None,
             pin_memory=self.pin,
             worker_init_fn=_serve_the_parent_only,
         )
@@ -141,6 +152,30 @@ def waited_for(utterances: Iterator[Utterance], patience: Patience, what_for: st
         yield utterance
 
 
+def has_room_for_workers(plan: Plan, num_workers: int) -> bool:
+    """Whether the memory that processes share holds what the loading ones prefetch; containers have little of it."""
+    if not num_workers or not os.path.isdir(SHARED_MEMORY):
+        return True
+    frames = min(plan.limits.max_batch_frames, plan.limits.batch_size * int(USUAL_S * plan.audio.frames_per_s))
+    batches = (PREFETCHED * num_workers + 1) * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    found = os.statvfs(SHARED_MEMORY)
+    return found.f_bavail * found.f_frsize >= batches * frames * plan.audio.n_mels * 4
+
+
+def is_of_lost_worker(error: RuntimeError) -> bool:
+    """Whether torch says that a loading process has ended."""
+    return str(error).startswith("DataLoader worker")
+
+
+def told_lost_worker(error: RuntimeError, num_workers: int) -> str:
+    said = str(error).splitlines()[0].rstrip(".")
+    return (
+        f"A loading process ended ({said}), as one does that is killed for want of memory, of which the system's log "
+        f"tells. The same command goes on from the last checkpoint; fewer processes need less: --num-workers "
+        f"{max(0, num_workers - 1)}."
+    )
+
+
 def _as_it_is(batch: Batch) -> Batch:
     return batch
 
@@ -151,7 +186,7 @@ def signals_held() -> Iterator[Callable[[], None]]:
 
     Gives what ends that early.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
     def release() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -167,7 +202,8 @@ def _serve_the_parent_only(_: int) -> None:
 
     Without the trainer a loading process ends too: torch's own check does not help one that waits for a reader.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):  # Linux
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()

@@ -19,8 +19,18 @@ class Stalled(UserError):
     happened = False  # in this process
 
 
+class BrokenOff(BaseException):
+    """A wait, or what else can be given up, ends as the run was told to stop. No Exception, as _RanOut."""
+
+
 class _RanOut(BaseException):
     """Raised where the wait is. No Exception, so that no reader takes it for a broken row, or tries again."""
+
+
+def break_off() -> None:
+    """From a signal's handler: raises BrokenOff where the main thread waits, and otherwise does nothing."""
+    if _Wait.open:
+        raise BrokenOff
 
 
 class Patience:
@@ -43,6 +53,8 @@ class Patience:
 
 
 class _Wait:
+    open = 0  # waits of the main thread under way
+
     def __init__(self, patience: Patience, how_far: Callable[[], str]):
         self.patience, self.how_far = patience, how_far
         self.is_said = self.has_run_out = self.is_over = False
@@ -51,6 +63,7 @@ class _Wait:
         self.is_main = threading.current_thread() is threading.main_thread()
         if not self.is_main:
             return
+        _Wait.open += 1
         self.started = time.monotonic()
         self.handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
         first_s = min(self.patience.notice_s, self.patience.limit_s)
@@ -61,6 +74,7 @@ class _Wait:
         self.is_over = True
         if not self.is_main:
             return
+        _Wait.open -= 1
         signal.setitimer(signal.ITIMER_REAL, *self.timer_before)
         signal.signal(signal.SIGALRM, self.handler_before)
         if self.has_run_out:

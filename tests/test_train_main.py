@@ -321,6 +321,28 @@ def test_early_stopping_ends_the_run_and_best_holds_the_best_weights(tmp_path, c
     )
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert json.loads((run / "report.json").read_text())["result"]["reason"] == "early stopping"
+    # The end is part of the state: the same command has nothing left to do, more patience has.
+    assert newest(run).name == "step-00000004"
+    assert train(run, "--max-steps", "9", *every, *stop) == 0
+    assert newest(run).name == "step-00000004" and "stopped early at step 4" in capsys.readouterr().out
+    assert json.loads((run / "report.json").read_text())["result"]["reason"] == "early stopping"
+    assert train(run, "--max-steps", "6", *every, *stop, *sets("train.patience_evaluations=9")) == 0
+    assert newest(run).name == "step-00000006"
+
+
+class AtTheEnd(TrainerCallback):
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        self.weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+
+def test_early_stopping_ends_with_the_best_weights_in_the_model_and_saves_where_no_save_was_due(tmp_path):
+    run, callback = tmp_path / "run", AtTheEnd()
+    rarely = sets("checkpoint.every_steps=100", "train.eval_every=1", "train.early_stopping=true")
+    with wrapped_train.with_callbacks(callback):
+        assert train(run, "--max-steps", "9", *rarely, *sets("train.patience_evaluations=2", "train.min_delta=1")) == 0
+    assert newest(run).name == "step-00000003"
+    best = load_file(run / "best" / "model.safetensors")
+    assert all(torch.equal(callback.weights[name], weight) for name, weight in best.items())
 
 
 # Losses that are not numbers
@@ -371,6 +393,36 @@ def test_three_in_a_row_go_back_to_the_last_checkpoint_with_half_the_rate(tmp_pa
     groups = json.loads((newest(run) / "optimizer.json").read_text())["groups"]
     assert groups[0]["peak_lr"] == pytest.approx(0.0005)
     assert state_of(run)["cursor"]["epoch"] == 2  # the data went on
+
+
+def test_a_rate_that_leaves_no_numbers_ends_as_diverged_and_nothing_of_it_is_kept(tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["--lr", "1e38", *sets("train.eval_every=1", "checkpoint.every_steps=1", "optim.warmup_steps=0")]
+    assert train(run, "--max-steps", "2", *arguments) == 2
+    assert "Training diverged: at step 2" in capsys.readouterr().err
+    assert not (run / "best").exists() and list((run / "checkpoints").iterdir()) == []
+    assert json.loads((run / "report.json").read_text())["result"]["reason"] == "diverged"
+
+
+def test_a_roll_back_passes_over_the_checkpoint_whose_own_update_did_the_harm(tmp_path, capsys):
+    """Its numbers are finite and far off; the next steps show it."""
+    run = tmp_path / "run"
+
+    class Explosion(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            if state.global_step == 4:
+                with torch.no_grad():
+                    for weight in model.parameters():
+                        weight.mul_(1e30)
+
+    every = sets("checkpoint.every_steps=1", "checkpoint.keep=9", "train.eval_every=100")
+    with wrapped_train.with_callbacks(Explosion()):
+        assert train(run, "--max-steps", "9", *every) == 0
+    out = capsys.readouterr().out
+    assert f"Rolled back to {run / 'checkpoints' / 'step-00000003'}" in out and out.count("Rolled back") == 1
+    assert (run / "checkpoints" / "step-00000004.aside1").is_dir()
+    assert "Updates that were skipped, as their loss or gradient jumped or was no number: 3; roll-backs: 1." in out
+    assert all(weight.abs().max() < 1e6 for weight in load_file(newest(run) / "model.safetensors").values())
 
 
 def test_a_run_that_cannot_be_saved_ends_with_a_message(tmp_path, capsys, monkeypatch):

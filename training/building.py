@@ -85,13 +85,15 @@ def log_folder(config: RunConfig) -> Path:
     return Path(config.checkpoint.dir) / "logs"
 
 
-def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
-    """TensorBoard takes scalars and text only, so every value is told by its dotted key."""
+def start_trackers(accelerator: Accelerator, config: RunConfig, step: int = 0) -> None:
+    """TensorBoard takes scalars and text only, so every value is told by its dotted key. Of points after `step`, where
+    a run goes on, it forgets those of the way that was cut."""
     if config.log.tracker != "none":
         flat = {key: get(config, key) for key in FIELDS}
         plain = {key: v if isinstance(v, int | float | str | bool) else str(v) for key, v in flat.items()}
+        once = {"tensorboard": {"purge_step": step + 1}} if step and config.log.tracker == "tensorboard" else {}
         try:
-            accelerator.init_trackers("goya", config=redacted(plain))
+            accelerator.init_trackers("goya", config=redacted(plain), init_kwargs=once)
         except tracker_errors(config.log.tracker) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(

@@ -68,13 +68,15 @@ class CheckpointFolder:
             return self.newest_undamaged()
         path = Path(config.resume)
         self._together(lambda: check(path))
-        self._together(lambda: self._set_aside_after(path))
+        if path.resolve() in [one.resolve() for one in self.all()]:
+            self.set_aside_later(_step(path))
         return path
 
-    def newest_undamaged(self) -> Path | None:
-        """Damaged ones on the way are said and renamed, so that nobody takes them for whole."""
+    def newest_undamaged(self, until: int | None = None) -> Path | None:
+        """Of no later step than `until`. Damaged ones on the way are said and renamed, so that nobody takes them for
+        whole."""
         step = -1
-        found = self.all()
+        found = [path for path in self.all() if until is None or _step(path) <= until]
 
         def look() -> None:
             nonlocal step
@@ -87,7 +89,7 @@ class CheckpointFolder:
                 os.replace(path, aside)
                 print(f"{path} is damaged: {harm}. It was renamed to {aside.name}; the one before is used.")
             damaged = list(self.folder.glob(f"step-*{DAMAGED}*"))
-            if damaged:  # these, or those of an attempt before this
+            if damaged and until is None:  # these, or those of an attempt before this
                 raise UserError(
                     f"All {len(damaged)} checkpoints in {self.folder} are damaged. Restore one from a copy, or start "
                     "over: --reset-training moves the old run aside, --resume none leaves them there."
@@ -101,15 +103,19 @@ class CheckpointFolder:
         """What `save` was given as `state`."""
         return read_json(path, STATE, MOST_STATE_BYTES)
 
-    def _set_aside_after(self, path: Path) -> None:
-        """A run that goes back to one of its own checkpoints must not find the later ones of the way it left."""
-        own = self.all()
-        if path.resolve() not in [one.resolve() for one in own]:
-            return
-        for later in own:
-            if _step(later) > _step(path):
+    def step_of(self, path: Path) -> int:
+        """Optimizer steps that a checkpoint has taken."""
+        return self.training_state(path)["trainer"]["global_step"]
+
+    def set_aside_later(self, step: int) -> None:
+        """A run that goes back must not find the checkpoints of the way it left: those of steps after this one."""
+        self._together(lambda: self._set_aside_later(step))
+
+    def _set_aside_later(self, step: int) -> None:
+        for later in self.all():
+            if _step(later) > step:
                 os.replace(later, _free_name(later, ".aside"))
-                print(f"{later} was set aside, as the run goes on from {path.name}.")
+                print(f"{later} was set aside, as the run goes back to step {max(0, step)}.", flush=True)
 
     # Writing
 

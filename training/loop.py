@@ -25,17 +25,21 @@ from transformers.trainer_callback import CallbackHandler
 
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
+from data_pipeline.loader import is_of_lost_worker, told_lost_worker
+from data_pipeline.patience import BrokenOff
 from data_pipeline.tally import Tally, merged
 from modeling.losses import SUMS, LossShape
 from training import continuity, run_state
+from training.agreement import as_main_says
 from training.best_metric import STANDARD_ERROR, is_best
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
-from training.control import CallbackArguments, Control
+from training.control import CallbackArguments, Control, Diverged
 from training.inputs import Inputs
 from training.interruption import Interruption
 from training.length import UNKNOWN_LENGTH, RunLength
 from training.out_of_memory import FittingStep
+from training.run_folder import RunFolder
 from training.shipped import ShippedModel
 from training.state_files import StateFiles
 from training.step import LossWeights, clip_gradients
@@ -43,6 +47,11 @@ from training.trackers import Trackers
 from training.validation import validate
 from training.waste import Waste
 from training.weight_average import WeightAverage
+
+DIVERGED = (
+    "Training diverged: at step {step} the {what} no finite numbers, and nothing of that was saved. Start over with a "
+    "lower --lr (and --reset-training), or with --mixed-precision no."
+)
 
 
 @dataclass
@@ -66,6 +75,7 @@ class Trainer:
         model: the unwrapped model; `accelerator.prepare` wraps it and the optimizer here.
         checkpoints: where they go.
         weights: the loss weights, shared with the callbacks that set them.
+        folder: the run folder, taken.
         callbacks: transformers TrainerCallbacks, in the order they are called.
     """
 
@@ -81,7 +91,9 @@ class Trainer:
         checkpoints: CheckpointFolder,
         weights: LossWeights,
         shape: LossShape,
+        folder: RunFolder,
     ):
+        self.folder = folder  # whose lock lasts as long as this
         self.config, self.provenance, self.accelerator = config, provenance, accelerator
         self.inputs, self.checkpoints, self.weights = inputs, checkpoints, weights
         self.raw_model, self.processor, self.trackers = model, processor, Trackers(accelerator)
@@ -104,6 +116,9 @@ class Trainer:
         self.of_run = continuity.of_run(config, inputs, accelerator)
         self.length = RunLength(config, provenance, accelerator)
         self.evaluations_due = 0
+        self.owes_evaluation = False  # of this step, which a signal broke off
+        self.is_sound = True  # whether the latest evaluation gave finite numbers
+        self.proven = -1  # step at whose weights an update was found good, so that a checkpoint of it is, too
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.is_unsaved = False  # whether the latest checkpoint could not be written
         self.waste = Waste()
@@ -131,8 +146,11 @@ class Trainer:
         self._ask("on_train_begin")
         self.model.train()
         with Interruption(self.accelerator) as self.interruption:
-            while not self._done:
-                self._epoch()
+            while not self._ended:
+                self._epoch_or_end()
+        self._check_sound_end()
+        if self._stopped_early:
+            self.shipped.read(self.checkpoints.root / "best")
         self.control.should_training_stop = True
         self._ask("on_train_end")
         plan = self.inputs.train.plan
@@ -143,6 +161,25 @@ class Trainer:
                 f"some space and give the same command: it goes on from {self.checkpoints.newest() or 'the beginning'}."
             )
         return self.result()
+
+    def _epoch_or_end(self) -> None:
+        """The evaluation that is owed, or an epoch. A signal ends either at once, a lost loading process too."""
+        try:
+            if self.owes_evaluation:
+                self.control.should_evaluate = self.control.should_save = True
+                self._do_what_was_asked()
+            else:
+                self._epoch()
+        except BrokenOff:
+            self._heed_interruption()
+        except RuntimeError as error:
+            if not is_of_lost_worker(error):
+                raise
+            raise UserError(told_lost_worker(error, self.inputs.train.num_workers)) from error
+
+    @property
+    def _ended(self) -> bool:
+        return self._done and (not self.owes_evaluation or bool(self.interruption.signal))
 
     @property
     def _done(self) -> bool:
@@ -219,11 +256,13 @@ class Trainer:
         """The optimizer's step, unless a callback objects or the gradients overflowed fp16."""
         scaler = self.accelerator.scaler
         self.control.should_skip_update = False  # the answer of the step before
-        if scaler is not None and not math.isfinite(facts["grad_norm"]):
+        # Below a scale of 1 nothing overflows but what is no number anyway.
+        if scaler is not None and not math.isfinite(facts["grad_norm"]) and scaler.get_scale() >= 1:
             self.optimizer.step()  # the scaler leaves the weights alone and lowers its scale: part of fp16, no spike
         else:
             self._ask("on_pre_optimizer_step", **facts)
             if not self.control.should_skip_update:
+                self.proven = self.state.global_step
                 self.optimizer.step()
             elif scaler is not None:
                 scaler.update()  # it has unscaled these gradients, and wants to hear that the step is over
@@ -254,6 +293,7 @@ class Trainer:
         # What led to a skipped update is not what a roll-back should find.
         if self.control.should_save and (self._done or not self.control.should_skip_update):
             self._save()
+        self.control.should_save = False
 
     def _ask_for_evaluation(self, is_end_of_epoch: bool) -> None:
         """In the step itself, so that no checkpoint is of a step whose evaluation is still to come."""
@@ -285,10 +325,19 @@ class Trainer:
 
     def _evaluate(self) -> None:
         with torch.random.fork_rng(), self.shipped.in_place() as model:
-            metrics, voices = validate(self.accelerator, model, self.inputs.validation)
+            self.owes_evaluation = True  # until it is done
+            metrics, voices = validate(self.accelerator, model, self.inputs.validation, self.interruption.check)
+        self.owes_evaluation = False
         if not metrics:
             reasons = self.inputs.validation.plan.tally.why_nothing_is_left()
             raise UserError("The validation data holds no usable utterance. " + reasons)
+        self.is_sound = all(map(math.isfinite, metrics.values()))
+        if not self.is_sound:
+            self.control.should_evaluate = False
+            self.accelerator.print(
+                f"Step {self.state.global_step}: the validation gives no finite numbers.", flush=True
+            )
+            return
         # Those of the model it started from stay.
         self.raw_model.config.voices = self.raw_model.config.voices | voices
         # Early stopping compares with the best before this evaluation, so it comes first.
@@ -303,27 +352,54 @@ class Trainer:
             self.checkpoints.save_best(self.shipped.write)
 
     def _save(self) -> None:
+        """A checkpoint, but never of weights that are no numbers or give none."""
+        if not self.is_sound or not self.files.are_finite():
+            said = f"Step {self.state.global_step}: no checkpoint was written, as the weights are no finite numbers."
+            self.accelerator.print(said, flush=True)
+            return
         path = self.checkpoints.save(self.state.global_step, run_state.to_json(self), self.files)
         self.is_unsaved = path is None
         if path is not None:
             self._ask("on_save", checkpoint=path)
             self.saved_at = self.state.global_step
-        self.control.should_save = False
 
     def _roll_back(self) -> None:
-        """Weights and optimizer of the last good checkpoint, at half the rate; the data goes on, past the harm."""
-        peaks = [group["peak_lr"] for group in self.optimizer.param_groups]
-        newest = self.checkpoints.newest_undamaged()
-        if newest is not None:
-            self.files.load(newest)
-        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
-            group["peak_lr"] = peak / 2
-        if self.accelerator.is_main_process:
-            where = f"to {newest}" if newest else "to the present weights (there is no checkpoint yet)"
-            print(f"Rolled back {where}; the learning rate is halved.")
+        """Weights and optimizer of the last good checkpoint, at half the rate; the data goes on, past the harm.
+
+        Good is one after which an update was found good: the newest may have been written after the one that did the
+        harm, and is taken only where there is no other. Those behind it are set aside, so that the same command does
+        not find them.
+        """
+        groups = self.optimizer.param_groups  # which loading replaces
+        settings = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+        good = self.checkpoints.newest_undamaged(until=self.proven) or self.checkpoints.newest_undamaged()
+        if good is not None:
+            self.checkpoints.set_aside_later(self.checkpoints.step_of(good))
+            self.files.load(good)
+            self.is_sound = True
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own | {"peak_lr": own["peak_lr"] / 2})
+        where = f"to {good}" if good else "to the present weights (there is no good checkpoint yet)"
+        self.accelerator.print(f"Rolled back {where}; the learning rate is halved.")
         self.control.should_roll_back = False
+        if good is None:
+            self._check_sound_end()
 
     # Ends and errors
+
+    def _check_sound_end(self) -> None:
+        """Raises Diverged where a run would end with what is no model; the same command must not go on from that."""
+        if self.is_sound and self.files.are_finite():
+            return
+        self.checkpoints.set_aside_later(self.proven)
+        what = "weights are" if self.is_sound else "validation gives"
+        raise Diverged(DIVERGED.format(step=self.state.global_step, what=what))
+
+    @property
+    def _stopped_early(self) -> bool:
+        """Whether callbacks ended the run, and there is a best evaluation to go back to."""
+        is_cut = self.state.global_step < self.state.max_steps and not self.interruption.signal
+        return is_cut and bool(as_main_says(self.accelerator, (self.checkpoints.root / "best").is_dir()))
 
     def _heed_interruption(self) -> None:
         if self.interruption.check() and self.saved_at != self.state.global_step:

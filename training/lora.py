@@ -42,6 +42,17 @@ def merged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
+def begun_at_merged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that a model as `merged` makes it is read into; the adapters then give nothing, as at first."""
+    plain = {name: weight for name, weight in weights.items() if not is_adapter(name)}
+    for name, weight in weights.items():
+        if name.endswith(BASE):
+            plain[f"{name.removesuffix(BASE)}.weight"] = weight
+        elif name.endswith(UP):
+            weight.zero_()
+    return plain
+
+
 def adapters(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """W, A and B of each adapted matrix."""
     return {name: weight for name, weight in weights.items() if is_adapter(name)}

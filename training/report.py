@@ -67,6 +67,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     unknown = unknown_exclusions(trainer)
     if unknown:
         lines.append(told_unknown(config.data.exclude_list, unknown))
+    lines += _skipped(trainer)
     lines.append(_wasted(config, result))
     if result.best_metric is not None:
         lines.append(f"Best checkpoint: {folder}/best ({_best(trainer, result.best_metric)}).")
@@ -81,6 +82,14 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
         lines.append(unheard)
     lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")
     return redact("\n".join(lines))
+
+
+def _skipped(trainer: Trainer) -> list[str]:
+    guard = callback_states(trainer).get("SpikeGuard", {})
+    if not guard.get("skipped"):
+        return []
+    said = f"Updates that were skipped, as their loss or gradient jumped or was no number: {guard['skipped']}"
+    return [f"{said}; roll-backs: {guard['rolled_back']}."]
 
 
 def _wasted(config: RunConfig, result: Result) -> str:

@@ -27,6 +27,7 @@ def to_json(trainer: "Trainer") -> dict:
         "of_run": trainer.of_run,
         "length": trainer.length.to_json(trainer.state.max_steps),
         "evaluations_due": trainer.evaluations_due,
+        "owes_evaluation": trainer.owes_evaluation,
         "padding": [trainer.waste.padded, trainer.waste.batches],
         "step": trainer.take_step.to_json(),
         "best_by": trainer.arguments.metric_for_best_model,
@@ -89,10 +90,12 @@ def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
 
 def _restore(trainer: "Trainer", saved: dict) -> None:
     trainer.cursor = Cursor(**saved["cursor"])
+    trainer.proven = saved["trainer"]["global_step"] - 1  # those before it, until an update shows that it is good
     if "taken" in saved:
         trainer.inputs.train.plan.taken.restore(saved["taken"])
     trainer.length.restore(saved["length"])
     trainer.evaluations_due = saved["evaluations_due"]
+    trainer.owes_evaluation = saved.get("owes_evaluation", False)
     trainer.waste.padded, trainer.waste.batches = saved["padding"]
     trainer.take_step.restore(saved["step"])
     for field in fields(trainer.state):

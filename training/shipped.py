@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from modeling.model import GoyaForTextToSpeech
 from training.lora import has_adapters, merged
 from training.sharding import is_sharded, reshard, whole_weights
+from training.state_files import load_best
 from training.weight_average import WeightAverage
 
 
@@ -41,6 +42,11 @@ class ShippedModel:
             copy.load_state_dict(merged(weights))
             copy.to(self.accelerator.device)
         yield copy
+
+    def read(self, folder: Path) -> None:
+        """What `write` wrote, back into the training model, or into the average, where that is what ships."""
+        with self.in_place() as model:
+            load_best(model, folder)
 
     def write(self, folder: Path) -> None:
         """model.safetensors, by the main rank."""

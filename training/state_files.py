@@ -25,7 +25,8 @@ from torch.distributed.checkpoint import save as save_sharded
 
 from data_pipeline.errors import UserError
 from modeling.safe_folder import read_json
-from training.lora import adapters, merged
+from training.agreement import first_failure
+from training.lora import adapters, begun_at_merged, merged
 from training.saved_state import ODD_VALUES, check_like, reading
 from training.sharding import is_sharded, local, reshard
 
@@ -79,6 +80,14 @@ class StateFiles:
             (folder / OPTIMIZER).write_text(json.dumps(rest), encoding="utf-8")
         own = folder / f"random_state_{self.accelerator.process_index}.json"
         own.write_text(json.dumps(random_state()), encoding="utf-8")
+
+    def are_finite(self) -> bool:
+        """Whether every number of every rank's weights, averages and optimizer state is one."""
+        reshard(self.model)
+        states = (value for state in self.optimizer.state.values() for value in state.values())
+        tensors = [*self._weights().values(), *self.averages.values(), *filter(torch.is_tensor, states)]
+        harmed = [bool(local(one).isfinite().all()) for one in tensors].count(False)
+        return first_failure(self.accelerator, str(harmed) if harmed else None) is None
 
     def load(self, folder: Path) -> None:
         """Everything `save` wrote, in place. Raises UserError where it is of another model."""
@@ -164,6 +173,12 @@ class StateFiles:
             groups.append(saved | {"params": list(range(start, end))})
             start = end
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def load_best(model: nn.Module, folder: Path) -> None:
+    """The weights of a model folder, such as `best`, into a model, sharded or with adapters as it may be."""
+    reshard(model)
+    _read(folder, "model", begun_at_merged({name: weight.detach() for name, weight in model.state_dict().items()}))
 
 
 def load_weights(model: nn.Module, folder: Path, averaged: bool) -> None:

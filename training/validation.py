@@ -1,10 +1,13 @@
 """Teacher-forced validation by measures that no level's weights or smoothing touch."""
 
+from collections.abc import Callable
+
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from data_pipeline.loader import Loader
+from data_pipeline.patience import BrokenOff
 from modeling.layers import length_mask
 from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
@@ -14,12 +17,16 @@ MOST_VOICES = 200  # of the speakers met in validation, kept in the checkpoint's
 
 
 @torch.no_grad()
-def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loader) -> tuple[dict, dict]:
+def validate(
+    accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loader, is_interrupted: Callable[[], bool] = bool
+) -> tuple[dict, dict]:
     """Means over the whole validation split, equal on all ranks, and the voices of its speakers.
 
     Returns (metrics, voices): eval_mel is the L1 of the final mel in natural-log units, eval_stop the token-end
     cross-entropy, eval_end_accuracy the share of decoder steps whose token-end logit is on the right side of
     zero, eval_kl in nats per mel element, eval_alignment in nats per decoder step. `model` is unwrapped.
+
+    Raises BrokenOff where `is_interrupted`, asked on every rank before each batch, says so.
     """
     shape = LossShape(mel_loss="l1", frames_per_step=model.config.frames_per_step)
     sums: dict[str, float] = {}
@@ -27,6 +34,9 @@ def validate(accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loade
     heard: dict[str, list] = {}
     model.eval()
     for batch in loader.epoch(loader.plan.start(0)):
+        if is_interrupted():
+            model.train()
+            raise BrokenOff
         tensors = {name: value.to(accelerator.device) for name, value in batch.tensors.items()}
         draw_as_planned(batch)
         with accelerator.autocast():

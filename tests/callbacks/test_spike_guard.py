@@ -82,3 +82,11 @@ def test_its_state_survives_json():
     for name, value in json.loads(json.dumps(guard.state()["attributes"])).items():
         setattr(again, name, value)
     assert vars(again) == vars(guard)
+
+
+def test_two_of_three_that_are_skipped_for_ever_go_back_and_then_end_the_run():
+    guard, asked = SpikeGuard(0.08, detect=False, roll_backs=2), []
+    with pytest.raises(Diverged):
+        for number in range(100):
+            asked.append(step(guard, 1.0 if number % 3 == 0 else math.nan).should_roll_back)
+    assert sum(asked) == 2 and asked.index(True) < 20 and guard.in_a_row < guard.patience

@@ -1,0 +1,81 @@
+"""What is moved aside or replaced is a run's own, and one process at a time trains in a folder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import train_main
+from hub.folders import clear
+from tests import small_runs
+from tests.small_runs import newest, train
+
+HOLDS = """
+import fcntl, sys
+file = open(sys.argv[1], "a+")
+fcntl.lockf(file, fcntl.LOCK_EX)
+file.truncate(0); file.write("4711"); file.flush()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run of one step, whose end is its checkpoint."""
+    assert train(tmp_path / "run", "--max-steps", "1") == 0
+    return tmp_path / "run"
+
+
+def test_a_second_run_in_the_folder_is_refused_until_the_first_is_gone(run, capsys):
+    command = [sys.executable, "-c", HOLDS, str(run / "run.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        assert train(run, "--max-steps", "2") == 2
+        assert f"Another process trains in {run} (process 4711)." in capsys.readouterr().err
+        assert train(run, "--max-steps", "2", "--reset-training") == 2
+        first.kill()
+    assert train(run, "--max-steps", "2") == 0
+    assert newest(run).name == "step-00000002"
+
+
+def test_a_folder_that_is_no_run_s_is_neither_moved_nor_replaced(tmp_path, capsys):
+    for name in ("hub", "best"):
+        folder = tmp_path / name
+        (folder / name).mkdir(parents=True)
+        (folder / name / "mine.txt").write_text("mine")
+        (folder / "notes.txt").write_text("mine")
+        assert train(folder, "--max-steps", "1") == 2
+        assert f"holds {name}, which no run of Goya made" in capsys.readouterr().err
+        assert train(folder, "--max-steps", "1", "--reset-training") == 2
+        assert "is no run folder, so it is not moved aside" in capsys.readouterr().err
+        assert [path.name for path in sorted(folder.rglob("*"))] == [name, "mine.txt", "notes.txt"]
+    clear(tmp_path / "hub")
+    assert (tmp_path / "hub" / "hub" / "mine.txt").is_file()
+
+
+def test_what_lies_in_a_run_folder_is_not_moved_with_it(run, tmp_path, capsys, monkeypatch):
+    corpus = run / "corpus"
+    shutil.copytree(small_runs.corpus(), corpus)
+    small_runs.forget_accelerator()
+    arguments = ["--checkpoint-dir", str(run), *small_runs.SMALL, "--max-steps", "1", "--reset-training"]
+    assert train_main.main(["--train-data", str(corpus), *arguments]) == 2
+    assert f"holds the corpus {corpus}, so it is not moved aside" in capsys.readouterr().err
+    monkeypatch.chdir(run)
+    assert train(Path("."), "--max-steps", "1", "--reset-training") == 2
+    assert "holds the folder that this command runs in" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    (run / ".git").mkdir()
+    assert train(run, "--max-steps", "1", "--reset-training") == 2
+    assert "holds a git repository" in capsys.readouterr().err
+    assert newest(run).name == "step-00000001"
+
+
+def test_debug_moves_no_real_run_aside(run, tmp_path, capsys):
+    assert train(run, "--debug", "--max-steps", "1") == 2
+    assert "holds a run that was no --debug run" in capsys.readouterr().err
+    (run / "goya_run.json").unlink()  # as an earlier version left it
+    assert train(run, "--debug", "--max-steps", "1") == 2
+    assert newest(run).name == "step-00000001" and not (tmp_path / "run.old1").exists()
