@@ -1,8 +1,8 @@
 """A fresh clone, installed into a fresh virtual environment by its own README's first command: what a stranger has.
 
-    FOLDER/clone/           of what is committed here
-    FOLDER/venv/            what the command's pip part installed, and nothing else
-    FOLDER/installed.json   what that was; written last, so that what is there is whole
+FOLDER/clone/           of what is committed here
+FOLDER/venv/            what the command's pip part installed, and nothing else
+FOLDER/installed.json   what that was; written last, so that what is there is whole
 """
 
 import os

@@ -102,7 +102,5 @@ def piece_starts(samples: int) -> list[int]:
 
 def power_mel(wave_N: np.ndarray) -> np.ndarray:
     """Mel spectrogram [T, C] of power, float32, not its logarithm."""
-    mel_CT = librosa.feature.melspectrogram(
-        y=wave_N, sr=RATE_HZ, n_fft=MEL_WINDOW, hop_length=HOP, n_mels=CHANNELS
-    )
+    mel_CT = librosa.feature.melspectrogram(y=wave_N, sr=RATE_HZ, n_fft=MEL_WINDOW, hop_length=HOP, n_mels=CHANNELS)
     return mel_CT.astype(np.float32).T
