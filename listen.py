@@ -23,7 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", help="a run folder, a checkpoint's or model's folder, or a Hub id")
     parser.add_argument("--port", type=int, default=7860, help="(default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cuda", "mps", "cpu"),
+        help="auto: a GPU where there is one (default: %(default)s)",
+    )
     return parser
 
 
@@ -58,10 +63,9 @@ def run(arguments) -> None:
 
         logging.disable_progress_bar()
         from evaluation.listening import Voices
-        from modeling.pretrained import check_device
+        from modeling.pretrained import device_to_use
 
-        check_device(arguments.device)
-        voices = Voices(arguments.model, arguments.device)
+        voices = Voices(arguments.model, device_to_use(arguments.device))
         from evaluation.listening_page import Page, serve
 
         serve(Page(voices, spoken), listener, served)

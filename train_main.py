@@ -4,6 +4,7 @@ Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> qualit
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from training.parent import end_with_launcher
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n."""
     with lasting_output():
-        ensure_caches()
         try:
+            ensure_caches()
             config, provenance, hardware = parse(argv)
             with telling_of_lost_ranks(config):
                 return run(config, provenance, hardware)
         except (LostRank, UserError) as error:
             tell(error)
             return 1 if isinstance(error, LostRank) else 2
+        except KeyboardInterrupt:  # while it starts, or after its last step; in between, training.interruption
+            print("\nStopped. What was saved stays; the same command goes on from it.", file=sys.stderr)
+            return 128 + signal.SIGINT
 
 
 def run(config, provenance, hardware) -> int:

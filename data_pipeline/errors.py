@@ -34,6 +34,11 @@ def tell(error: Exception) -> None:
     print(f"{label} {message}", file=sys.stderr, flush=True)
 
 
+def warn(message: str) -> None:
+    """A doubt, to standard error; what was asked for is done all the same."""
+    print(f"warning: {redact(message)}", file=sys.stderr, flush=True)
+
+
 def redact(text: str) -> str:
     """The text with *** for passwords and tokens: of URLs, the Hub and SECRET_VARIABLES. For whatever leaves a run."""
     for secret in filter(None, map(os.environ.get, SECRET_VARIABLES)):

@@ -3,6 +3,7 @@
 import re
 
 from data_pipeline.errors import UserError
+from data_pipeline.given_text import argument_text, standard_input_text
 from data_pipeline.normalise.persian import ZWNJ
 from data_pipeline.text import BYTES, Vocabulary, normalise_text
 
@@ -52,5 +53,5 @@ def _with_bytes_marked(tokens: list[str]) -> tuple[list[str], list[str]]:
 def given_texts(text: str, standard_input) -> list[str]:
     """The text; for "-" each line of standard input that is not blank."""
     if text != "-":
-        return [text]
-    return [line for line in re.split(r"[\r\n]+", standard_input.read()) if line.strip()]
+        return [argument_text(text, "--show-text")]
+    return [line for line in re.split(r"[\r\n]+", standard_input_text(standard_input)) if line.strip()]

@@ -10,6 +10,7 @@ import soundfile
 import torch
 
 from data_pipeline.audio import AudioConfig, BrokenAudio
+from data_pipeline.commands import command
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence, split_sentences
@@ -110,7 +111,7 @@ def checked_sentences(wish: Wish) -> list[Sentence]:
     if len(wish.text) > MOST_CHARS:
         raise UserError(
             f"The text has {len(wish.text)} characters; expected {MOST_CHARS} at most on this page. Longer ones: "
-            "python synthesize.py RUN --text-file FILE"
+            f"{command('synthesize.py', 'RUN', '--text-file', 'FILE')}"
         )
     sentences = split_sentences(wish.text, wish.language)
     if not sentences:

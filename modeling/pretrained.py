@@ -1,5 +1,6 @@
 """Where a trained model is, and what it is: run folders, checkpoints, model folders, Hub ids. No pickle is read."""
 
+import shlex
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ def model_folders(where: str) -> dict[str, str]:
         if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
             return {where: where}
         raise UserError(
-            f"{where} does not exist; expected a run folder (as train_main.py printed it), a model folder, or "
+            f"{where} does not exist; expected a run folder (as training printed it), a model folder, or "
             "a Hub id (owner/name)."
         )
     if (path / "config.json").is_file():
@@ -54,10 +55,14 @@ def model_folders(where: str) -> dict[str, str]:
     return found
 
 
-def check_device(device: str) -> None:
-    """Raises UserError where a GPU is asked for and there is none."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device is cuda and torch finds no GPU; leave it out to speak on the CPU.")
+def device_to_use(wanted: str) -> str:
+    """ "auto" is a GPU where there is one. Raises UserError where one is asked for that torch does not find."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(device for device, is_there in found.items() if is_there)
+    if not found[wanted]:
+        raise UserError(f"--device is {wanted} and torch finds no GPU; leave it out to speak on what there is.")
+    return wanted
 
 
 def load_description(where: str) -> tuple[GoyaConfig, GoyaProcessor]:
@@ -87,7 +92,8 @@ def load_weights(where: str, config: GoyaConfig) -> GoyaForTextToSpeech:
     Every weight comes from safetensors, and none is missing: transformers would fill it at random.
     """
     if (Path(where) / "model").is_dir() and not (Path(where) / WEIGHTS).is_file():
-        raise UserError(f"{where} holds its weights in shards. Make them whole: python -m training.export {where} OUT")
+        export = f"python -m training.export {shlex.quote(where)} OUT"
+        raise UserError(f"{where} holds its weights in shards. Make them whole: {export}")
     stored = stored_weights(fetched(where, (*DESCRIPTION, "*.safetensors")))
     model = with_no_weights(config, where)
     check_fit(model.state_dict(), stored, where)

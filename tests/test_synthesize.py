@@ -13,8 +13,10 @@ import pytest
 import soundfile
 
 import synthesize
+from data_pipeline.errors import UserError
+from evaluation.wave_output import Output
 from modeling.pretrained import load
-from modeling.vocoder import HIFIGAN_PACKAGE
+from modeling.vocoder import HIFIGAN_PACKAGE, GriffinLim
 from tests import small_runs
 from tests.small_runs import launch
 
@@ -142,6 +144,86 @@ def test_a_voice_of_the_training_data_can_be_named(run, say):
     assert say(run, "--text", "hola", "--language", "es", "--voice", "allison")[0] == 0
 
 
+def test_every_text_is_spoken(run, say):
+    both, one = say(run, "--text", "one two", "--text", "three", out="b.wav"), say(run, "--text", "one two\n\nthree")
+    assert both[0] == one[0] == 0
+    assert both[1].read_bytes() == one[1].read_bytes()
+
+
+def test_bytes_that_are_no_text_are_refused_wherever_they_come_from(run, say, tmp_path, monkeypatch, capsys):
+    content = "gracias, señor.".encode("cp1252")
+    (tmp_path / "cp1252.txt").write_bytes(content)
+    assert say(run, "--text-file", str(tmp_path / "cp1252.txt"))[0] == 2
+    # As LC_ALL=C reads it: what is no UTF-8 passes, as half characters.
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), errors="surrogateescape"))
+    assert say(run)[0] == 2
+    assert say(run, "--text", content.decode("utf-8", "surrogateescape"))[0] == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3 and all("is not UTF-8 text" in line and "iconv" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--language", "xx"], ["error:", "'xx' is no language", "Spanish (es), French (fr)"]),
+        (["--language", "de"], ["warning:", "Spanish (es), French (fr), not on German (de)"]),
+        (["--language", "es", "--text", "你好"], ["warning:", "another script: 你好"]),
+        (["--language", "es"], []),
+    ],
+)
+def test_what_the_model_never_learned_is_said(run, say, capsys, words, told):
+    code, _ = say(run, *(words if "--text" in words else [*words, "--text", "hola"]))
+    err = capsys.readouterr().err
+    assert code == (2 if told and told[0] == "error:" else 0)
+    assert all(part in err for part in told) and bool(err) == bool(told)
+
+
+def test_the_language_is_the_models_where_none_is_said(run, say, tmp_path):
+    """Of a model of one language; numbers are read in it."""
+    only = tmp_path / "spanish"
+    shutil.copytree(run / "best", only)
+    config = json.loads((only / "config.json").read_text())
+    config["voices"] = {name: voice for name, voice in config["voices"].items() if name.endswith("-es")}
+    (only / "config.json").write_text(json.dumps(config))
+    said = [
+        say(only, "--text", "7", *more)[1].read_bytes() for more in ([], ["--language", "es"], ["--language", "en"])
+    ]
+    assert said[0] == said[1] != said[2]
+
+
+def test_the_factor_does_not_count_what_only_the_first_word_waits_for(run, say, monkeypatch, capsys):
+    """The vocoder is slow once: the clock of the test goes on by an hour in its first call."""
+    hours = []
+
+    class SlowAtFirst(GriffinLim):
+        def __call__(self, mel):
+            hours[:] = hours or [1]
+            return super().__call__(mel)
+
+    clock = synthesize.time.perf_counter
+    monkeypatch.setattr(synthesize.time, "perf_counter", lambda: clock() + 3600 * len(hours))
+    monkeypatch.setattr("modeling.vocoder.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device))
+    assert say(run, "--text", "hola")[0] == 0
+    assert float(re.search(r"real-time factor ([\d.]+)", capsys.readouterr().out)[1]) < 1000
+
+
+def test_ctrl_c_leaves_no_traceback(run, say, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modeling.pretrained.load", interrupted)
+    assert say(run, "--text", "a")[0] == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_a_disk_that_is_full_is_one_message(run, capsys):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full")
+    with pytest.raises(UserError, match="cannot be written"), Output(str(full), 22_050) as output:
+        output.write(np.zeros(10**6, dtype=np.float32))
+
+
 def test_a_picture_is_written(run, say, tmp_path):
     assert say(run, "--text", "hello", "--picture", str(tmp_path / "a.png"))[0] == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
@@ -235,6 +317,10 @@ MISTAKES = {
     "speed": (["{run}", "--text", "a", "--speed", "9"], "--speed is 9; expected 0.25 to 4"),
     "no GPU": (["{run}", "--text", "a", "--device", "cuda"], "torch finds no GPU"),
     "unknown device": (["{run}", "--text", "a", "--device", "tpu9"], "tpu9"),
+    "a folder for the wav": (["{run}", "--text", "a", "--out", "{tmp}/folder.wav"], "which is a folder"),
+    "a folder for the picture": (["{run}", "--text", "a", "--picture", "{tmp}/folder.wav"], "which is a folder"),
+    "no header": (["{run}", "--text", "a", "--out", "{tmp}/a.raw"], "expected a file that ends in .wav"),
+    "nowhere to write": (["{run}", "--text", "a", "--out", "/sys/x.wav"], "cannot be written"),
     "no place to write": (["{run}", "--text", "a", "--out", "{tmp}/no/such/a.wav"], "no/such"),
     "not on the Hub": (["nobody/nothing-at-all", "--text", "a"], "nobody/nothing-at-all"),
     "no number": (["{run}", "--text", "a", "--seed", "x"], "seed"),
@@ -245,6 +331,7 @@ MISTAKES = {
 def test_a_mistake_gets_one_message(name, run, tmp_path, capsys, monkeypatch):
     arguments, message = MISTAKES[name]
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "folder.wav").mkdir()
     if name == "vocoder not installed":
         monkeypatch.setattr("modeling.vocoder.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
     try:

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from data_pipeline.commands import command
 from data_pipeline.errors import UserError, tell
 
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         tell(error)
         return 2
-    print(f'Hear it:\n  python synthesize.py {given.out} --text "Thank you for calling." --out hello.wav')
+    print(f"Hear it:\n  {command('synthesize.py', str(given.out), '--text', 'Thank you for calling.')} --out hello.wav")
     return 0
 
 

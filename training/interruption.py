@@ -1,7 +1,9 @@
 """Ctrl-C, a cluster's SIGTERM and a closed terminal end the run after the step under way, with a checkpoint."""
 
+import os
 import signal
 import time
+from contextlib import suppress
 
 from accelerate import Accelerator
 
@@ -10,6 +12,8 @@ from data_pipeline.patience import break_off
 HEEDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 PATIENCE_S = 60.0
+STANDARD_ERROR = 2
+NOTICE = b"\nStopping after this step, with a checkpoint. (Once more ends it at once.)\n"
 
 
 class Interruption:
@@ -44,6 +48,10 @@ class Interruption:
                 signal.raise_signal(number)
             return
         self.received, self.received_at = number, time.monotonic()
+        if self.accelerator.is_main_process:
+            # Not by print, into the middle of which the signal may have come; and where nobody reads, nobody is told.
+            with suppress(OSError):
+                os.write(STANDARD_ERROR, NOTICE)
         if self.accelerator.num_processes == 1:  # of several, the others may be in an exchange, and wait for this one
             break_off()
 

@@ -3,19 +3,25 @@
 import json
 import platform
 import resource
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
+from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
+from data_pipeline.utterance import Utterance
 from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.run_state import callback_states
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
-TO_SAY = {
+LOOKED_AT = 200  # held-out rows, for their language
+TO_SAY = {  # what the closing command says in a language; in another, a sentence of the corpus
     "en": "Thank you for calling.", "es": "Gracias por llamar.", "fr": "Merci de votre appel.",
     "it": "Grazie per la chiamata.", "de": "Vielen Dank für Ihren Anruf.", "ru": "Спасибо за звонок.",
     "ar": "شكرا لاتصالك.", "fa": "سلام، حال شما چطور است؟",
@@ -57,8 +63,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     folder, rows = config.checkpoint.dir, trainer.rows
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
-        without = ", without --reset-training and --debug," if config.checkpoint.reset else ""
-        lines.append(f"Saved in {folder}/checkpoints; the same command{without} goes on from there.")
+        lines.append(f"Saved in {folder}/checkpoints; {_how_to_go_on(config)} goes on from there.")
         return redact("\n".join(lines))
     if rows.broken:
         listed = "\n  ".join(list(rows.broken.values())[:10])
@@ -80,7 +85,8 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
             lines.append(f"How natural it sounds, from 1 to 5, by DistillMOS: {quality['distillmos']:.2f}.")
     else:
         lines.append(unheard)
-    lines.append(f"Hear it:\n  python synthesize.py {folder} {_something_to_say(config.data.language)} --out hello.wav")
+    words = something_to_say(config.data.language, trainer.inputs.validation.utterances)
+    lines.append(f"Hear it:\n  {command('synthesize.py', folder, *words, '--out', 'hello.wav')}")
     return redact("\n".join(lines))
 
 
@@ -90,6 +96,13 @@ def _skipped(trainer: Trainer) -> list[str]:
         return []
     said = f"Updates that were skipped, as their loss or gradient jumped or was no number: {guard['skipped']}"
     return [f"{said}; roll-backs: {guard['rolled_back']}."]
+
+
+def _how_to_go_on(config: RunConfig) -> str:
+    """A debug run starts over unless it is told to go on; what reset another would do so again."""
+    if config.train.debug:
+        return "the same command with --resume"
+    return "the same command, without --reset-training," if config.checkpoint.reset else "the same command"
 
 
 def _wasted(config: RunConfig, result: Result) -> str:
@@ -109,10 +122,20 @@ def unknown_exclusions(trainer: Trainer) -> list[str]:
     return sorted(plans[0].exclude.difference(*(tally.excluded for tally in tallies)))
 
 
-def _something_to_say(language: str | None) -> str:
-    code = language_code(language) or "en"
-    option = "" if code == "en" else f"--language {code} "
-    return f'{option}--text "{TO_SAY.get(code, TO_SAY["en"])}"'
+def something_to_say(language: str | None, utterances: Callable[[], Iterable[Utterance]]) -> list[str]:
+    """Arguments of synthesize.py: a sentence in the corpus' language, as the configuration or else its rows say it.
+
+    Of rows in several languages, English where it is among them, else the most frequent. In a language that has no
+    sentence here, or none that is said, the first of the corpus.
+    """
+    some = list(islice(utterances(), LOOKED_AT))
+    languages = Counter(language_code(row.language) or row.language for row in some if row.language)
+    code = language_code(language) or language
+    if code is None and languages:
+        code = "en" if "en" in languages else languages.most_common(1)[0][0]
+    of_it = [row.text for row in some if row.language is None or (language_code(row.language) or row.language) == code]
+    text = TO_SAY.get(code) or next(iter(of_it or [row.text for row in some]), TO_SAY["en"])
+    return [*(["--language", code] if code not in (None, "en") else []), "--text", " ".join(text.split())]
 
 
 def _best(trainer: Trainer, value: float) -> str:

@@ -1,11 +1,11 @@
 """The check of a corpus: train_main.py --check-data, and the lines at the start of a run."""
 
 import os
-import shlex
 import time
 from pathlib import Path
 
 from data_pipeline.audio import PRESETS
+from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, shown
 from data_pipeline.exclude_list import told_unknown, write_exclude_list
 from data_pipeline.sources import default_train_data
@@ -80,8 +80,7 @@ def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
     lines.append(f"Looks wrong: {'; '.join(counts) or 'nothing in these'}.")
     if report.unknown:
         lines.append(told_unknown(config.data.exclude_list, report.unknown))
-    words = ["python train_main.py", _data_flags(config, provenance), "--check-data"]
-    lines.append(f"The whole check: {' '.join(filter(None, words))}")
+    lines.append(f"The whole check: {command('train_main.py', *_data_flags(config, provenance), '--check-data')}")
     return redact("\n".join(lines))
 
 
@@ -119,17 +118,17 @@ def _unwritable(folder: Path, error: OSError) -> UserError:
 def _next_step(config: RunConfig, provenance: Provenance, report: Report, folder: Path) -> str:
     if not report.dropped:
         return f"No row has to be left out ({folder / EXCLUDE_LIST} is empty)."
-    command = f"accelerate launch train_main.py {_data_flags(config, provenance)}".rstrip()
+    words = [*_data_flags(config, provenance), "--exclude-list", str(folder / EXCLUDE_LIST)]
     also = ""
     if config.data.exclude_list:
         also = f" Those of {config.data.exclude_list} are not among them: put both lists into one file."
     return (
         f"{len(report.dropped)} ids to leave out, each with its reason, to be edited: {folder / EXCLUDE_LIST}.{also}\n"
-        f"Train without them:\n  {command} --exclude-list {shlex.quote(str(folder / EXCLUDE_LIST))}"
+        f"Train without them:\n  {command('train_main.py', *words, by='accelerate launch')}"
     )
 
 
-def _data_flags(config: RunConfig, provenance: Provenance) -> str:
+def _data_flags(config: RunConfig, provenance: Provenance) -> list[str]:
     """What was given by hand on the data, as flags."""
     by_key = {key: flag for group in FLAGS.values() for flag, (key, _) in group.items()}
     words = [] if config.data.train_data == default_train_data()[0] else ["--train-data", config.data.train_data]
@@ -138,4 +137,4 @@ def _data_flags(config: RunConfig, provenance: Provenance) -> str:
         if is_of_data and key not in NOT_IN_COMMAND and is_by_hand(provenance, key):
             value = str(get(config, key))
             words += [by_key[key], value] if key in by_key else ["--set", f"{key}={value}"]
-    return shlex.join(words)
+    return words

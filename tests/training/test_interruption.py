@@ -12,13 +12,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import TrainerCallback
 
+import train_main
 import training.validation
 from data_pipeline.patience import BrokenOff, Patience
 from tests import small_runs, wrapped_train
 from tests.small_runs import assert_equal_ends, newest, scalars, train
 from training.interruption import HEEDED, Interruption
 
-ONE = SimpleNamespace(num_processes=1)
+ONE = SimpleNamespace(num_processes=1, is_main_process=True)
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
 
 
@@ -117,3 +118,26 @@ def test_a_small_shared_memory_means_no_loading_processes(tmp_path, capsys, monk
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=256, f_frsize=4096))
     assert train(tmp_path / "run", "--num-workers", "2", "--max-steps", "1") == 0
     assert "/dev/shm is too small for 2 loading processes" in capsys.readouterr().out
+
+
+def test_it_is_answered_at_once(capfd):
+    with Interruption(SimpleNamespace(num_processes=1, is_main_process=True)) as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert "Stopping after this step" in capfd.readouterr().err
+        assert interruption.check() and interruption.name == "SIGINT"
+
+
+def test_of_several_ranks_one_answers(capfd):
+    with Interruption(SimpleNamespace(num_processes=1, is_main_process=False)):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("where", ["parse", "run"])
+def test_outside_of_the_steps_there_is_no_traceback_either(monkeypatch, capsys, where):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_main, where, interrupted)
+    assert train_main.main(["--train-data", "nowhere"]) == 128 + signal.SIGINT
+    assert capsys.readouterr().err.strip().startswith("Stopped.")
