@@ -95,6 +95,7 @@ def fit(config, accelerator, trainer, pusher) -> int:
 def build_trainer(config, provenance, accelerator):
     """Model, data, optimizer, checkpoints and the loop over them; says what the corpus and the model are."""
     from evaluation.data_check.check import brief
+    from hub.remote_code import add_code
     from training.building import build_model, build_processor, loss_shape
     from training.checkpoint import CheckpointFolder
     from training.freezing import what_trains
@@ -117,7 +118,7 @@ def build_trainer(config, provenance, accelerator):
     accelerator.print(f"\n{redact(inputs.description)}\n{what_trains(model)}\n")
     if accelerator.is_main_process:
         print(brief(config, provenance, inputs), flush=True)
-    checkpoints = CheckpointFolder(accelerator, Path(config.checkpoint.dir), config.checkpoint.keep, export)
+    checkpoints = CheckpointFolder(accelerator, Path(config.checkpoint.dir), config.checkpoint.keep, export, add_code)
     folder = RunFolder(config, provenance, accelerator)
     folder.check()
     checkpoints.prepare(config.checkpoint.reset)

@@ -1,4 +1,4 @@
-"""The model's code as transformers loads it from a repository (trust_remote_code): files beside one another.
+"""The model's code as transformers loads it (trust_remote_code) from the Hub or a run's best folder: files side by side.
 
 What its dynamic modules do (transformers 5.24, dynamic_module_utils.py): they follow `from .NAME import ...` from the
 file that auto_map names, find NAME.py beside it, and nothing in folders; every import outside of `try`, in functions
@@ -11,6 +11,7 @@ import ast
 import importlib.util
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("data_pipeline", "modeling")
@@ -44,6 +45,7 @@ PIPELINES = {"text-to-speech": {"impl": f"{ENTRY}.GoyaPipeline", "pt": ["AutoMod
 def add_code(folder: Path) -> None:
     """Put the code beside a model's files, and into its configuration where to find it."""
     for name, content in flattened().items():
+        (folder / f"{name}.py").unlink(missing_ok=True)  # of a run, which has hard links to it
         (folder / f"{name}.py").write_text(content, encoding="utf-8")
     for name, auto_map in AUTO_MAPS.items():
         document = json.loads((folder / name).read_text(encoding="utf-8")) | {"auto_map": auto_map}
@@ -55,6 +57,7 @@ def add_code(folder: Path) -> None:
         (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
+@cache
 def flattened() -> dict[str, str]:
     """Module name -> source, of the entry and everything it needs."""
     entry = ['"""Goya: text-to-speech. Made of its repository\'s packages by hub/remote_code.py."""\n']

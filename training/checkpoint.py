@@ -41,10 +41,19 @@ class CheckpointFolder:
         root: the run folder.
         keep: how many checkpoints stay, the newest among them.
         export: writes what makes a folder loadable by from_pretrained, beside the weights.
+        add_code: writes beside the best model what makes it loadable where this code is not.
     """
 
-    def __init__(self, accelerator: Accelerator, root: Path, keep: int, export: Callable[[Path], None]):
-        self.accelerator, self.root, self.keep, self.export = accelerator, Path(root), keep, export
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        root: Path,
+        keep: int,
+        export: Callable[[Path], None],
+        add_code: Callable[[Path], None] | None = None,
+    ):
+        self.accelerator, self.root, self.keep = accelerator, Path(root), keep
+        self.export, self.add_code = export, add_code
         self.folder = self.root / "checkpoints"
 
     def all(self) -> list[Path]:
@@ -193,6 +202,8 @@ class CheckpointFolder:
 
     def _finish_best(self, partial: Path, best: Path) -> None:
         self.export(partial)
+        if self.add_code is not None:
+            self.add_code(partial)
         _replace(partial, best)
 
     # All ranks together

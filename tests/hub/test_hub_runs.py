@@ -84,7 +84,7 @@ def test_a_run_s_model_is_there_private_and_whole(pushed):
     best = pushed.run / "best"
     assert pushed.server.content(ID, "model.safetensors") == (best / "model.safetensors").read_bytes()
     ours, theirs = (json.loads(text) for text in ((best / "config.json").read_text(), content(pushed, "config.json")))
-    assert theirs.pop("auto_map")["AutoModel"] == "goya.GoyaForTextToSpeech" and theirs.pop("custom_pipelines")
+    assert theirs["auto_map"]["AutoModel"] == "goya.GoyaForTextToSpeech" and theirs["custom_pipelines"]
     assert theirs == ours
     assert (best / "vocabulary.json").read_text() == content(pushed, "vocabulary.json")
     assert pushed.server.content(ID, "curves.png").startswith(b"\x89PNG")
@@ -122,9 +122,11 @@ def test_the_token_is_nowhere(pushed):
     assert all(TOKEN.encode() not in blob for blob in pushed.server.blobs.values())
 
 
-def test_what_the_hub_holds_speaks_where_goya_is_not(pushed, tmp_path):
+@pytest.mark.parametrize("where", ["the Hub", "the run's best folder"])
+def test_a_model_speaks_where_goya_is_not(pushed, tmp_path, where):
     out = tmp_path / "said.npz"
-    program = ALONE.format(root=str(ROOT), id=ID, text=TEXT, out=str(out))
+    model = ID if where == "the Hub" else str(pushed.run / "best")
+    program = ALONE.format(root=str(ROOT), id=model, text=TEXT, out=str(out))
     environment = {**os.environ, **pushed.server.environment(tmp_path / "home"), "PYTHONPATH": ""}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
