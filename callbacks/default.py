@@ -23,7 +23,7 @@ from callbacks.weight_schedule import WeightSchedule
 from data_pipeline.errors import UserError
 from data_pipeline.row_count import row_count
 from evaluation.quality import SpeechJudge
-from evaluation.speaking import in_turn, sentences_by_language
+from evaluation.speaking import FEWEST_WORDS, in_turn, sentences_by_language
 from training.best_metric import FEWEST_SENTENCES
 from training.length import UNKNOWN_LENGTH, Ahead
 from training.loop import Trainer
@@ -50,6 +50,8 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         chosen.append(Ema(trainer.average))
     most = max(log.samples, log.quality_sentences)
     by_language = sentences_by_language(trainer.inputs.validation.utterances(), most) if most else {}
+    if most and not by_language and accelerator.is_main_process:
+        print(f"No samples will be spoken: no held-out sentence has {FEWEST_WORDS} words or more.", flush=True)
     if log.quality_sentences:
         chosen += quality_eval(trainer, accelerator, SpeechJudge(by_language, log.quality_sentences, vocoder))
     if train.early_stopping:

@@ -22,6 +22,10 @@ def rounded_up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
 
+def voice_name(speaker: str | None, language: str | None) -> str:
+    return "-".join(part for part in (speaker, language) if part) or "default"
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """tokens int64 [S]; mel float32 [T, C] (log-mel). Speaker, language and text as the source gave them.
@@ -41,7 +45,7 @@ class Features:
     @property
     def voice(self) -> str:
         """A name for who speaks and in which language, such as "anna-en"; "default" where neither is known."""
-        return "-".join(part for part in (self.speaker, self.language) if part) or "default"
+        return voice_name(self.speaker, self.language)
 
     @property
     def nbytes(self) -> int:
@@ -87,6 +91,10 @@ class FeatureMaker:
             utterance.shift,
             utterance.recording,
         )
+
+    def voice_of(self, utterance: Utterance) -> str:
+        """As `Features.voice`, undecoded."""
+        return voice_name(utterance.speaker, utterance.language or self.language)
 
     def text_of(self, utterance: Utterance) -> str:
         """Its normalised text. Raises UserError where that holds nothing to speak."""

@@ -1,5 +1,6 @@
 """Sentences spoken by the model freely: held-out ones, for samples, metrics and pictures, and those of any text."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,10 @@ from modeling.voices import voice_for
 
 MOST_S = 20.0  # of a held-out sentence that is made into a wave while training
 LOOKED_AT = 1000  # held-out utterances, to choose from
+FEWEST_WORDS = 3  # of a sentence that is spoken to be heard or judged
+# First words of Unicode's names of the letters of scripts without spaces between words, whose words have two or more.
+UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
+LETTERS_A_WORD = 2
 
 
 @dataclass
@@ -46,9 +51,15 @@ def sentences_by_language(utterances: Iterable[Utterance], most: int) -> dict[st
     """
     by_language: dict[str | None, list[Utterance]] = {}
     for utterance in islice(utterances, LOOKED_AT):
-        if len(utterance.text.split()) >= 3 and len(by_language.setdefault(utterance.language, [])) < most:
+        if words_in(utterance.text) >= FEWEST_WORDS and len(by_language.setdefault(utterance.language, [])) < most:
             by_language[utterance.language].append(utterance)
     return by_language
+
+
+def words_in(text: str) -> int:
+    """How many words a text has, at least, also where its script puts no spaces between them."""
+    unspaced = sum(unicodedata.name(one, "?").split()[0] in UNSPACED for one in text if one.isalpha())
+    return max(len(text.split()), unspaced // LETTERS_A_WORD)
 
 
 def in_turn(by_language: dict[str | None, list[Utterance]], number: int) -> list[Utterance]:

@@ -1,4 +1,4 @@
-"""The model's code as transformers loads it (trust_remote_code) from the Hub or a run's best folder: files side by side.
+"""The model's code as transformers loads it (trust_remote_code), from the Hub or a run's best folder: flat files.
 
 What its dynamic modules do (transformers 5.24, dynamic_module_utils.py): they follow `from .NAME import ...` from the
 file that auto_map names, find NAME.py beside it, and nothing in folders; every import outside of `try`, in functions

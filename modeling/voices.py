@@ -31,7 +31,8 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
         found = [name for name in voices if name.startswith(f"{speaker}-")]
         if not found:
             raise UserError(
-                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}."
+                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}. For any "
+                "other there is --reference, with a clip of it."
             )
         return torch.tensor(voices[found[0]], device=model.device)
     found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)

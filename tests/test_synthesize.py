@@ -165,8 +165,8 @@ def test_bytes_that_are_no_text_are_refused_wherever_they_come_from(run, say, tm
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--language", "xx"], ["error:", "'xx' is no language", "Spanish (es), French (fr)"]),
-        (["--language", "de"], ["warning:", "Spanish (es), French (fr), not on German (de)"]),
+        (["--language", "xx"], ["error:", "'xx' is no language", "English (en), Spanish (es), French (fr)"]),
+        (["--language", "de"], ["warning:", "English (en), Spanish (es), French (fr), not on German (de)"]),
         (["--language", "es", "--text", "你好"], ["warning:", "another script: 你好"]),
         (["--language", "es"], []),
     ],
@@ -308,7 +308,7 @@ MISTAKES = {
     "no text": (["{run}", "--text", " "], "holds nothing to speak"),
     "no words": (["{run}", "--text", "?!"], "'?!' holds nothing to speak"),
     "no text file": (["{run}", "--text-file", "{tmp}/no.txt"], "no.txt does not exist"),
-    "unknown voice": (["{run}", "--text", "a", "--voice", "nobody"], "knows no voice 'nobody'; it knows: allison-es"),
+    "unknown voice": (["{run}", "--text", "a", "--voice", "nobody"], "knows no voice 'nobody'; it knows: allison-e"),
     "unknown vocoder": (["{run}", "--text", "a", "--vocoder", "gl"], "unknown vocoder 'gl': expected one of"),
     "vocoder not installed": (["{run}", "--text", "a", "--vocoder", "hifigan"], "pip install"),
     "no such clip": (["{run}", "--text", "a", "--reference", "{tmp}/no.wav"], "no.wav does not exist"),

@@ -44,6 +44,7 @@ from training.shipped import ShippedModel
 from training.state_files import StateFiles
 from training.step import LossWeights, clip_gradients
 from training.trackers import Trackers
+from training.training_voices import TrainingVoices
 from training.validation import validate
 from training.waste import Waste
 from training.weight_average import WeightAverage
@@ -102,6 +103,7 @@ class Trainer:
         decay = config.train.ema_decay
         self.average = WeightAverage(model, decay) if decay else None
         self.shipped = ShippedModel(accelerator, model, self.average)
+        self.training_voices = TrainingVoices(accelerator, self.shipped, inputs.train)
         self.files = StateFiles(accelerator, model, self.optimizer, self.average.weights if self.average else {})
         self.arguments, self.control = CallbackArguments(config), Control()
         self.state = TrainerState(
@@ -339,7 +341,8 @@ class Trainer:
             )
             return
         # Those of the model it started from stay.
-        self.raw_model.config.voices = self.raw_model.config.voices | voices
+        others = self.training_voices.beside(voices)
+        self.raw_model.config.voices = self.raw_model.config.voices | others | voices
         # Early stopping compares with the best before this evaluation, so it comes first.
         self.control = self.callbacks.on_evaluate(self.arguments, self.state, self.control, metrics)
         self._log(dict(metrics))

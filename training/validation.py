@@ -13,7 +13,7 @@ from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from training.step import draw_as_planned
 
-MOST_VOICES = 200  # of the speakers met in validation, kept in the checkpoint's config
+MOST_VOICES = 200  # kept in the checkpoint's config, those of validation first
 
 
 @torch.no_grad()

@@ -30,6 +30,12 @@ def test_one_or_two_words_are_no_sentence():
     assert [one.id for one in choose_sentences([row("a", "two words"), row("b"), row("c", "")], 3)] == ["b"]
 
 
+def test_where_words_have_no_spaces_between_them_letters_tell():
+    texts = ["今天天气很好", "สวัสดีครับ", "谢谢", "東京へ行く"]
+    chosen = choose_sentences([row(text, text, "zh") for text in texts], 9)
+    assert [one.id for one in chosen] == ["今天天气很好", "สวัสดีครับ"]
+
+
 def test_an_endless_corpus_is_not_read_to_its_end():
     assert len(choose_sentences((row(f"{n}") for n in itertools.count()), 3)) == 3
     few = itertools.chain((row(f"{n}", "no") for n in range(speaking.LOOKED_AT)), [row("late")])
