@@ -15,6 +15,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence, split_sentences
 from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
+from modeling.known_languages import doubts
 from modeling.model import GoyaForTextToSpeech
 from modeling.pretrained import load, load_description, model_folders
 from modeling.processor import GoyaProcessor
@@ -72,6 +73,10 @@ class Voices:
         voices = known_voices(load_description(self._folder(name))[0].voices)
         languages = sorted({language for heard_in in voices.values() for language in heard_in})
         return languages or list(LANGUAGES), {name: heard_in for name, heard_in in voices.items() if name}
+
+    def doubts(self, name: str, wish: Wish) -> list[str]:
+        """Why the wish may come out as nonsense (modeling.known_languages)."""
+        return doubts(wish.text, wish.language, load_description(self._folder(name))[0].voices)
 
     def say(
         self, name: str, wish: Wish, out: Path, progress: Callable[[int, int], None], picture_inches: float

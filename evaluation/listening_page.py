@@ -50,6 +50,8 @@ CSS = """
 #clip [data-testid=upload-icon] {display: none}
 #clip [data-testid=upload-text] {flex-direction: row; gap: 0.4em; min-height: 6rem; padding-top: 1.5rem}
 #clip [data-testid=upload-text] {font-size: 0.9rem}
+/* On a phone what was said comes before what can be asked for, so that it is seen without scrolling. */
+@media (max-width: 760px) {#heard {order: -1}}
 /* Persian from the right, English from the left. */
 textarea {unicode-bidi: plaintext; text-align: start}
 """
@@ -65,7 +67,11 @@ class Result:
             )
             self.note = gr.Markdown(HINT, elem_classes="note")
             self.picture = gr.Image(
-                show_label=False, alt_text="Mel and alignment", interactive=False, buttons=["fullscreen", "download"]
+                show_label=False,
+                alt_text="Mel and alignment",
+                interactive=False,
+                buttons=["fullscreen", "download"],
+                visible=False,  # until there is one
             )
 
     @property
@@ -84,7 +90,7 @@ class Page:
             with gr.Row():
                 with gr.Column(scale=3, min_width=340):
                     self._lay_out_wish()
-                with gr.Column(scale=7, min_width=340):
+                with gr.Column(scale=7, min_width=340, elem_id="heard"):
                     with gr.Row():
                         self.first, self.second = Result("Speech", True), Result("Speech to compare", False)
             self._connect()
@@ -107,11 +113,11 @@ class Page:
             self.other = gr.Dropdown(
                 [NOTHING, *choices(names)], value=NONE, label="Compare", min_width=120, buttons=[self.look]
             )
-        with gr.Accordion("Speed, seed, vocoder", open=False):
-            self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")
-            self.seed = gr.Number(0, label="Seed", precision=0)
-            names = [(VOCODER_NAMES.get(name, name), name) for name in (AUTO, *VOCODERS)]
-            self.vocoder = gr.Dropdown(names, value=AUTO, label="Vocoder")
+        with gr.Row():
+            vocoders = [(VOCODER_NAMES.get(name, name), name) for name in (AUTO, *VOCODERS)]
+            self.vocoder = gr.Dropdown(vocoders, value=AUTO, label="Vocoder", min_width=120)
+            self.seed = gr.Number(0, label="Seed", precision=0, min_width=120)
+        self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")
 
     def _connect(self) -> None:
         quiet = {"api_visibility": "private"}
@@ -176,11 +182,17 @@ class Page:
         """Yield what both columns hold: once the first checkpoint has spoken, and again once the second has."""
         said = clip_text.strip() if clip else ""
         wish = Wish(text, language, speaker or None, clip, said or None, speed, seed, vocoder)
+        for doubt in self._doubts(name, wish):
+            gr.Warning(html.escape(doubt), duration=20)
         inches = PICTURE_INCHES["alone" if other == NONE else "compared"]
         first = self._hear(name, wish, inches, progress)
         yield [*first, None, "", None]
         if other != NONE:
             yield [*[gr.skip()] * len(first), *self._hear(other, wish, inches, progress)]
+
+    def _doubts(self, name: str, wish: Wish) -> list[str]:
+        with told_on_page():
+            return self.voices.doubts(name, wish)
 
     def _hear(self, name: str, wish: Wish, inches: float, progress: gr.Progress) -> list:
         progress(0, desc=f"{shown(name)}: loading")
@@ -192,7 +204,8 @@ class Page:
         with told_on_page():
             heard = self.voices.say(name, wish, self.out, sentences_said, inches)
         took_s = time.perf_counter() - started
-        return [gr.Audio(heard.wav, label=shown(name)), note(heard, wish, took_s), heard.picture]
+        picture = gr.Image(heard.picture, visible=True)
+        return [gr.Audio(heard.wav, label=shown(name)), note(heard, wish, took_s), picture]
 
 
 def choices(names: list[str]) -> list[tuple[str, str]]:

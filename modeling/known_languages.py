@@ -32,7 +32,7 @@ def known_languages(voices: Iterable[str]) -> list[str]:
 
 
 def language_to_speak(given: str | None, voices: Iterable[str], vocabulary: Vocabulary) -> str:
-    """The language of a text: as given, else the model's only one, else English where the model knows it or names none.
+    """The language of a text: as given, else English where the model knows it or names none, else its first.
 
     Raises UserError for one that is neither a language nor a token of the model.
     """

@@ -3,11 +3,14 @@
 Shapes: N samples.
 """
 
+import warnings
+
 import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
 from data_pipeline.sentences import split_sentences
+from modeling.known_languages import doubts, language_to_speak
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from modeling.prompt import spoken_prompt
@@ -39,12 +42,17 @@ def speak_text(
             text or in reference_language.
         vocoder: as in modeling.vocoder.load_vocoder. speed: 2 is twice as fast.
 
-    Raises UserError for what cannot be spoken, a voice or clip that cannot be had, or a language that is not said.
+    Warns of a language or script that the model was not trained on. Raises UserError for what cannot be spoken, a voice
+    or clip that cannot be had, or a language that is not said or that the model has no token for.
     """
     language = language or only_language(model)
     sentences = split_sentences(text, language)
     if not sentences:
         raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
+    if language is not None:
+        language_to_speak(language, model.config.voices, processor.tokenizer.vocabulary)
+        for doubt in doubts(text, language, model.config.voices):
+            warnings.warn(doubt, stacklevel=2)
     clips = [reference] if isinstance(reference, str) else reference or []
     voice_V = voice_of(model, processor, clips, voice, language)
     prompt = spoken_prompt(model, processor, clips, reference_text, reference_language or language)

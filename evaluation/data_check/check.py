@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 from data_pipeline.audio import PRESETS
@@ -13,7 +14,7 @@ from data_pipeline.text import Vocabulary
 from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.page import clips_of, page
-from evaluation.data_check.report import Report, as_text, hours
+from evaluation.data_check.report import Report, as_text, hours, too_little
 from evaluation.data_check.survey import Survey, Surveyor, whole_survey
 from modeling.pretrained import load_description, model_folder
 from training.arguments import FLAGS
@@ -49,6 +50,10 @@ def check_data(config: RunConfig, provenance: Provenance, device: str) -> None:
     except OSError as error:
         raise _unwritable(folder, error) from error
     print(redact(f"\nTo see and hear it: {folder / PAGE}\n{_next_step(config, provenance, report, folder)}"))
+    if survey.rows and not survey.used():
+        reasons = Counter(row.left_out or KINDS[row.broken[0]].title for row in survey.rows)
+        listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        raise UserError(f"No row is left to train on, of {len(survey.rows)}: {listed}.")
 
 
 def made(config: RunConfig, surveyor: Surveyor, survey: Survey, model: str | None) -> Report:
@@ -76,6 +81,7 @@ def brief(config: RunConfig, provenance: Provenance, inputs: Inputs) -> str:
         f"Data: {read}, {hours(used):.2f} hours to use, speakers: {len(speakers) or 'not named'}, languages: "
         f"{shown(', '.join(sorted(languages))) or 'not said (--language)'}. {survey.decoded} recordings were decoded."
     ]
+    lines += filter(None, [too_little(used, survey.whole, config.fine_tune.init_from)])
     counts = [f"{KINDS[kind].title}: {len(group)}" for kind, group in report.found.items()]
     lines.append(f"Looks wrong: {'; '.join(counts) or 'nothing in these'}.")
     if report.unknown:

@@ -43,6 +43,7 @@ KINDS = {
     "silent": Kind("silent", True, "Training skips them. Record them again or leave them out."),
     "no_words": Kind("no words in the text", True, "Training skips them. Write what is said."),
     "too_long": Kind("text too long for its audio", True, "Training skips them. It belongs to another recording."),
+    "left_out": Kind("left out of training", False, "Cut long recordings at the pauses; the limits are settings."),
     "rate": Kind("text does not fit the audio", True, "Listen: text and recording may belong to other rows."),
     "score": Kind("text is not what the aligner hears", True, "Listen: the text may say something else."),
     "same_words": Kind("recording and text are there before", True, "One of each is enough."),
@@ -89,6 +90,13 @@ def broken(survey: Survey) -> Iterator[Finding]:
     for row in survey.rows:
         if row.broken:
             yield Finding(row.broken[0], row, row.broken[1])
+
+
+@rule
+def left_out(survey: Survey) -> Iterator[Finding]:
+    for row in survey.rows:
+        if row.left_out and not row.broken:
+            yield Finding("left_out", row, row.left_out)
 
 
 @rule

@@ -17,6 +17,8 @@ from training.resolve import aligned
 BARS = " ▁▂▃▄▅▆▇█"
 BINS = 30
 EDGES = (0.5, 99.5)  # percentiles at which a histogram ends; what lies beyond is in its outermost bars
+# Of speech, for a voice that starts from nothing; 18 minutes of prompts were enough for it (benchmarks/LOG.md).
+LEAST_HOURS = 0.25
 EXAMPLES = 3  # findings of a kind that the text shows
 MOST_GROUPS = 30  # languages and speakers that the text lists, those with the most speech first
 MOST_CHARACTERS = 12
@@ -149,6 +151,7 @@ def notes(report: Report) -> list[str]:
         told.append(f"Characters that the vocabulary has not: {listed}{more}.")
     left_out = Counter(row.left_out for row in report.survey.rows if row.left_out and not row.broken)
     told += [f"{count} rows are left out of training: {reason}." for reason, count in left_out.items()]
+    told += filter(None, [too_little(used, report.survey.whole, report.model)])
     if report.survey.excluded:
         told.append(f"{len(report.survey.excluded)} ids are on the exclude list and were not looked at.")
     if report.unknown:
@@ -160,6 +163,16 @@ def notes(report: Report) -> list[str]:
             f"one alone: {', '.join(sorted(shared)[:EXAMPLES])}. Remove those rows from the table."
         )
     return told
+
+
+def too_little(rows: list[Row], is_whole: bool, model: str | None) -> str | None:
+    """A word on a corpus that is too small for a voice, where it was read to its end."""
+    if not is_whole or model is not None or hours(rows) >= LEAST_HOURS:
+        return None
+    return (
+        f"{60 * hours(rows):.1f} minutes of speech are too little for a voice that starts from nothing: a quarter of "
+        "an hour is the least that was understood, and hours are better. From a trained voice (--init-from) minutes do."
+    )
 
 
 def as_text(report: Report) -> str:

@@ -68,7 +68,7 @@ REWRITTEN = {
     "in_bytes": lambda text: f"{text} {SYMBOL}",
 }
 # Kinds that are written one by one.
-ALSO = ("same_words", "other_rate", "rumble", "opposite", "cut_off", "unreadable")
+ALSO = ("left_out", "same_words", "other_rate", "rumble", "opposite", "cut_off", "unreadable")
 
 
 def write(folder: Path) -> dict[str, set[str]]:
@@ -100,6 +100,7 @@ def write(folder: Path) -> dict[str, set[str]]:
     put("rumble", 0.5 * fourth["wave"] + 0.2, fourth["text"])
     put("opposite", np.stack([fifth["wave"], -0.9 * fifth["wave"]], axis=1), fifth["text"])
     put("cut_off", second["wave"], second["text"])
+    put("left_out", np.tile(rows[3]["wave"], 20), f"{rows[3]['text']} for a minute")
     path = folder / "wavs" / "cut_off.wav"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (folder / "wavs" / "unreadable.wav").write_bytes(b"RIFF, or so it says")

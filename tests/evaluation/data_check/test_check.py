@@ -192,6 +192,23 @@ def test_without_librosa_it_says_what_installs_it(tmp_path, capsys, monkeypatch)
     assert "median pitch" not in out and "median pitch" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_recording_that_no_limit_lets_in_is_told_and_alone_it_is_an_error(tmp_path, capsys):
+    (tmp_path / "wavs").mkdir()
+    rate_hz = 8000
+    noise = 0.1 * np.random.default_rng(0).normal(size=90 * rate_hz).astype(np.float32)
+    soundfile.write(tmp_path / "wavs" / "lecture.wav", noise, rate_hz)
+    (tmp_path / "metadata.csv").write_text("lecture|good morning to all of you\n")
+    assert check(tmp_path, tmp_path / "out", "--language", "en", "--set", "data.val_fraction=0.5") == 2
+    captured = capsys.readouterr()
+    assert "Nothing looks wrong" not in captured.out and "lecture: longer than 20 s" in captured.out
+    assert "No row is left to train on, of 1: 1 longer than 20 s" in captured.err
+
+
+def test_a_corpus_that_is_too_small_for_a_voice_is_told(tmp_path, capsys):
+    assert check(small_runs.corpus(), tmp_path) == 0
+    assert "minutes of speech are too little for a voice that starts from nothing" in capsys.readouterr().out
+
+
 def test_nothing_is_trained_and_the_report_goes_to_the_run_folder(tmp_path, capsys):
     arguments = ["--checkpoint-dir", str(tmp_path / "run"), "--model-size", "debug", "--device", "cpu", "--check-data"]
     assert train_main.main(["--train-data", str(small_runs.corpus()), *arguments]) == 0
