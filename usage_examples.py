@@ -133,9 +133,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
     },
     "going on": {
-        "resume": f"{TRAIN} --resume {DEMO_RUN}/checkpoints/step-00000500 --max-minutes 30",
+        "resume": f"{TRAIN} --max-minutes 30",
         "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
-        "export": f"python -m training.export {DEMO_RUN}/checkpoints/step-00000500 exported",
+        "export": f"python -m training.export {DEMO_RUN} exported",
     },
     "when something is wrong": {
         "less_memory": f"{TRAIN} --batch-size 4 --grad-accum 8 --set model.gradient_checkpointing=true",

@@ -1,6 +1,6 @@
 """A checkpoint as a model folder that from_pretrained, synthesize.py and the Hub take:
 
-    python -m training.export runs/my_run/checkpoints/step-00000500 exported
+    python -m training.export runs/my_run exported
 
 The weights become one model.safetensors, also where they were saved in shards (FSDP2); the averaged ones, where the
 run kept an average, unless --training-weights asks for those that were trained.
@@ -17,7 +17,7 @@ from data_pipeline.errors import UserError, tell
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0, or 2 after a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path, help="a folder step-... of a run")
+    parser.add_argument("checkpoint", type=Path, help="a folder step-... of a run, or the run's, for its newest")
     parser.add_argument("out", type=Path, help="the folder to make")
     parser.add_argument("--training-weights", action="store_true", help="not the average, where there is one")
     given = parser.parse_args(argv)
@@ -40,6 +40,11 @@ def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
     from training.saved_state import reading
     from training.state_files import load_weights
 
+    if (checkpoint / "checkpoints").is_dir():
+        whole = sorted((checkpoint / "checkpoints").glob("step-????????"))
+        if not whole:
+            raise UserError(f"{checkpoint} holds no checkpoint yet; the first may not be written.")
+        checkpoint = whole[-1]
     check(checkpoint)
     if out.exists():
         raise UserError(f"{out} is there already; give the name of a folder to make.")
