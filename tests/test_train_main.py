@@ -47,7 +47,7 @@ def test_a_run_says_what_it_does_and_what_to_do_next(trained):
     out = small_runs.trained_run()[1].stdout
     assert re.search(r"^model size +debug +flag --model-size$", out, re.MULTILINE)
     assert "step 6 validation: mel " in out
-    assert f"python synthesize.py {trained} --text" in out
+    assert f"synthesize.py {trained} --text 'Thank you for calling.' --out hello.wav" in out
     assert "Traceback" not in small_runs.trained_run()[1].stderr
 
 
@@ -207,7 +207,7 @@ def test_signals_and_a_kill_in_saving_lose_nothing(unbroken, tmp_path):
         assert done.returncode == code, done.stderr[-3000:]
         assert newest(run).name == saved
         if code > 0:
-            assert f"({name})" in done.stdout and "the same command goes on from there" in done.stdout
+            assert f"({name})" in done.stdout and "The same command goes on from there" in done.stdout
             assert "Traceback" not in done.stderr
     assert (run / "checkpoints" / "step-00000006.partial").is_dir()
     done = launch(script, "none", 0, *data)

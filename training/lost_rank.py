@@ -38,10 +38,16 @@ def telling_of_lost_ranks(config: RunConfig) -> Iterator[None]:
 def _message(error: RuntimeError, config: RunConfig) -> str:
     """Which process says so, what happened as far as it knows, and what to do."""
     first_line = GLOO.sub("", str(error)).splitlines()[0].rstrip(".")
-    without = ", without --reset-training and --debug," if config.checkpoint.reset else ""
     return (
         f"Rank {os.environ.get('RANK', '0')} lost another process of this run ({first_line}): it has ended, or its "
         "machine cannot be reached. See what it said last; of one that was killed, as for want of memory, the system's "
-        f"log tells. The same command{without} goes on from the newest checkpoint in "
+        f"log tells. {how_to_go_on(config)} goes on from the newest checkpoint in "
         f"{config.checkpoint.dir}/checkpoints."
     )
+
+
+def how_to_go_on(config: RunConfig) -> str:
+    """The subject of a sentence. A debug run starts over unless it is told to go on, as one that was reset does."""
+    if config.train.debug:
+        return "The same command with --resume"  # without --debug the model would be of another size
+    return "The same command, without --reset-training," if config.checkpoint.reset else "The same command"

@@ -4,7 +4,7 @@ import json
 import platform
 import resource
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,8 +15,10 @@ from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
 from data_pipeline.utterance import Utterance
+from modeling.known_languages import known_languages
 from training.config import RunConfig
 from training.loop import Result, Trainer
+from training.lost_rank import how_to_go_on
 from training.run_state import callback_states
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
@@ -63,7 +65,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     folder, rows = config.checkpoint.dir, trainer.rows
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
-        lines.append(f"Saved in {folder}/checkpoints; {_how_to_go_on(config)} goes on from there.")
+        lines.append(f"Saved in {folder}/checkpoints. {how_to_go_on(config)} goes on from there.")
         return redact("\n".join(lines))
     if rows.broken:
         listed = "\n  ".join(list(rows.broken.values())[:10])
@@ -85,7 +87,8 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
             lines.append(f"How natural it sounds, from 1 to 5, by DistillMOS: {quality['distillmos']:.2f}.")
     else:
         lines.append(unheard)
-    words = something_to_say(config.data.language, trainer.inputs.validation.utterances)
+    known = known_languages(trainer.raw_model.config.voices)
+    words = something_to_say(config.data.language, known, trainer.inputs.validation.utterances)
     lines.append(f"Hear it:\n  {command('synthesize.py', folder, *words, '--out', 'hello.wav')}")
     return redact("\n".join(lines))
 
@@ -96,13 +99,6 @@ def _skipped(trainer: Trainer) -> list[str]:
         return []
     said = f"Updates that were skipped, as their loss or gradient jumped or was no number: {guard['skipped']}"
     return [f"{said}; roll-backs: {guard['rolled_back']}."]
-
-
-def _how_to_go_on(config: RunConfig) -> str:
-    """A debug run starts over unless it is told to go on; what reset another would do so again."""
-    if config.train.debug:
-        return "the same command with --resume"
-    return "the same command, without --reset-training," if config.checkpoint.reset else "the same command"
 
 
 def _wasted(config: RunConfig, result: Result) -> str:
@@ -122,18 +118,20 @@ def unknown_exclusions(trainer: Trainer) -> list[str]:
     return sorted(plans[0].exclude.difference(*(tally.excluded for tally in tallies)))
 
 
-def something_to_say(language: str | None, utterances: Callable[[], Iterable[Utterance]]) -> list[str]:
-    """Arguments of synthesize.py: a sentence in the corpus' language, as the configuration or else its rows say it.
+def something_to_say(
+    language: str | None, known: Sequence[str], utterances: Callable[[], Iterable[Utterance]]
+) -> list[str]:
+    """Arguments of synthesize.py: a sentence in the corpus' language, as the configuration or else the voices say it.
 
-    Of rows in several languages, English where it is among them, else the most frequent. In a language that has no
-    sentence here, or none that is said, the first of the corpus.
+    Of several, English where it is among them, else the most frequent of the held-out rows. In a language that has no
+    sentence here, or where none is said, the first of the corpus.
     """
     some = list(islice(utterances(), LOOKED_AT))
-    languages = Counter(language_code(row.language) or row.language for row in some if row.language)
+    heard = Counter(filter(None, (language_code(row.language) or row.language for row in some)))
     code = language_code(language) or language
-    if code is None and languages:
-        code = "en" if "en" in languages else languages.most_common(1)[0][0]
-    of_it = [row.text for row in some if row.language is None or (language_code(row.language) or row.language) == code]
+    if code is None and (known or heard):
+        code = "en" if "en" in known else next(iter([one for one, _ in heard.most_common(1)] or known))
+    of_it = [row.text for row in some if (language_code(row.language) or row.language) in (None, code)]
     text = TO_SAY.get(code) or next(iter(of_it or [row.text for row in some]), TO_SAY["en"])
     return [*(["--language", code] if code not in (None, "en") else []), "--text", " ".join(text.split())]
 

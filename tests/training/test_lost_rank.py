@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from training.arguments import parse
 from training.config import CheckpointConfig, RunConfig
 from training.lost_rank import LostRank, telling_of_lost_ranks
 
@@ -36,7 +37,13 @@ def test_errors_of_the_backend_are_told(error, why, monkeypatch):
 
 def test_a_run_that_was_to_start_over_is_told_not_to():
     message = told(RuntimeError(CLOSED), RunConfig(checkpoint=CheckpointConfig(reset=True)))
-    assert "The same command, without --reset-training and --debug, goes on" in message
+    assert "The same command, without --reset-training, goes on" in message
+
+
+def test_a_debug_run_is_told_to_resume_as_it_is():
+    """Its model is of another size than the command without --debug makes."""
+    message = told(RuntimeError(CLOSED), parse(["--train-data", "corpus", "--debug", "--device", "cpu"])[0])
+    assert "The same command with --resume goes on" in message
 
 
 @pytest.mark.parametrize("error", [RuntimeError(MISMATCH), RuntimeError("expected m1 and m2"), ValueError(CLOSED)])
