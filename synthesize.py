@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -132,7 +133,8 @@ def warm_up(model, processor, vocoder, sentence: Sentence, language: str, voice)
     """Say a word that nobody hears: what is loaded and compiled at the first is not to count as time of speaking."""
     from evaluation.speaking import speak
 
-    speak(model, processor, [sentence.text.split()[0]], [language], [voice], vocoder)
+    word = re.search(r"[^\W_]{1,8}", sentence.text)[0]
+    speak(model, processor, [word], [language], [voice], vocoder)
 
 
 def speak_whole(

@@ -18,7 +18,7 @@ from training.validation import MOST_VOICES
 
 CLIPS = 2  # of each voice
 # Utterances that are looked at for them; those of the Hub are downloaded to be looked at.
-LOOKED_AT, LOOKED_AT_ON_HUB = 20_000, 1_000
+LOOKED_AT, LOOKED_AT_ON_HUB = 10_000, 1_000
 
 
 class TrainingVoices:
