@@ -48,10 +48,10 @@ def language_to_speak(given: str | None, voices: Iterable[str], vocabulary: Voca
 def doubts(text: str, language: str, voices: Iterable[str]) -> list[str]:
     """Why a text may come out as nonsense, a sentence each: its language or its letters were never trained on."""
     known = known_languages(voices)
-    if not known:
+    if not known or language_code(language) is None:  # the latter has a token, as the model was trained on it
         return []
     speaks, told = f"This model was trained on {', '.join(map(named, known))}", []
-    if (language_code(language) or language) not in known and language_token(language) is not None:
+    if language_code(language) not in known:
         told.append(f"{speaks}, not on {named(language)}: expect sounds that are none of {named(language)}.")
     scripts = set().union(*(SCRIPTS.get(code, {"LATIN"}) for code in known))
     foreign = dict.fromkeys(word for word in re.findall(r"\w+", text) if _is_foreign(word, scripts))

@@ -33,6 +33,10 @@ def test_a_model_whose_voices_name_no_language_is_not_doubted():
     assert doubts("你好", "zh", {"default", "ana"}) == []
 
 
+def test_a_language_that_has_a_token_since_the_model_was_trained_on_it_is_not_doubted():
+    assert doubts("αλο", "kw", {"ana-en", "anna-kw"}) == []
+
+
 def test_every_script_is_of_a_language():
     assert set(SCRIPTS) <= set(LANGUAGES)
 
