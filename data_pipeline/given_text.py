@@ -54,5 +54,6 @@ def _decoded(file: BinaryIO, name: str) -> str:
 
 def _not_utf8(name: str, found: str) -> UserError:
     return UserError(
-        f"{name} is not UTF-8 ({found}); write it anew: iconv -f LATIN1 -t UTF-8 OLD > NEW, or the encoding that it has."
+        f"{name} is not UTF-8 ({found}); write it anew: iconv -f LATIN1 -t UTF-8 OLD > NEW, or the encoding that it "
+        "has."
     )

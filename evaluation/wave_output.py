@@ -69,4 +69,6 @@ class Output:
 
     def _unwritten(self, error: Exception) -> UserError:
         reason = getattr(error, "error_string", str(error)) or "not all of it was written: is the disk full?"
-        return UserError(f"--out {self.path} cannot be written ({reason.strip(' .')}); give another place, as speech.wav.")
+        return UserError(
+            f"--out {self.path} cannot be written ({reason.strip(' .')}); give another place, as speech.wav."
+        )

@@ -48,15 +48,15 @@ def language_to_speak(given: str | None, voices: Iterable[str], vocabulary: Voca
 def doubts(text: str, language: str, voices: Iterable[str]) -> list[str]:
     """Why a text may come out as nonsense, a sentence each: its language or its letters were never trained on."""
     known = known_languages(voices)
-    if not known or language_code(language) is None:  # the latter has a token, as the model was trained on it
+    if not known or language_code(language) is None:  # such a language has a token only where it was trained on
         return []
     speaks, told = f"This model was trained on {', '.join(map(named, known))}", []
     if language_code(language) not in known:
-        told.append(f"{speaks}, not on {named(language)}: expect sounds that are none of {named(language)}.")
+        told.append(f"{speaks}, not on {named(language)}, and will not sound like it.")
     scripts = set().union(*(SCRIPTS.get(code, {"LATIN"}) for code in known))
     foreign = dict.fromkeys(word for word in re.findall(r"\w+", text) if _is_foreign(word, scripts))
     if foreign:
-        shown = ", ".join(list(foreign)[:MOST_SHOWN]) + (" ..." if len(foreign) > MOST_SHOWN else "")
+        shown = ", ".join(list(foreign)[:MOST_SHOWN]) + (" and more" if len(foreign) > MOST_SHOWN else "")
         told.append(f"{speaks}, and these words are in letters of another script: {shown}. Expect nonsense for them.")
     return told
 

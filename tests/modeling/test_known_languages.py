@@ -18,7 +18,7 @@ VOICES = {"ana-es", "carl-en", "fr"}
         ("Hallo", "de", ["not on German (de)"]),
         ("你好，world", "en", ["another script: 你好"]),
         ("سلام دنیا", "fa", ["not on Persian (fa)", "سلام, دنیا"]),
-        ("один два three четыре пять", "en", ["один, два, четыре ..."]),
+        ("один два three четыре пять", "en", ["один, два, четыре and more"]),
         ("π is a letter", "en", []),
     ],
 )
