@@ -23,6 +23,15 @@ ONE = SimpleNamespace(num_processes=1, is_main_process=True)
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """What runs in the background starts with some of the signals ignored, and leaves them so."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in HEEDED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", HEEDED)
 def test_a_wait_for_data_ends_with_the_signal(number):
     with Interruption(ONE) as interruption:
@@ -115,7 +124,7 @@ def test_a_home_that_cannot_be_written_is_no_matter():
 
 
 def test_a_small_shared_memory_means_no_loading_processes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=256, f_frsize=4096))
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=256, f_frsize=4096, f_namemax=255))
     assert train(tmp_path / "run", "--num-workers", "2", "--max-steps", "1") == 0
     assert "/dev/shm is too small for 2 loading processes" in capsys.readouterr().out
 
