@@ -3,6 +3,7 @@
 Shapes: T = mel frames, C = mel channels, S = text tokens, K = decoder steps (or frames) of the alignment.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,10 @@ def mel_and_alignment_png(path: str | Path, mel_TC: torch.Tensor, **parts) -> Pa
     """Writes mel_and_alignment_figure(mel_TC, **parts) to path as a PNG of about 100 kB; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mel_and_alignment_figure(mel_TC, **parts).savefig(path, format="png", dpi=DPI)
+    with warnings.catch_warnings():
+        # Labels in letters that matplotlib's font lacks, as Chinese ones, are boxes in the picture; no word on each.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        mel_and_alignment_figure(mel_TC, **parts).savefig(path, format="png", dpi=DPI)
     return path
 
 

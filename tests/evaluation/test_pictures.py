@@ -27,6 +27,12 @@ def test_png_is_written_small_and_not_blank(tmp_path):
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 50
 
 
+def test_letters_that_the_font_lacks_are_no_warning(tmp_path, recwarn):
+    parts = {"text": "你好", "title": "你好", "frames_per_s": FRAMES_PER_S, "durations_S": torch.tensor([4, 5])}
+    mel_and_alignment_png(tmp_path / "a.png", torch.randn(9, 80), **parts)
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []
+
+
 def test_axes_are_in_seconds_and_characters():
     durations_S = torch.tensor([100, 2, 70])
     figure = mel_and_alignment_figure(
