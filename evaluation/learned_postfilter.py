@@ -12,10 +12,11 @@ from data_pipeline.errors import UserError
 from data_pipeline.utterance import Utterance
 from evaluation.speaking import choose_sentences, speak_utterances
 from modeling.model import GoyaForTextToSpeech
-from modeling.postfilter import detail_gains
+from modeling.postfilter import measured_gains
 from modeling.processor import GoyaProcessor
 
 MOST_SENTENCES = 40
+NAMES = ("detail_gains", "time_detail_gains")
 
 
 def learn_postfilter(
@@ -36,10 +37,11 @@ def learn_postfilter(
         recorded.append(log_mel(torch.from_numpy(wave_N), audio))
     if not chosen:
         return
-    model.config.detail_gains = None
+    model.config.detail_gains = model.config.time_detail_gains = None
     spoken = [one.speech.mel_TC.cpu() for one in speak_utterances(model, processor, chosen)]
-    model.config.detail_gains = detail_gains(recorded, spoken)
-    _write(folder / "config.json", detail_gains=model.config.detail_gains)
+    gains = dict(zip(NAMES, measured_gains(recorded, spoken) or (None, None), strict=True))
+    model.config.update(gains)
+    _write(folder / "config.json", **gains)
 
 
 def _write(path: Path, **changes) -> None:

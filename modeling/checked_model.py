@@ -60,22 +60,22 @@ def checked_config(found: dict[str, Any], where: str) -> GoyaConfig:
         _audio_config(audio, f"The config.json of {where}")
     given = {name: found[name] for name in CONFIG if name in found}
     try:
-        lists = {"voices": _voices(found.get("voices"), where), "detail_gains": _gains(found, where)}
-        config = GoyaConfig(**given, audio=audio, **lists)
+        gains = {name: _gains(found, name, where) for name in ("detail_gains", "time_detail_gains")}
+        config = GoyaConfig(**given, audio=audio, voices=_voices(found.get("voices"), where), **gains)
     except ValueError as error:  # two fields that do not go together
         raise UserError(f"The config.json of {where} cannot be used: {error}.") from error
     check_voices(config, where)
     return config
 
 
-def _gains(found: dict[str, Any], where: str) -> list[float] | None:
-    gains = found.get("detail_gains")
+def _gains(found: dict[str, Any], name: str, where: str) -> list[float] | None:
+    gains = found.get(name)
     if gains is not None:
         channels = found.get("n_mels", 80)
         if not isinstance(gains, list) or len(gains) != channels:
-            raise UserError(f"The config.json of {where} has detail_gains that are no list of {channels} numbers.")
+            raise UserError(f"The config.json of {where} has {name} that are no list of {channels} numbers.")
         fields_of_it = dict.fromkeys(range(channels), Number(0, 100, whole=False))
-        check_numbers(dict(enumerate(gains)), fields_of_it, f"detail_gains of {where}")
+        check_numbers(dict(enumerate(gains)), fields_of_it, f"{name} of {where}")
     return gains
 
 

@@ -30,7 +30,7 @@ class GoyaConfig(PretrainedConfig):
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
         stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
         audio: fields of `data_pipeline.audio.AudioConfig` that the mels were made with.
-        detail_gains: [C] of the post-filter of what it speaks (modeling.postfilter); None: none.
+        detail_gains, time_detail_gains: [C] of the post-filter of what it speaks (modeling.postfilter), both or none.
         voices: name -> voice vector of the training speakers, so that a checkpoint speaks without a clip.
     """
 
@@ -57,11 +57,14 @@ class GoyaConfig(PretrainedConfig):
         audio: dict | None = None,
         voices: dict[str, list[float]] | None = None,
         detail_gains: list[float] | None = None,
+        time_detail_gains: list[float] | None = None,
         new_tokens: int = 0,
         **kwargs,
     ):
         if hidden_size % head_dim:
             raise ValueError(f"hidden_size {hidden_size} is not a multiple of head_dim {head_dim}")
+        if (detail_gains is None) != (time_detail_gains is None):
+            raise ValueError("detail_gains and time_detail_gains go together")
         if frames_per_step < 1:
             raise ValueError(f"frames_per_step must be 1 or more, found {frames_per_step}")
         self.vocab_size = vocab_size
@@ -84,6 +87,7 @@ class GoyaConfig(PretrainedConfig):
         self.audio = audio or {}
         self.voices = voices or {}
         self.detail_gains = detail_gains
+        self.time_detail_gains = time_detail_gains
         super().__init__(**kwargs)
 
     @classmethod

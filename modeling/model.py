@@ -16,7 +16,7 @@ from modeling.aligner import Aligner, monotonic_search, token_of_step
 from modeling.configuration import GoyaConfig
 from modeling.decoder import Decoder
 from modeling.layers import Attention, Conv, LayerNorm, SwiGLU, length_mask
-from modeling.postfilter import with_detail
+from modeling.postfilter import CONTEXT_FRAMES, with_detail
 from modeling.text_encoder import TextEncoder
 from modeling.voice_encoder import VoiceEncoder, sample_voice
 
@@ -115,8 +115,15 @@ class GoyaForTextToSpeech(PreTrainedModel):
     def spoken_mel(self, mel_BTC: Tensor, real_BT1: Tensor, voice_BV: Tensor) -> Tensor:
         """Log-mel of what the decoder wrote by itself: through post-net and post-filter, float32."""
         mel_BTC = self.denormalise(self.decoder.postnet(mel_BTC, real_BT1), voice_BV).float()
-        gains = self.config.detail_gains
-        return mel_BTC if gains is None else with_detail(mel_BTC, mel_BTC.new_tensor(gains))
+        if not self.config.detail_gains:
+            return mel_BTC
+        gains = (mel_BTC.new_tensor(one) for one in (self.config.detail_gains, self.config.time_detail_gains))
+        return with_detail(mel_BTC, real_BT1, *gains)
+
+    @property
+    def context_frames(self) -> int:
+        """How many frames to each side of a frame `spoken_mel` makes it of."""
+        return self.decoder.postnet.context_frames + (CONTEXT_FRAMES if self.config.detail_gains else 0)
 
     def forward(
         self,

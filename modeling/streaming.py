@@ -33,7 +33,7 @@ def stream_mel(
     ahead_frames: int = 0,
     prompt: Prompt | None = None,
 ) -> Iterator[Tensor]:
-    """Yield the log-mel [t, C] float32 of one utterance, each frame once the post-net has seen what follows it.
+    """Yield the log-mel [t, C] float32 of one utterance, each frame once its context is there.
 
     Args:
         seed, number, prompt: as in `synthesise`, number for first_number.
@@ -42,15 +42,14 @@ def stream_mel(
     token_lengths = torch.tensor([len(ids_S)], device=ids_S.device)
     more = {"seed": seed, "first_number": number, "prompt": prompt}
     steps = decode_steps(model, ids_S[None], token_lengths, voice_V[None], **more)
-    postnet = model.decoder.postnet
 
     def finished(mel_TC: Tensor) -> Tensor:
         real_1T1 = torch.ones(1, len(mel_TC), 1, dtype=torch.bool, device=mel_TC.device)
         return model.spoken_mel(mel_TC[None], real_1T1, voice_V[None])[0]
 
-    first_frames = FIRST_FRAMES + postnet.context_frames + math.ceil(ahead_frames * speed)
+    first_frames = FIRST_FRAMES + model.context_frames + math.ceil(ahead_frames * speed)
     spoken = (frames[0] for frames, token in steps if not (prompt and token[0] == PAUSE))
-    mels = in_windows(_gathered(spoken, first_frames), postnet.context_frames, finished)
+    mels = in_windows(_gathered(spoken, first_frames), model.context_frames, finished)
     yield from stream_at(mels, speed, model.config.frames_per_step)
 
 
