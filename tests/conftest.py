@@ -1,6 +1,7 @@
-"""For every test: one thread, no network; and the way to the embedded corpus."""
+"""For every test: one thread, no network, signals as in a terminal; and the way to the embedded corpus."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before torch and huggingface_hub read them.
@@ -10,6 +11,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+# What a shell starts in the background ignores some signals, and so would the runs that tests start and then stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

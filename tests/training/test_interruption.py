@@ -23,15 +23,6 @@ ONE = SimpleNamespace(num_processes=1, is_main_process=True)
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_terminal():
-    """What runs in the background starts with some of the signals ignored, and leaves them so."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in HEEDED}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", HEEDED)
 def test_a_wait_for_data_ends_with_the_signal(number):
     with Interruption(ONE) as interruption:
