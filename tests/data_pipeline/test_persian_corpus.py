@@ -67,7 +67,7 @@ def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, cap
     assert small_runs.train(run, "--train-data", str(mana), "--language", "fa", "--max-steps", "2", *sets) == 0
     rows = json.loads((run / "report.json").read_text())["rows"]
     assert (rows["broken_rows"], rows["left_out"]) == (0, {})
-    assert '--language fa --text "سلام' in capsys.readouterr().out  # the command that makes it speak
+    assert "--language fa --text 'سلام" in capsys.readouterr().out  # the command that makes it speak
     tokenizer = GoyaProcessor.from_pretrained(run / "best").tokenizer
     ids = tokenizer("ساعت ۵ است.", language="fa")["input_ids"]
     assert tokenizer.vocabulary.units == units and tokenizer.vocabulary.tokens[ids[0]] == "<fa>"
