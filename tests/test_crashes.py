@@ -12,7 +12,7 @@ from tests.small_runs import ROOT
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and tells a child's end by its pidfd")
 def test_runs_that_are_killed_while_they_save_end_bit_equal(tmp_path):
     out = tmp_path / "crashes.json"
-    blows = "--kills 6 --sigterms 2 --steps 6 --lanes 1 --aim saving rotating best".split()
+    blows = "--kills 6 --sigterms 2 --steps 6 --lanes 1 --aim saving rotating best --with steps".split()
     command = [sys.executable, ROOT / "benchmarks" / "crashes.py", *blows, "--work", tmp_path / "work", "--out", out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,29 +23,47 @@ SMALLEST = "--model-size debug --device cpu --mixed-precision no --batch-size 4 
 # Samples every two seconds, so that runs of some seconds speak too.
 OFTEN = (
     "optim.warmup_steps=2 optim.first_period_steps=4 log.every_steps=1 log.samples=1 log.samples_every_minutes=0.03 "
-    "train.eval_every=2 train.ema_decay=0.9 train.cpu_threads=1"
+    "log.quality_sentences=0 train.eval_every=2 train.cpu_threads=1"
 )
+START_STEPS = 2  # of the model that runs start from, where they start from one
 
 
 @dataclass(frozen=True)
 class Setting:
-    """work: the folder of everything. aims: of the blows, in turn; see AIMS."""
+    """work: the folder of everything. words: of the combination. aims: of the blows, in turn; see AIMS."""
 
     work: Path
     steps: int
     seed: int
+    words: tuple[str, ...] = ()
     aims: tuple[str, ...] = AIMS
 
     @property
     def unbroken(self) -> Path:
         return self.work / "unbroken" / "run"
 
+    @property
+    def corpus(self) -> Path:
+        return self.work / "corpus"
+
+    @property
+    def start(self) -> Path:
+        return self.work / "start"
+
     def arguments(self, run: Path, every: int, keep: int, workers: int) -> list[str]:
         """Of train_main. every: steps between checkpoints."""
+        words = [word.format(start=self.start / "best", corpus=self.corpus) for word in self.words]
+        length = [] if "--epochs" in words else ["--max-steps", str(self.steps)]
+        return [*self._shared(run, every, keep), "--num-workers", str(workers), *length, *words]
+
+    def starting_arguments(self) -> list[str]:
+        """Of a run whose model others start from."""
+        return [*self._shared(self.start, START_STEPS, 1), "--num-workers", "0", "--max-steps", str(START_STEPS)]
+
+    def _shared(self, run: Path, every: int, keep: int) -> list[str]:
         sets = f"{OFTEN} checkpoint.every_steps={every} checkpoint.keep={keep}".split()
-        data = ["--train-data", str(self.work / "corpus"), "--checkpoint-dir", str(run)]
-        length = ["--max-steps", str(self.steps), "--num-workers", str(workers)]
-        return [*data, *SMALLEST.split(), *length, *(word for one in sets for word in ("--set", one))]
+        data = ["--train-data", str(self.corpus), "--checkpoint-dir", str(run)]
+        return [*data, *SMALLEST.split(), *(word for one in sets for word in ("--set", one))]
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,9 @@ def unbroken_run(setting: Setting, of: dict) -> Unbroken:
     if not facts.is_file():
         facts.parent.mkdir(parents=True, exist_ok=True)
         log, run = facts.with_name("log.txt"), setting.unbroken
-        code = call(lambda: make_corpus(setting.work / "corpus"), log)
+        code = call(lambda: make_corpus(setting.corpus), log)
+        if code == 0 and "{start}" in setting.words:
+            code, _ = attempt(setting.starting_arguments(), setting.start, None, log)
         started = monotonic()
         if code == 0:
             code, board = attempt(setting.arguments(run, every=1, keep=2, workers=0), run, None, log)
@@ -142,7 +162,7 @@ class Chain:
     def _attempt(self, number: int, blow: Blow | None) -> dict:
         """One start of train_main and all that is checked after it. "wrong": what should not be, or nothing."""
         step_before, best_before = self._found()
-        workers = self._draw(number).choice((0, 1))
+        workers = self._draw(number).choice((0, 1, 2))
         arguments = self.setting.arguments(self.run, self.every, self.keep, workers)
         said_before = self.log.stat().st_size if self.log.is_file() else 0
         code, board = attempt(arguments, self.run, blow, self.log)
