@@ -22,7 +22,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.features import Features
 from data_pipeline.made_voices import in_made_voices
 from data_pipeline.taken import RowsTaken, row_name
-from data_pipeline.tally import ANOTHER_TIME, Tally
+from data_pipeline.tally import ANOTHER_TIME, Tallies, Tally
 from data_pipeline.utterance import Samples, Utterance, size_of
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
@@ -133,8 +133,17 @@ class Plan:
         self.by_length_rows, self.made_voices, self.exclude = by_length_rows, made_voices, exclude
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.taken = RowsTaken()  # of the epoch under way; whoever takes steps adds to it
-        self.tally = Tally()  # of the epoch under way
-        self.whole_tally: Tally | None = None  # of the last epoch that was read from its start to its end
+        self.tallies = Tallies()
+
+    @property
+    def tally(self) -> Tally:
+        """Of the epoch under way, as far as it was read."""
+        return self.tallies.now
+
+    @property
+    def whole_tally(self) -> Tally | None:
+        """Of the last epoch that was read from its start to its end."""
+        return self.tallies.whole
 
     def start(self, epoch: int) -> Cursor:
         """The beginning of an epoch."""
@@ -162,7 +171,7 @@ class Plan:
 
     def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
         """This rank's micro-batches from `cursor` to the end of its epoch; the same number on every rank."""
-        self.tally = Tally()
+        self.tallies.begin(cursor)
         step: list[tuple[tuple[Utterance, ...], Cursor]] = []
         for item in self._batches(cursor):
             # The latest batch waits one round, so that the epoch's last step is known as such.
@@ -170,8 +179,7 @@ class Plan:
                 yield from self._share(step, last=False)
                 step = []
             step.append(item)
-        if (cursor.rows, cursor.batch) == (0, 0):
-            self.tally.whole, self.whole_tally = True, self.tally
+        self.tallies.end()
         if step:
             yield from self._share(step, last=True)
 
@@ -221,7 +229,7 @@ class Plan:
                 "repeated; the others are planned anew.",
                 flush=True,
             )
-        self.tally = Tally()
+        self.tallies.begin_anew(cursor.epoch)
         self.taken.plan_anew()
         return self.start(cursor.epoch)
 
@@ -244,9 +252,11 @@ class Plan:
                 pool.append(accepted)
                 held += size_of(accepted[1].audio)
             if len(pool) == size or held >= POOL_BYTES:
+                self.tallies.mark(count)
                 yield pool, before, count
                 pool, before, held = [], count, 0
         if pool:
+            self.tallies.mark(count)
             yield pool, before, count
 
     def _rows(self, epoch: int, skip: int) -> Iterator[dict]:
@@ -298,7 +308,7 @@ class Plan:
         if reason:
             self.tally.left_out[reason] += 1
             return None
-        self.tally.kept += 1
+        self.tally.accepted += 1
         return frames, utterance
 
     def _length_s(self, utterance: Utterance) -> float:

@@ -1,10 +1,15 @@
 """What became of the rows of an epoch."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from data_pipeline.errors import LONGEST_LINE, shown
 from data_pipeline.utterance import plain
+
+if TYPE_CHECKING:
+    from data_pipeline.plan import Cursor
 
 # Reasons to leave a row out.
 ON_EXCLUDE_LIST = "on the exclude list"
@@ -13,65 +18,192 @@ MOST_MESSAGES = 1000  # of broken rows that are kept, so that memory does not gr
 
 
 @dataclass
+class Broken:
+    """Rows that cannot be used: messages, by name, of the first MOST_MESSAGES, and how many more there are."""
+
+    messages: dict[str, str] = field(default_factory=dict)
+    unlisted: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.messages) + self.unlisted
+
+    def add(self, name: str, message: str) -> None:
+        # A stranger's names can hold half of a character, which no file or screen takes.
+        name, message = plain(name), shown(plain(message), LONGEST_LINE)
+        if name in self.messages or len(self.messages) == MOST_MESSAGES:
+            self.unlisted += 1
+        else:
+            self.messages[name] = message
+
+    def copy(self) -> "Broken":
+        return Broken(dict(self.messages), self.unlisted)
+
+    @classmethod
+    def from_json(cls, saved: dict) -> "Broken":
+        messages = {str(name): str(message) for name, message in saved["messages"].items()}
+        return cls(messages, int(saved["unlisted"]))
+
+
+def together(parts: list[Broken]) -> Broken:
+    """All of them as one."""
+    messages = {name: why for one in parts for name, why in one.messages.items()}
+    listed = dict(list(messages.items())[:MOST_MESSAGES])
+    return Broken(listed, sum(one.rows for one in parts) - len(listed))
+
+
+@dataclass
 class Tally:
     """The rows of one epoch that were read so far: kept, left out by reason, and broken.
 
-    excluded: ids of the exclude list that were met. broken: id -> message of the first of them; unlisted: how many more
-    there are. undecodable: those of all broken rows that only decoding found out, which this rank alone knows of.
+    accepted: as far as reading tells. excluded: ids of the exclude list that were met. refused: broken rows that
+    reading found. undecoded: those accepted that decoding found broken, which this rank alone knows of.
     """
 
-    kept: int = 0
+    accepted: int = 0
     left_out: Counter = field(default_factory=Counter)
     excluded: set[str] = field(default_factory=set)
-    broken: dict[str, str] = field(default_factory=dict)
-    unlisted: int = 0
-    undecodable: int = 0
+    refused: Broken = field(default_factory=Broken)
+    undecoded: Broken = field(default_factory=Broken)
     whole: bool = False  # every row of the epoch was read
 
     @property
+    def kept(self) -> int:
+        return self.accepted - self.undecodable
+
+    @property
+    def undecodable(self) -> int:
+        return self.undecoded.rows
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Name -> message of the first."""
+        return together([self.refused, self.undecoded]).messages
+
+    @property
     def broken_rows(self) -> int:
-        return len(self.broken) + self.unlisted
+        return self.refused.rows + self.undecoded.rows
+
+    @property
+    def unlisted(self) -> int:
+        """Broken rows without a message of their own."""
+        return together([self.refused, self.undecoded]).unlisted
 
     @property
     def seen(self) -> int:
-        return self.kept + sum(self.left_out.values()) + self.broken_rows
+        return self.accepted + sum(self.left_out.values()) + self.refused.rows
 
     def why_nothing_is_left(self) -> str:
         """For a message where no row was kept."""
         reasons = [f"{count} {reason}" for reason, count in self.left_out.items()]
-        if self.broken:
+        if self.broken_rows:
             reasons.append(f"{self.broken_rows} broken, such as: {next(iter(self.broken.values())).rstrip('.')}")
         return f"No utterance is left to use, of {self.seen} rows: {'; '.join(reasons) or 'the corpus is empty'}."
 
     def add_broken(self, name: str, message: str) -> None:
-        # A stranger's names can hold half of a character, which no file or screen takes.
-        name, message = plain(name), shown(plain(message), LONGEST_LINE)
-        if name in self.broken or len(self.broken) == MOST_MESSAGES:
-            self.unlisted += 1
-        else:
-            self.broken[name] = message
+        self.refused.add(name, message)
 
     def add_excluded(self, name: str) -> None:
         self.excluded.add(name)
         self.left_out[ON_EXCLUDE_LIST] += 1
 
     def add_undecodable(self, name: str, message: str) -> None:
-        """A row that was kept and turns out to be broken."""
-        self.kept -= 1
-        self.undecodable += 1
-        self.add_broken(name, message)
+        """A row that was accepted and turns out to be broken."""
+        self.undecoded.add(name, message)
+
+    def read(self) -> "Tally":
+        """A copy of what reading alone has told, which is the same on every rank."""
+        parts = {"left_out": Counter(self.left_out), "excluded": set(self.excluded), "refused": self.refused.copy()}
+        return replace(self, **parts, undecoded=Broken())
+
+    def to_json(self) -> dict:
+        return asdict(self) | {"left_out": dict(self.left_out), "excluded": sorted(self.excluded)}
+
+    @classmethod
+    def from_json(cls, saved: dict) -> "Tally":
+        """Raises LookupError, TypeError or ValueError for what is no tally."""
+        return cls(
+            int(saved["accepted"]),
+            Counter({str(reason): int(count) for reason, count in saved["left_out"].items()}),
+            set(map(str, saved["excluded"])),
+            *(Broken.from_json(saved[name]) for name in ("refused", "undecoded")),
+            bool(saved["whole"]),
+        )
 
 
 def merged(ranks: list[Tally]) -> Tally:
     """All ranks' tallies of one epoch: each has read every row, and decoded its share."""
-    one = ranks[0]
-    undecodable = sum(tally.undecodable for tally in ranks)
-    messages = dict(list({name: why for tally in ranks for name, why in tally.broken.items()}.items())[:MOST_MESSAGES])
-    broken_rows = one.broken_rows - one.undecodable + undecodable
-    return replace(
-        one,
-        kept=one.kept + one.undecodable - undecodable,
-        broken=messages,
-        unlisted=broken_rows - len(messages),
-        undecodable=undecodable,
-    )
+    return replace(ranks[0], undecoded=together([tally.undecoded for tally in ranks]))
+
+
+class Tallies:
+    """Of the epoch under way, as far as it was read, which is ahead of the steps, and as far as the steps have come;
+    and of the last epoch that was read whole.
+
+    undecoded: what decoding found in the steps taken. marks: number of rows read -> what they were; of the places where
+    a pool of batches begins or ends.
+    """
+
+    def __init__(self):
+        self.now, self.whole, self.undecoded = Tally(), None, Broken()
+        self.epoch, self.marks = -1, {}
+        self.is_from_its_start = True
+
+    def begin(self, cursor: "Cursor") -> None:
+        """The epoch is read from `cursor` on. Of what lies before it a mark tells, if there is one."""
+        is_start = (cursor.rows, cursor.batch) == (0, 0)
+        before = self.marks.get(cursor.rows) if self.epoch == cursor.epoch else None
+        before = Tally() if is_start else before
+        self.is_from_its_start = before is not None
+        self._read_from(cursor.epoch, cursor.rows, before or Tally())
+
+    def begin_anew(self, epoch: int) -> None:
+        """From its first row, past what the steps have taken."""
+        self.is_from_its_start = True
+        self._read_from(epoch, 0, Tally())
+
+    def _read_from(self, epoch: int, rows: int, before: Tally) -> None:
+        self.epoch, self.marks = epoch, {rows: before.read()}
+        self.now = replace(before.read(), undecoded=self.undecoded.copy(), whole=False)
+
+    def mark(self, rows: int) -> None:
+        self.marks[rows] = self.now.read()
+
+    def end(self) -> None:
+        """The epoch's last row was read."""
+        if self.is_from_its_start:
+            self.now.whole, self.whole = True, self.now
+
+    def leave(self, epoch: int) -> None:
+        """The steps go on with the beginning of another epoch."""
+        self.undecoded, self.epoch, self.marks = Broken(), epoch, {0: Tally()}
+
+    def note_step(self, cursor: "Cursor", found: Iterable[tuple[str, str]]) -> None:
+        """A step has come to `cursor`; `found`: rows of it that cannot be decoded, each with a message."""
+        for name, why in found:
+            self.undecoded.add(name, why)
+        self.marks = {rows: tally for rows, tally in self.marks.items() if rows >= cursor.rows}
+
+    def to_cursor(self, cursor: "Cursor") -> Tally:
+        """Of the rows up to the end of the pool in which the cursor stands, as far as the steps have come."""
+        behind = [rows for rows in self.marks if rows > cursor.rows] if cursor.batch else []
+        mark = self.marks.get(min(behind) if behind else cursor.rows, Tally())
+        return replace(mark, undecoded=self.undecoded)
+
+    def to_json(self, cursor: "Cursor", ranks: list[tuple[Tally | None, Broken]]) -> dict:
+        """ranks: the whole tally and what was not decoded, of all of them."""
+        wholes = [whole for whole, _ in ranks if whole is not None]
+        behind = sorted(rows for rows in self.marks if rows > cursor.rows)[: bool(cursor.batch)]
+        return {
+            "marks": {rows: self.marks.get(rows, Tally()).to_json() for rows in (cursor.rows, *behind)},
+            "undecoded": asdict(together([undecoded for _, undecoded in ranks])),
+            "whole": merged(wholes).to_json() if wholes else None,
+        }
+
+    def restore(self, saved: dict, epoch: int, is_first: bool) -> None:
+        """is_first: of the ranks, whose sum is wanted; what decoding found is counted once."""
+        self.epoch = epoch
+        self.marks = {int(rows): Tally.from_json(one) for rows, one in saved["marks"].items()}
+        self.undecoded = Broken.from_json(saved["undecoded"]) if is_first else Broken()
+        whole = saved["whole"] and Tally.from_json(saved["whole"])
+        self.whole = whole if is_first or whole is None else whole.read()

@@ -124,7 +124,7 @@ class Trainer:
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.is_unsaved = False  # whether the latest checkpoint could not be written
         self.waste = Waste()
-        self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of what they read of one
+        self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of one as far as they came
 
     # What callbacks are built with
 
@@ -155,8 +155,8 @@ class Trainer:
             self.shipped.read(self.checkpoints.root / "best")
         self.control.should_training_stop = True
         self._ask("on_train_end")
-        plan = self.inputs.train.plan
-        self.rows = merged(gather_object([plan.whole_tally or plan.tally]))
+        tallies = self.inputs.train.plan.tallies
+        self.rows = merged(gather_object([tallies.whole or tallies.to_cursor(self.cursor)]))
         if self.is_unsaved:
             raise UserError(
                 f"The run ended at step {self.state.global_step} and its last checkpoint could not be written. Free "
@@ -219,6 +219,7 @@ class Trainer:
         """What is left of it is not trained on, so its length is not that of its data."""
         self.cursor = self.inputs.train.plan.start(self.cursor.epoch + 1)
         self.inputs.train.plan.taken.clear()
+        self.inputs.train.plan.tallies.leave(self.cursor.epoch)
         self.length.end_epoch(self.state.global_step, learn=False)
         self._estimate_length()
 
@@ -277,10 +278,12 @@ class Trainer:
         self.state.epoch = self.cursor.epoch
         self.waste.end_step(batches)
         self.length.note_step(step)
-        taken = self.inputs.train.plan.taken
-        taken.add(name for batch in batches for name in batch.planned.taken)
+        plan = self.inputs.train.plan
+        plan.taken.add(name for batch in batches for name in batch.planned.taken)
+        plan.tallies.note_step(self.cursor, (found for batch in batches for found in batch.broken.items()))
         if planned.ends_epoch:
-            taken.clear()
+            plan.taken.clear()
+            plan.tallies.leave(self.cursor.epoch)
             self.length.end_epoch(step)
         is_outrun = step >= self.state.max_steps and self.length.is_guessed
         if planned.ends_epoch or is_outrun or self.length.is_due(step):

@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelerate.utils import gather_object
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.errors import redacted
@@ -24,6 +25,7 @@ def to_json(trainer: "Trainer") -> dict:
     return {
         "cursor": asdict(trainer.cursor),
         "taken": trainer.inputs.train.plan.taken.to_json(),
+        "rows": _rows(trainer),
         "of_run": trainer.of_run,
         "length": trainer.length.to_json(trainer.state.max_steps),
         "evaluations_due": trainer.evaluations_due,
@@ -36,6 +38,12 @@ def to_json(trainer: "Trainer") -> dict:
         "voices": trainer.raw_model.config.voices,
         "config": redacted(trainer.config.to_dict()),
     }
+
+
+def _rows(trainer: "Trainer") -> dict:
+    """Of the corpus, as all ranks have read it. Call it on every rank."""
+    tallies = trainer.inputs.train.plan.tallies
+    return tallies.to_json(trainer.cursor, gather_object([(tallies.whole, tallies.undecoded)]))
 
 
 def go_on(trainer: "Trainer", checkpoint: Path) -> None:
@@ -66,7 +74,10 @@ def go_on(trainer: "Trainer", checkpoint: Path) -> None:
 
 def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
     """Raises UserError where `saved` is not of the kind that `to_json` writes (training.saved_state)."""
-    own, free = to_json(trainer), {"callbacks": {}, "voices": {}, "config": {}, "of_run": None, "taken": None}
+    own, free = (
+        to_json(trainer),
+        dict.fromkeys(("callbacks", "voices", "config"), {}) | dict.fromkeys(("of_run", "taken", "rows")),
+    )
     own["trainer"] = {name: value for name, value in own["trainer"].items() if name not in OWN}
     check_like(saved, own | free, checkpoint)
     with reading(checkpoint):
@@ -79,6 +90,7 @@ def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
     plan = trainer.inputs.train.plan
     trainer.cursor = plan.start(trainer.cursor.epoch)
     plan.taken.plan_anew()
+    plan.tallies.begin_anew(trainer.cursor.epoch)
     if len(plan.taken):
         said = f"The {len(plan.taken)} rows that epoch {trainer.cursor.epoch + 1} has trained on are not repeated."
     elif not is_known:
@@ -93,6 +105,9 @@ def _restore(trainer: "Trainer", saved: dict) -> None:
     trainer.proven = saved["trainer"]["global_step"] - 1  # those before it, until an update shows that it is good
     if "taken" in saved:
         trainer.inputs.train.plan.taken.restore(saved["taken"])
+    if "rows" in saved:
+        is_first = trainer.accelerator.is_main_process
+        trainer.inputs.train.plan.tallies.restore(saved["rows"], trainer.cursor.epoch, is_first)
     trainer.length.restore(saved["length"])
     trainer.evaluations_due = saved["evaluations_due"]
     trainer.owes_evaluation = saved.get("owes_evaluation", False)

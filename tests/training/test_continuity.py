@@ -74,6 +74,7 @@ CHANGES = {
     "curriculum": "--set train.length_curriculum=true",
     "loading processes": "--num-workers 1",
     "rate": "--lr 1e-4",
+    "column of the speaker": "--speaker-column language",
     "stopping and average": "--set train.early_stopping=true --set train.ema_decay=0.9",
 }
 
@@ -88,6 +89,25 @@ def test_under_other_settings_the_epoch_goes_on_with_every_row_once(heard, capsy
     assert "Since the checkpoint of step 2, used as now:" in out and key in out
     assert heard.train("--epochs", "1", *CHANGES[name].split()) == 0  # in the midst of the rest, too
     assert heard.rows == ALL
+
+
+@pytest.mark.parametrize(("length", "stops"), [("--epochs 2", (2, 5)), ("--max-steps 3", (1, 2)), ("--epochs 1", (4,))])
+def test_the_report_counts_rows_as_if_the_run_had_not_been_stopped(tmp_path, corpus, length, stops):
+    rows = small_runs.rows()
+    rows[2]["audio"]["bytes"] = b"no recording"  # which its header tells
+    rows[7]["text"] = rows[21]["text"] = "..."  # which only decoding tells
+    rows[11]["text"] = "a" * 500
+    keep(corpus, rows)
+    (tmp_path / "list.txt").write_text(rows[5]["id"] + "\n")
+    more = [*length.split(), "--exclude-list", str(tmp_path / "list.txt"), "--set", "data.max_broken_share=0.5"]
+    whole, parts = Heard(tmp_path / "whole", corpus), Heard(tmp_path / "parts", corpus)
+    assert whole.train(*more) == 0
+    assert [parts.train(*more, stop=stop) for stop in stops] == [143] * len(stops) and parts.train(*more) == 0
+    found, expected = (json.loads((one.run / "report.json").read_text())["rows"] for one in (parts, whole))
+    assert found == expected
+    if length == "--epochs 2":
+        assert (found["whole_epoch"], found["kept"], found["broken_rows"]) == (True, 25, 3)
+        assert found["left_out"].keys() == {"on the exclude list", "text longer than 400 characters"}
 
 
 def test_rows_that_went_or_came_are_left_out_or_heard_and_none_twice(heard, corpus, capsys):

@@ -49,7 +49,9 @@ def test_evaluations_of_a_share_come_once_each():
     (5, 0, True, False),
 ])  # fmt: skip
 def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
-    tally = Tally(kept, broken={f"{n}": f"row {n} is broken" for n in range(broken)})
+    tally = Tally(kept)
+    for number in range(broken):
+        tally.add_broken(f"{number}", f"row {number} is broken")
     inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(tally=tally)))
     one = trainer(config=RunConfig(), inputs=inputs, accelerator=Accelerator(cpu=True))
     if stops:
