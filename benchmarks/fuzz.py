@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 import torch  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
                 ill.append({"input": number, "kind": kind, "end": end, "detail": detail})
                 print(f"input {number} ({kind}): {end}\n{detail}", flush=True)
     total = sum(ends.values(), Counter())
-    results = {"machine": machine(), "date": now(), "commit": commit(), "seconds": time.perf_counter() - started}
+    results = origin() | {"seconds": time.perf_counter() - started}
     figures = {"inputs_tried": arguments.inputs, "models_tried": sum(ends["model"].values())}
     figures |= {"tracebacks": total["traceback"], "hangs": total["hang"]}
     command_line.write_json(results | {"ends": ends, "ill": ill, "figures": figures}, arguments.out)

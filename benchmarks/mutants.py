@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.main_job import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
 LIMIT_S = 600
@@ -58,7 +58,7 @@ MUTANTS = {
     ),
     "spike detection always off": of_effect("callbacks/default.py", "detect=train.spike_detection", "detect=False"),
     "spike detection always on": of_effect("callbacks/default.py", "detect=train.spike_detection", "detect=True"),
-    "roll-back loads nothing": of_effect("training/loop.py", "            self.files.load(newest)", "            pass"),
+    "roll-back loads nothing": of_effect("training/loop.py", "            self.files.load(good)", "            pass"),
     "clip norm ignored": of_effect(
         "training/step.py", "clip_grad_norm_(model.parameters(), norm)", "clip_grad_norm_(model.parameters(), 1.0)"
     ),
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
             ends[name] = end_of(MUTANTS[name], Path(folder))
             print(f"{ends[name]:<10}{name}", flush=True)
     survived = [name for name, end in ends.items() if end != "killed"]
-    results = {"machine": machine(), "date": now(), "commit": commit(), "ends": ends}
+    results = origin() | {"ends": ends}
     figures = {"mutants_tried": len(ends), "mutants_survived": len(survived)}
     command_line.write_json(results | {"figures": figures}, arguments.out)
     print(f"{len(ends)} tried, {len(survived)} not killed")

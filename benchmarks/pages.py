@@ -1,6 +1,7 @@
 """README.md and docs/ with every figure as benchmarks/results/ has it now: python benchmarks/pages.py
 
-Writes what is between the marks of each block again, and speed.json, which is gathered from others. Measures nothing.
+Writes what is between the marks of each block again, and speed.json and reliability.json, which are gathered from
+others. Measures nothing.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from benchmarks import (  # noqa: E402
     languages,
     main_job,
     page_block,
+    reliability,
     sound_samples,
     speed,
     voice,
@@ -45,6 +47,7 @@ BLOCKS: dict[str, Make] = {
     "convergence": of("convergence", improvements.compared),
     "voice": of("voice", voice.block),
     "exactness": of("exactness", exactness.block),
+    "reliability": lambda results: reliability.block(reliability.gather(results)),
     "fine_tuning": of("fine_tuning", fine_tuning.block),
     "languages": of("languages", languages.block),
     "cloning": of("cloning", cloning_figures.block),
@@ -59,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=ROOT, help="folder of README.md and docs/ (default: %(default)s)")
     arguments = parser.parse_args(argv)
     write_json(speed.gather(arguments.results), arguments.results / "speed.json")
+    write_json(reliability.gather(arguments.results), arguments.results / "reliability.json")
     for name, make in BLOCKS.items():
         page_block.put(name, make(arguments.results), arguments.into)
     return 0

@@ -27,7 +27,7 @@ import pyarrow  # noqa: E402
 import pyarrow.parquet  # noqa: E402
 
 from benchmarks import command_line  # noqa: E402
-from benchmarks.provenance import commit, machine, now  # noqa: E402
+from benchmarks.provenance import origin  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "reading_memory.json"
 DEMO = ROOT / "assets" / "demo_corpus" / "train-en.parquet"
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{kind:<10}{found[kind]}", flush=True)
     figures = {f"{kind}_growth_mb": one["end_mb"] - one["tenth_mb"] for kind, one in found.items()}
     figures |= {f"{kind}_peak_mb": one["peak_mb"] for kind, one in found.items()}
-    results = {"machine": machine(), "date": now(), "commit": commit(), "kinds": found, "figures": figures}
+    results = origin() | {"kinds": found, "figures": figures}
     command_line.write_json(results, arguments.out)
     return 0
 

@@ -68,8 +68,8 @@ def one_file_stalls(pipe: Path) -> Iterator[None]:
     """Reading the seventh recording waits, as on a network disk that has gone."""
     plain = audio._read_file
 
-    def read(path, name: str):
-        return os.open(pipe, os.O_RDONLY) if str(path).endswith("6.wav") else plain(path, name)
+    def read(path, *more):
+        return os.open(pipe, os.O_RDONLY) if str(path).endswith("6.wav") else plain(path, *more)
 
     with mock.patch.object(audio, "_read_file", read):
         yield
