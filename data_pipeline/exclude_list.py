@@ -23,9 +23,12 @@ def read_exclude_list(path: str | None) -> frozenset[str]:
             f"There is no exclude list {path} (looked for {Path(path).absolute()}); expected a text file with the id "
             "of a row in each line, as train_main.py --check-data writes it."
         )
-    check_utf8(path)
-    with open(path, encoding="utf-8-sig") as file:
-        lines = [[cell.strip() for cell in _cells(line.rstrip("\r\n"))] for line in file]
+    try:
+        check_utf8(path)
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in _cells(line.rstrip("\r\n"))] for line in file]
+    except OSError as error:
+        raise UserError(f"The exclude list {path} cannot be read ({error.strerror or error}).") from error
     has_heading = bool(lines) and tuple(lines[0][:2]) == HEADING
     ids = frozenset(line[0] for line in lines[has_heading:] if line and line[0])
     if not ids and not has_heading:  # a heading alone says that nothing has to be left out

@@ -8,6 +8,7 @@ import csv
 import itertools
 import json
 import os
+import shlex
 import tarfile
 import zlib
 from collections import Counter
@@ -60,7 +61,7 @@ def check_utf8(path: str) -> None:
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text ({error.reason}, near its byte {error.start}); expected UTF-8. "
-            f"Convert it: iconv -f WHAT-IT-IS -t UTF-8 {Path(path).name}"
+            f"Convert it: iconv -f WHAT-IT-IS -t UTF-8 {shlex.quote(Path(path).name)}"
         ) from error
 
 
@@ -165,6 +166,10 @@ def parquet_rows(paths: list[str]) -> Iterator[dict]:
         except pyarrow.ArrowException as error:
             raise UserError(
                 f"{path} cannot be read as parquet ({error}); expected a whole parquet file. Copy or download it again."
+            ) from error
+        except UnicodeEncodeError as error:  # of what opens it
+            raise UserError(
+                f"The name of {path} is not UTF-8, as that of a parquet file has to be. Rename it."
             ) from error
 
 

@@ -1,5 +1,6 @@
 """Pushing while training goes on: a thread of its own, the newest of each branch, again and again until it is there."""
 
+import shlex
 import shutil
 import threading
 from dataclasses import dataclass
@@ -154,6 +155,7 @@ class Pusher:
 
 def by_hand(repo_id: str, public: bool, left: list[Push]) -> str:
     """How to push what did not get there."""
-    option = "" if public else " --private"
-    commands = [f"  hf upload {repo_id} {push.folder} . --revision {push.branch}{option}" for push in left]
+    option = [] if public else ["--private"]
+    uploads = [["hf", "upload", repo_id, str(push.folder), ".", "--revision", push.branch, *option] for push in left]
+    commands = [f"  {shlex.join(words)}" for words in uploads]
     return redact("\n".join(["This did not get to the Hub; to push it by hand:", *commands]))

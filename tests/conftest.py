@@ -10,10 +10,13 @@ os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="
 import pytest
 import torch
 
+from data_pipeline import sources
+
 torch.set_num_threads(1)
 # What a shell starts in the background ignores some signals, and so would the runs that tests start and then stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sources.REPOSITORY = Path("/nowhere/goya")  # the corpus that may lie beside this clone is no test's
 
 
 @pytest.fixture(scope="session")

@@ -253,3 +253,8 @@ def test_without_a_folder_by_hand_the_run_does_not_fall_into_the_first_one(monke
     config, _, _ = parse(["--init-from", str(base() / "best")])
     assert config.checkpoint.dir == "runs/demo_corpus_from_base_enhanced"
     assert (config.model.size, config.data.text_units) == ("debug", "phonemes")
+
+
+def test_an_export_that_cannot_be_written_is_a_message(capsys):
+    assert training.export.main([str(newest(base())), "/proc/exported"]) == 2
+    assert "/proc/exported cannot be written" in capsys.readouterr().err

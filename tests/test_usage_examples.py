@@ -98,6 +98,14 @@ def test_files_in_commands_exist():
     assert [name for name in files if not (ROOT / name).is_file()] == []
 
 
+def test_no_command_names_a_checkpoint_that_a_run_may_not_have():
+    """Old ones are deleted as new ones come, and how many steps a run takes depends on the machine."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    fences = [fence for page in pages for fence in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)]
+    assert len(fences) > 10
+    assert [line for text in (*fences, *COMMANDS.values()) for line in text.splitlines() if "step-0" in line] == []
+
+
 @pytest.fixture(scope="module")
 def my_data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("my_data")

@@ -14,6 +14,7 @@ from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwa
 from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.text import Vocabulary
+from data_pipeline.utterance import plain
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
@@ -90,10 +91,11 @@ def start_trackers(accelerator: Accelerator, config: RunConfig, step: int = 0) -
     a run goes on, it forgets those of the way that was cut."""
     if config.log.tracker != "none":
         flat = {key: get(config, key) for key in FIELDS}
-        plain = {key: v if isinstance(v, int | float | str | bool) else str(v) for key, v in flat.items()}
+        # Text as UTF-8 can say it: the name of a file may be none.
+        told = {key: v if isinstance(v, int | float | bool) else plain(str(v)) for key, v in flat.items()}
         once = {"tensorboard": {"purge_step": step + 1}} if step and config.log.tracker == "tensorboard" else {}
         try:
-            accelerator.init_trackers("goya", config=redacted(plain), init_kwargs=once)
+            accelerator.init_trackers("goya", config=redacted(told), init_kwargs=once)
         except tracker_errors(config.log.tracker) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(

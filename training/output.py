@@ -1,4 +1,7 @@
-"""What a run prints is not worth the run: a closed terminal, a pipe that nobody reads, a full disk do not end it."""
+"""What a run prints is not worth the run: a closed terminal, a pipe that nobody reads, a full disk do not end it.
+
+Nor do letters that the terminal does not have: they are written as their numbers.
+"""
 
 import errno
 import os
@@ -68,6 +71,9 @@ def lasting_output() -> Iterator[None]:
             os.open(os.devnull, os.O_RDWR)
     before = sys.stdout, sys.stderr
     out, err = (stream or open(os.devnull, "w", encoding="utf-8") for stream in before)  # noqa: SIM115
+    for stream in (out, err):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure") and not stream.closed:
+            stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = LastingStream(out, "Standard output", err), LastingStream(err, "Standard error", None)
     try:
         yield

@@ -53,7 +53,8 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
     }
     document = json.dumps(redacted(report), indent=1, ensure_ascii=False)
     try:
-        (folder / "report.json").write_text(document + "\n", encoding="utf-8")
+        # A file name that is not UTF-8 holds what JSON can only say in escapes.
+        (folder / "report.json").write_text(document + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UserError(
             f"The run is over, and its report cannot be written ({error}). Free some space and give the same command."

@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from data_pipeline import made_voices
 from data_pipeline.errors import UserError, redact
+from data_pipeline.held_out import FEWEST_ROWS
 from data_pipeline.languages import language_code
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.registry import PHONEMIZERS
@@ -280,7 +281,8 @@ def table(config: RunConfig, provenance: Provenance) -> str:
         value, reason = get(config, key), provenance[key]
         if key == "data.val_data" and value is None:
             value = "the corpus's own part"
-            reason = f"no --val-data; where it has none, {config.data.val_fraction:.1%} by a hash of the id"
+            share = f"{config.data.val_fraction:.1%} (or {FEWEST_ROWS} rows, where that is more)"
+            reason = f"no --val-data; where it has none, {share} by a hash of the id"
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
             rows.append((label, _shown(value), reason))

@@ -57,8 +57,11 @@ class RunFolder:
             raise UserError(failure)
 
     def _check(self) -> None:
-        if not self.root.is_dir() or not any(self.root.iterdir()):
-            return
+        try:
+            if not self.root.is_dir() or not any(self.root.iterdir()):
+                return
+        except OSError as error:
+            raise UserError(f"The run folder {self.root} cannot be read ({error.strerror or error}).") from error
         if not is_run_folder(self.root):
             self._check_stranger()
             return

@@ -31,3 +31,8 @@ def test_a_list_without_ids_is_an_error(tmp_path):
     path.write_text("\n\n", encoding="utf-8")
     with pytest.raises(UserError, match="holds no id"):
         read_exclude_list(str(path))
+
+
+def test_a_list_that_cannot_be_read_is_an_error():
+    with pytest.raises(UserError, match="cannot be read"):
+        read_exclude_list("/proc/self/mem")  # a file that opens, and gives nothing to anybody

@@ -155,6 +155,12 @@ def test_every_number_has_two_ends(key):
         assert "expected" in str(error.value) and len(str(error.value)) < 600
 
 
+def test_times_end_where_a_clock_does():
+    for key in ("data.stall_minutes", "train.max_minutes", "log.samples_every_minutes", "hub.wait_minutes"):
+        with pytest.raises(UserError, match=re.escape(key)):
+            coerce(key, "1e13", "flag")
+
+
 BOMB = "a: &a [x, x]\n" + "".join(f"{chr(at + 1)}: &{chr(at + 1)} [*{chr(at)}, *{chr(at)}]\n" for at in range(97, 110))
 FILES = {
     "aliases.yaml": (BOMB.encode(), "line 2 repeats another by an alias"),

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,13 +18,13 @@ import training.validation
 from data_pipeline.patience import BrokenOff, Patience
 from tests import small_runs, wrapped_train
 from tests.small_runs import assert_equal_ends, newest, scalars, train
-from training.interruption import HEEDED, Interruption
+from training.interruption import Interruption
 
 ONE = SimpleNamespace(num_processes=1, is_main_process=True)
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
 
 
-@pytest.mark.parametrize("number", HEEDED)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_wait_for_data_ends_with_the_signal(number):
     with Interruption(ONE) as interruption:
         with pytest.raises(BrokenOff), Patience("a disk that is gone", 60).waiting(lambda: "nowhere"):
@@ -103,15 +104,16 @@ def test_the_end_of_the_launcher_is_heard(tmp_path):
         assert started.stdout.readline() == "told\n"
 
 
-def test_a_home_that_cannot_be_written_is_no_matter():
+@pytest.mark.parametrize("name", ["HOME", "HF_HOME", "XDG_CACHE_HOME"])
+def test_a_home_that_cannot_be_written_is_no_matter(name, tmp_path):
     code = "from training.caches import ensure_caches\nensure_caches()\nimport os, json\n"
     code += "print(json.dumps(dict(os.environ)))"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
-    environment |= {"HOME": "/proc/nowhere", "PYTHONPATH": str(small_runs.ROOT)}
+    environment |= {"HOME": str(tmp_path), name: "/proc/nowhere", "PYTHONPATH": str(small_runs.ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     found = json.loads(done.stdout)
     assert os.access(os.path.dirname(found["HF_DATASETS_CACHE"]), os.W_OK)
-    assert "/proc/nowhere/.cache/huggingface/datasets cannot be written" in done.stderr and "HF_HOME" in done.stderr
+    assert re.search(r"/proc/nowhere\S*/datasets cannot be written", done.stderr) and "HF_HOME" in done.stderr
 
 
 def test_a_small_shared_memory_means_no_loading_processes(tmp_path, capsys, monkeypatch):
@@ -141,3 +143,18 @@ def test_outside_of_the_steps_there_is_no_traceback_either(monkeypatch, capsys, 
     monkeypatch.setattr(train_main, where, interrupted)
     assert train_main.main(["--train-data", "nowhere"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err.strip().startswith("Stopped.")
+
+
+def test_a_run_ends_with_its_launcher(tmp_path):
+    run = tmp_path / "run"
+    data = ["--train-data", small_runs.corpus(), "--checkpoint-dir", run, *small_runs.SMALL, "--max-steps", "100000"]
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes", "1", "--cpu"]
+    command += [small_runs.ROOT / "train_main.py", *data]
+    environment = {**os.environ, "PYTHONPATH": str(small_runs.ROOT), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment) as launcher:
+        for line in launcher.stdout:
+            if re.match(r"step \d+ validation", line):
+                launcher.kill()
+                break
+        rest = launcher.stdout.read()  # until the run, which has it too, is over
+    assert "Saved in" in rest and newest(run).is_dir()

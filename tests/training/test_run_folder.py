@@ -79,3 +79,17 @@ def test_debug_moves_no_real_run_aside(run, tmp_path, capsys):
     (run / "goya_run.json").unlink()  # as an earlier version left it
     assert train(run, "--debug", "--max-steps", "1") == 2
     assert newest(run).name == "step-00000001" and not (tmp_path / "run.old1").exists()
+
+
+def test_a_run_folder_that_may_not_be_listed_is_a_message(tmp_path, monkeypatch, capsys):
+    run, listed = tmp_path / "run", Path.iterdir
+
+    def refused(self):
+        if self == run:
+            raise PermissionError(13, "Permission denied")
+        return listed(self)
+
+    run.mkdir()
+    monkeypatch.setattr(Path, "iterdir", refused)  # the tests may be root's, whom nothing is forbidden
+    assert train(run, "--max-steps", "1") == 2
+    assert f"The run folder {run} cannot be read (Permission denied)" in capsys.readouterr().err

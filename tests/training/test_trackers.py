@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import subprocess
 
 import pytest
 import soundfile
@@ -34,6 +35,18 @@ def test_mlflow(tmp_path, monkeypatch):
     assert files.keys() == {"wav", "png"}
     wave, _ = soundfile.read(client.download_artifacts(found.info.run_id, files["wav"], str(tmp_path)))
     assert len(wave) > 0
+
+
+def test_wandb_without_a_login_is_a_message(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="pip install wandb")
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    data = ["--train-data", corpus(), "--checkpoint-dir", tmp_path / "run", "--tracker", "wandb", "--max-steps", "1"]
+    done = launch(ROOT / "train_main.py", *data, *SMALL, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "The tracker wandb could not be started" in done.stderr and "wandb login" in done.stderr
 
 
 def test_wandb(tmp_path, monkeypatch):
