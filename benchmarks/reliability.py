@@ -81,7 +81,8 @@ def gather(results: Path) -> dict:
         if found and not is_clean(found):
             left_out.append(name)
         elif found:
-            figures |= {figure: found["figures"][key] for figure, (key, *_) in wanted.items()}
+            there = found["figures"]
+            figures |= {figure: there[key] for figure, (key, *_) in wanted.items() if key in there}
             runs[name] = {key: found[key] for key in ("date", "commit", "machine", "installed") if key in found}
     states = Counter(case["state"] for case in read_json(results / "cases.json", {"cases": []})["cases"])
     figures |= {"cases_listed": states.total(), "cases_mended": states["mended"]}
@@ -98,7 +99,8 @@ def block(gathered: dict) -> str:
     for name, run in gathered["from"].items():
         raw = f"[{name}.json](benchmarks/results/{name}.json)"
         for figure, (_, label, form) in GATHERED[name].items():
-            lines.append(f"| {label} | {form.format(figures[figure])} | {raw} | {run['date'][:10]} |")
+            if figure in figures:
+                lines.append(f"| {label} | {form.format(figures[figure])} | {raw} | {run['date'][:10]} |")
     machines = sorted({run["machine"] for run in gathered["from"].values()})
     environments = sorted({page_block.installed(run) for run in gathered["from"].values()})
     where = "; ".join([*machines, *environments])
