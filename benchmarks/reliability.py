@@ -1,7 +1,7 @@
 """What was tried to break it, gathered: python benchmarks/reliability.py
 
-Takes the figures of crashes.json, exactness.json, bad_inputs.json, fuzz.json, mutants.json, reading_memory.json and
-cases.json (faults that users reported, each with the test that would see it again), and writes
+Takes the figures of crashes.json, exactness.json, bad_inputs.json, fuzz.json, mutants.json and reading_memory.json, and
+benchmarks/cases.json (faults that users reported, each with the test that would see it again), and writes
 benchmarks/results/reliability.json and docs/measured.md's table of them. Measures nothing itself; what no file has is
 named, and so is what was measured with uncommitted changes, which is left out.
 """
@@ -19,6 +19,7 @@ from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import is_clean  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
+CASES = ROOT / "benchmarks" / "cases.json"
 WHOLE, MB = "{:d}", "{:.0f} MB"
 # File -> figure -> (its name there, what a reader is told, how it is shown).
 GATHERED = {
@@ -55,7 +56,7 @@ GATHERED = {
         for what, label in (("peak", "most memory"), ("growth", "growth of memory after a tenth"))
     },
 }
-CASES = {
+OF_CASES = {
     "cases_listed": "faults that were reported",
     "cases_mended": "of them mended, with a test each (cases.json)",
 }
@@ -84,7 +85,7 @@ def gather(results: Path) -> dict:
             there = found["figures"]
             figures |= {figure: there[key] for figure, (key, *_) in wanted.items() if key in there}
             runs[name] = {key: found[key] for key in ("date", "commit", "machine", "installed") if key in found}
-    states = Counter(case["state"] for case in read_json(results / "cases.json", {"cases": []})["cases"])
+    states = Counter(case["state"] for case in read_json(CASES)["cases"])
     figures |= {"cases_listed": states.total(), "cases_mended": states["mended"]}
     missing = [figure for one in GATHERED.values() for figure in one if figure not in figures]
     return {"figures": figures, "from": runs, "not_measured": missing, "left_out": left_out}
@@ -94,8 +95,8 @@ def block(gathered: dict) -> str:
     """The figures as a markdown table, each with the file it is from."""
     figures = gathered["figures"]
     lines = ["| | | raw | measured |", "|---|---|---|---|"]
-    raw = "[cases.json](benchmarks/results/cases.json)"
-    lines += [f"| {label} | {figures[figure]} | {raw} | |" for figure, label in CASES.items()]
+    raw = "[cases.json](benchmarks/cases.json)"
+    lines += [f"| {label} | {figures[figure]} | {raw} | |" for figure, label in OF_CASES.items()]
     for name, run in gathered["from"].items():
         raw = f"[{name}.json](benchmarks/results/{name}.json)"
         for figure, (_, label, form) in GATHERED[name].items():
