@@ -126,7 +126,10 @@ def check_numbers(found: Mapping[str, Any], fields: Mapping[str, Number], where:
     """Raises UserError for a field that is no number, or out of its range; one that is left out has its default."""
     for name, (low, high, whole) in fields.items():
         value = found.get(name, low)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = is_number and (
+            isinstance(value, int) or math.isfinite(value)
+        )  # an int can be too large for a float
         if not (is_number and low <= value <= high and (not whole or isinstance(value, int))):
             kind = "a whole number" if whole else "a number"
             raise UserError(f"{where} has {name}: {str(value)[:60]}; expected {kind} from {low:g} to {high:g}.")

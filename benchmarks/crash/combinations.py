@@ -36,7 +36,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "bf16": ("--mixed-precision", "bf16"),
     "recomputed activations": _set("model.gradient_checkpointing=true"),
     "constant rate": _set("optim.schedule=constant"),
-    "small batches of frames": ("--max-batch-frames", "500"),
+    "small batches of frames": ("--max-batch-frames", "500", *_set("data.max_duration_s=4")),
     "small buffers, no cache": _set("data.shuffle_buffer=4", "data.pool_batches=2", "data.cache_mb=0"),
     "held out by hash": OWN_SPLIT,
     "epochs, averaged LoRA": (*EPOCHS, *LORA, *EMA),
