@@ -88,10 +88,6 @@ def starting_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
     if described.is_own:
         return GoyaForTextToSpeech(trained), vocabulary
     model = load_weights(described.where, trained)
-    for tensor in (*model.parameters(), *model.buffers()):
-        # They are views into the file, wherever its bytes lie; products of memory that is aligned as torch's own is
-        # round otherwise, and a run that goes on has that.
-        tensor.data = tensor.data.clone()
     added = new_tokens(
         vocabulary, open_training(config), config.data.language, read_exclude_list(config.data.exclude_list)
     )
