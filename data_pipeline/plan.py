@@ -149,6 +149,17 @@ class Plan:
         """The beginning of an epoch."""
         return Cursor(epoch=epoch, group=self.world_size)
 
+    def begin_anew(self, epoch: int) -> Cursor:
+        """The beginning of the epoch under way, from which what the steps have taken is passed over."""
+        self.tallies.begin_anew(epoch)
+        self.taken.plan_anew()
+        return self.start(epoch)
+
+    def leave(self, epoch: int) -> None:
+        """The steps go on with the beginning of another epoch."""
+        self.taken.clear()
+        self.tallies.leave(epoch)
+
     def utterances(self) -> Iterator[Utterance]:
         """Every readable utterance of this split, undecoded, in the source's order; for choosing examples."""
         for row in self.source.rows():
@@ -229,9 +240,7 @@ class Plan:
                 "repeated; the others are planned anew.",
                 flush=True,
             )
-        self.tallies.begin_anew(cursor.epoch)
-        self.taken.plan_anew()
-        return self.start(cursor.epoch)
+        return self.begin_anew(cursor.epoch)
 
     def _pools(self, cursor: Cursor) -> Iterator[tuple[list[tuple[int, Utterance]], int, int]]:
         """(utterances with their frames, rows read before them, rows read with them), from the cursor's rows on.

@@ -186,16 +186,18 @@ class Tallies:
 
     def to_cursor(self, cursor: "Cursor") -> Tally:
         """Of the rows up to the end of the pool in which the cursor stands, as far as the steps have come."""
-        behind = [rows for rows in self.marks if rows > cursor.rows] if cursor.batch else []
-        mark = self.marks.get(min(behind) if behind else cursor.rows, Tally())
-        return replace(mark, undecoded=self.undecoded)
+        return replace(self.marks.get(self._places(cursor)[-1], Tally()), undecoded=self.undecoded)
+
+    def _places(self, cursor: "Cursor") -> list[int]:
+        """Where the pool in which the cursor stands begins and ends; between two pools, the one place."""
+        behind = sorted(rows for rows in self.marks if rows > cursor.rows)
+        return [cursor.rows, *(behind[:1] if cursor.batch else [])]
 
     def to_json(self, cursor: "Cursor", ranks: list[tuple[Tally | None, Broken]]) -> dict:
         """ranks: the whole tally and what was not decoded, of all of them."""
         wholes = [whole for whole, _ in ranks if whole is not None]
-        behind = sorted(rows for rows in self.marks if rows > cursor.rows)[: bool(cursor.batch)]
         return {
-            "marks": {rows: self.marks.get(rows, Tally()).to_json() for rows in (cursor.rows, *behind)},
+            "marks": {rows: self.marks.get(rows, Tally()).to_json() for rows in self._places(cursor)},
             "undecoded": asdict(together([undecoded for _, undecoded in ranks])),
             "whole": merged(wholes).to_json() if wholes else None,
         }

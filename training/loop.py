@@ -218,8 +218,7 @@ class Trainer:
     def _leave_epoch(self) -> None:
         """What is left of it is not trained on, so its length is not that of its data."""
         self.cursor = self.inputs.train.plan.start(self.cursor.epoch + 1)
-        self.inputs.train.plan.taken.clear()
-        self.inputs.train.plan.tallies.leave(self.cursor.epoch)
+        self.inputs.train.plan.leave(self.cursor.epoch)
         self.length.end_epoch(self.state.global_step, learn=False)
         self._estimate_length()
 
@@ -282,8 +281,7 @@ class Trainer:
         plan.taken.add(name for batch in batches for name in batch.planned.taken)
         plan.tallies.note_step(self.cursor, (found for batch in batches for found in batch.broken.items()))
         if planned.ends_epoch:
-            plan.taken.clear()
-            plan.tallies.leave(self.cursor.epoch)
+            plan.leave(self.cursor.epoch)
             self.length.end_epoch(step)
         is_outrun = step >= self.state.max_steps and self.length.is_guessed
         if planned.ends_epoch or is_outrun or self.length.is_due(step):

@@ -74,10 +74,8 @@ def go_on(trainer: "Trainer", checkpoint: Path) -> None:
 
 def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
     """Raises UserError where `saved` is not of the kind that `to_json` writes (training.saved_state)."""
-    own, free = (
-        to_json(trainer),
-        dict.fromkeys(("callbacks", "voices", "config"), {}) | dict.fromkeys(("of_run", "taken", "rows")),
-    )
+    own = to_json(trainer)
+    free = {"callbacks": {}, "voices": {}, "config": {}, "of_run": None, "taken": None, "rows": None}
     own["trainer"] = {name: value for name, value in own["trainer"].items() if name not in OWN}
     check_like(saved, own | free, checkpoint)
     with reading(checkpoint):
@@ -88,9 +86,7 @@ def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
 def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
     """The epoch under way in batches as they are cut now, without the rows that are known to be trained on."""
     plan = trainer.inputs.train.plan
-    trainer.cursor = plan.start(trainer.cursor.epoch)
-    plan.taken.plan_anew()
-    plan.tallies.begin_anew(trainer.cursor.epoch)
+    trainer.cursor = plan.begin_anew(trainer.cursor.epoch)
     if len(plan.taken):
         said = f"The {len(plan.taken)} rows that epoch {trainer.cursor.epoch + 1} has trained on are not repeated."
     elif not is_known:
