@@ -121,7 +121,7 @@ class TrainConfig:
     max_steps: int | None = within(None, low=1)  # optimizer steps, at most
     max_minutes: float | None = within(None, above=0, high=10 * YEAR_MIN)  # at most; the schedule is fitted
     seed: int = within(1234, low=0, high=2**32 - 1)  # of data order and initial weights
-    early_stopping: bool = False  # stop when validation stands still; best/ has the best weights
+    early_stopping: bool = False  # stop when validation stands still, and go back to the best weights
     best_metric: Literal["auto", "eval_mel", "quality_cer"] = "auto"  # its lowest value is kept in best/
     patience_evaluations: int = within(40, low=1)  # evaluations without progress before stopping
     min_delta: float = within(5e-5, low=0)  # a smaller fall of the validation loss is no progress
