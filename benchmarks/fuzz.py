@@ -83,10 +83,15 @@ def judged(attempt: Callable, draw: random.Random, work: Path, good: Path) -> tu
     except UserError as error:
         return ("refused" if 30 < len(str(error)) < 3000 else "bad message"), str(error)
     except TooLong:
-        return "hang", traceback.format_exc(limit=-6)
+        return "hang", _shown()
     except Exception:  # whatever it is, a user would see it as a traceback
-        return "traceback", traceback.format_exc(limit=-8)
+        return "traceback", _shown()
     return "read", ""
+
+
+def _shown() -> str:
+    """The traceback at hand, with no path of the machine."""
+    return traceback.format_exc(limit=-8).replace(f"{ROOT}{os.sep}", "")
 
 
 # What is drawn
