@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from transformers import DefaultFlowCallback, TrainerCallback, TrainerState
 
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.audio_samples import AudioSamples
+from callbacks.busy_machine import BusyMachine
 from callbacks.constant_rate import ConstantRate
 from callbacks.cosine_restarts import CosineRestarts
 from callbacks.early_stopping import EarlyStopping
@@ -57,6 +59,8 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
     if train.early_stopping:
         chosen.append(EarlyStopping(train.patience_evaluations, train.min_delta))
     chosen.append(GradientMonitor())
+    if accelerator.device.type == "cpu":
+        chosen.append(BusyMachine(accelerator.num_processes, torch.get_num_threads()))
     if log.samples:
         sentences = in_turn(by_language, log.samples)
         folder = Path(config.checkpoint.dir) / "samples"

@@ -47,7 +47,9 @@ def debug_model() -> GoyaForTextToSpeech:
 
 
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:
-    accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True)
+    accelerator = SimpleNamespace(
+        trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True, device=torch.device("cpu")
+    )
     noise = Samples(torch.rand(22_050, generator=torch.Generator().manual_seed(0)).numpy() - 0.5, 22_050)
     validation = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", noise, None, "en")])
     trainer = SimpleNamespace(
