@@ -44,9 +44,25 @@ def test_speech_of_half_a_minute_is_heard_as_well_as_its_parts():
         assert character_error_rate([together], [" ".join(row["text"] for row in rows[first : first + 8])]) < 0.03
 
 
-def test_silence_is_heard_as_nothing():
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_silence_is_heard_as_nothing(level):
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
-    assert load_recogniser()(np.zeros(16_000, dtype=np.float32), 16_000) == ""
+    noise_N = np.random.default_rng(0).uniform(-level, level, 16_000)
+    assert load_recogniser()(noise_N.astype(np.float32), 16_000) == ""
+    assert load_recogniser()(np.zeros(0, dtype=np.float32), 16_000) == ""
+
+
+def test_silence_around_speech_changes_little_of_what_is_heard():
+    """With its detector of voices, 0.2 s of silence around 120 recordings doubled the error rate."""
+    pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
+    pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
+    table = pyarrow.parquet.read_table(HELDOUT, filters=[("language", "=", "en")])
+    rows, recognise = table.to_pylist()[:40], load_recogniser()
+    said = [row["text"] for row in rows]
+    waves = [trim_silence(decode_audio(row["audio"]["bytes"], 16_000), 16_000) for row in rows]
+    for silence_s in (0.0, 0.2, 0.5):
+        heard = [recognise(np.pad(wave, int(silence_s * 16_000)), 16_000) for wave in waves]
+        assert character_error_rate(heard, said) < 0.035
 
 
 def test_other_languages_are_refused():
