@@ -19,8 +19,10 @@ Recogniser = Callable[["torch.Tensor | np.ndarray", int], str]
 
 MOONSHINE_RATE_HZ = 16_000
 # It cuts speech into pieces where its detector of voices says so, by chance: the same recordings with 0, 0.2 and 0.5 s
-# of silence around them have 4.6, 9.1 and 3.6 % CER, without the detector 3.5, 3.3 and 3.6 % (benchmarks/LOG.md). Where
-# it cuts without a pause, it hears the end of a piece again in the next (its own limit is about 15 s).
+# of silence around them have 4.6, 9.1 and 3.6 % CER, without the detector 3.5, 3.3 and 3.6 %. And it makes "2." of a
+# sentence now and then whose first word comes at once (benchmarks/LOG.md, 2026-11-30). Where it cuts without a pause,
+# it hears the end of a piece again in the next (its own limit is about 15 s).
+SILENCE_S = 0.2  # around what it hears
 MOONSHINE_OPTIONS = {"vad_threshold": "0", "vad_max_segment_duration": "60"}
 FAINTEST = 1e-3  # -60 dB of full scale: without its detector, it writes words for what nobody hears
 
@@ -63,7 +65,8 @@ def moonshine(language: str) -> Recogniser:
         samples_N = soxr.resample(as_samples(wave_N), sample_rate_hz, MOONSHINE_RATE_HZ)
         if np.abs(samples_N).max(initial=0.0) < FAINTEST:
             return ""
-        transcript = transcriber.transcribe_without_streaming(samples_N.tolist(), MOONSHINE_RATE_HZ)
+        padded_N = np.pad(samples_N, round(SILENCE_S * MOONSHINE_RATE_HZ))
+        transcript = transcriber.transcribe_without_streaming(padded_N.tolist(), MOONSHINE_RATE_HZ)
         return " ".join(line.text.strip() for line in transcript.lines).strip()
 
     return transcribe
