@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import signal
 import sys
 import time
@@ -11,8 +10,10 @@ from collections.abc import Iterator
 from data_pipeline.errors import UserError, tell, warn
 from data_pipeline.given_text import argument_text, file_text, standard_input_text
 from data_pipeline.sentences import Sentence, split_sentences
+from data_pipeline.text import is_heard
 from evaluation.wave_output import ENDINGS, STDOUT, Output, check_output
 
+WARM_UP_TOKENS = 10  # the tag of the language, <bos>, and a word
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -130,11 +131,18 @@ def check(arguments) -> None:
 
 
 def warm_up(model, processor, vocoder, sentence: Sentence, language: str, voice) -> None:
-    """Say a word that nobody hears: what is loaded and compiled at the first is not to count as time of speaking."""
-    from evaluation.speaking import speak
+    """Say a beginning that nobody hears: what is loaded and compiled at the first is not to count as time of speaking.
 
-    word = re.search(r"[^\W_]{1,8}", sentence.text)[0]
-    speak(model, processor, [word], [language], [voice], vocoder)
+    Of tokens, as a word of the sentence alone may be none that can be spoken.
+    """
+    import torch
+
+    from modeling.synthesis import synthesise
+
+    ids_BS = processor(text=sentence.text, language=language).to(model.device)["input_ids"][:, :WARM_UP_TOKENS]
+    lengths_B = torch.tensor([ids_BS.shape[1]], device=model.device)
+    [speech] = synthesise(model, ids_BS, lengths_B, voice[None])
+    vocoder(speech.mel_TC)
 
 
 def speak_whole(
@@ -201,7 +209,7 @@ def read_text(arguments) -> str:
         text = standard_input_text(sys.stdin)
     else:
         text = file_text(arguments.text_file, "--text-file")
-    if not any(character.isalnum() for character in text):
+    if not is_heard(text):
         raise UserError(
             f"The text {text[:100]!r} holds nothing to speak; expected words (--text, --text-file, or stdin)."
         )

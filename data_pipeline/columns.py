@@ -206,7 +206,7 @@ def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_f
     for role in ROLES:
         named = getattr(given, role, None)
         if named is not None and named not in found:
-            raise UserError(f"{where} has no column {named!r} (--{role}-column); found: {listed}.")
+            raise UserError(f"{where} has no column {shown(named)!r} (--{role}-column); found: {listed}.")
         synonyms = SYNONYMS[role] + (("id",) if role == "audio" and id_is_file else ())
         roles[role] = named or next((by_plain_name[name] for name in synonyms if name in by_plain_name), None)
         if roles[role] is None and role in REQUIRED:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from data_pipeline.languages import language_code
+from data_pipeline.text import is_heard
 
 # Half of data.max_text_chars, the longest that training sees: numbers become words after this, and grow.
 LONGEST_CHARS = 200
@@ -93,7 +94,7 @@ def _with_words(sentences: list[str]) -> list[str]:
     """What holds nothing to speak, such as a row of dots, goes to the sentence before it."""
     kept: list[str] = []
     for sentence in sentences:
-        if any(map(str.isalnum, sentence)):
+        if is_heard(sentence):
             kept.append(sentence)
         elif kept:
             kept[-1] = f"{kept[-1]} {sentence}".strip()

@@ -2,7 +2,7 @@
 
 import re
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.given_text import argument_text, standard_input_text
 from data_pipeline.normalise.persian import ZWNJ
 from data_pipeline.text import BYTES, Vocabulary, normalise_text
@@ -18,7 +18,7 @@ def shown_text(text: str, language: str, vocabulary: Vocabulary) -> str:
     """
     normalised = normalise_text(text, language)
     if not any(map(str.isalnum, normalised)):
-        raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
+        raise UserError(f"The text {shown(text)!r} holds nothing to speak; expected words.")
     ids = vocabulary.encode(normalised, language)
     rows = [("as given", text), ("normalised", normalised)]
     if (spoken := vocabulary.spoken(normalised, language)) != normalised:

@@ -227,13 +227,13 @@ def stream_dataset(where: str, request: Request) -> Opened:
     if len(chosen) > 1 and request.split == TRAIN and TRAIN not in chosen:
         raise UserError(f"{name} has several splits for training: {', '.join(chosen)}. Choose one: {name}:{chosen[0]}")
     split = request.split if request.split in chosen else chosen[0]
-    folder = str(Path(name).resolve()) if Path(name).is_dir() else f"hf://datasets/{name}"
+    folder = str(Path(name).resolve()) if os.path.isdir(name) else f"hf://datasets/{name}"
     return Opened(partial(undecoded, splits[split]), f"split {split}", folder)
 
 
 def _request(where: str, columns: ColumnNames, dataset_config: str | None, split: str) -> Request:
-    path = Path(where).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(where))
+    if os.path.exists(path):
         return Request(where, columns, dataset_config, split, path.absolute())
     if glob.has_magic(where):
         files = sorted(matching(glob.glob(str(path), recursive=True)))

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import LANGUAGES, language_code, language_token
 from data_pipeline.normalise.persian import ZWNJ, persian_letters, true_joiners
 from data_pipeline.normalise.reading import read_aloud
@@ -70,6 +70,11 @@ def _plain_character(character: str) -> str:
     return unicodedata.normalize("NFKC", character) if shaped else character
 
 
+def is_heard(text: str) -> bool:
+    """Whether normalising leaves a letter or digit of a text: some that Unicode counts as such are marks or nothing."""
+    return any(any(map(str.isalnum, _plain_character(one).translate(PLAIN))) for one in text if one.isalnum())
+
+
 PAD, BOS, EOS, UNKNOWN_LANGUAGE = "<pad>", "<bos>", "<eos>", "<unk-lang>"
 # Order is part of every trained model: append before the bytes only together with a new version.
 CHARACTERS = (
@@ -112,11 +117,11 @@ class Vocabulary:
         self.tokens, self.units = list(TOKENS if tokens is None else tokens), units
         self.phonemized = tuple(phonemized) if units == "phonemes" else ()
         if units not in UNITS:
-            raise UserError(f"The vocabulary's units are {units!r}; expected {' or '.join(UNITS)}.")
+            raise UserError(f"The vocabulary's units are {shown(units)!r}; expected {' or '.join(UNITS)}.")
         if unknown := [code for code in self.phonemized if str(code) not in PHONEMIZERS]:
             raise UserError(
-                f"The model reads {', '.join(map(str, unknown))} as phonemes, which this version of Goya cannot; it "
-                f"reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
+                f"The model reads {shown(', '.join(map(str, unknown)))} as phonemes, which this version of Goya "
+                f"cannot; it reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
             )
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]

@@ -5,8 +5,8 @@ our models.
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import soxr
@@ -36,7 +36,7 @@ def load_recogniser(name: str = "moonshine", language: str = "en") -> Recogniser
     """
     if name in RECOGNISERS:
         return RECOGNISERS[name](language)
-    if "/" in name or Path(name).is_dir():
+    if "/" in name or os.path.isdir(name):
         return transformers_model(name, language)
     raise UserError(
         f"unknown recogniser {name!r}: expected one of {', '.join(sorted(RECOGNISERS))}, or the folder or Hub id "

@@ -3,6 +3,7 @@
 Shapes: N samples.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,13 +20,13 @@ ENDINGS = {name for name in soundfile.available_formats() if name != "RAW" and s
 def check_output(path: str, flag: str, endings: set[str] | None = None) -> None:
     """Raises UserError where a file cannot be written, before the work for it is done. `endings`: upper case."""
     out = Path(path)
-    if out.is_dir():
+    if os.path.isdir(out):
         raise UserError(f"{flag} {out} cannot be written: it is a folder; give the name of a file.")
-    if not out.absolute().parent.is_dir():
+    if not os.path.isdir(out.absolute().parent):
         raise UserError(f"{flag} is {out}, whose folder does not exist; make it first, or give another place.")
     if endings is not None and out.suffix[1:].upper() not in endings:
         raise UserError(f"{flag} is {out}; expected a file that ends in .wav (or .flac, .ogg, .mp3), or -.")
-    was_there = out.exists()
+    was_there = os.path.exists(out)
     try:
         with open(out, "ab"):
             pass

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.audio import AudioConfig
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.text import Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
@@ -51,7 +51,7 @@ MOST_VOICES = 100_000
 def checked_config(found: dict[str, Any], where: str) -> GoyaConfig:
     """Goya's own fields of a config.json; what else is in it has no effect."""
     if found.get("model_type") != GoyaConfig.model_type:
-        raise UserError(f"{where} is a model of the kind {found.get('model_type')!r}; expected one of Goya's.")
+        raise UserError(f"{where} is a model of the kind {shown(found.get('model_type'))!r}; expected one of Goya's.")
     if "transformers_weights" in found:
         raise UserError(f"The config.json of {where} names other weights (transformers_weights); expected its own.")
     check_numbers(found, CONFIG, f"The config.json of {where}")

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import LANGUAGES, language_code, language_token
 from data_pipeline.text import Vocabulary
 from modeling.voices import known_voices
@@ -41,7 +41,7 @@ def language_to_speak(given: str | None, voices: Iterable[str], vocabulary: Voca
         return known[0] if known and "en" not in known else "en"
     if language_code(given) is None and language_token(given) not in vocabulary.tokens:
         speaks = ", ".join(map(named, known)) or f"such as {named('en')}"
-        raise UserError(f"{given!r} is no language that this model has a token for; it speaks {speaks}.")
+        raise UserError(f"{shown(given)!r} is no language that this model has a token for; it speaks {speaks}.")
     return given
 
 
@@ -56,8 +56,10 @@ def doubts(text: str, language: str, voices: Iterable[str]) -> list[str]:
     scripts = set().union(*(SCRIPTS.get(code, {"LATIN"}) for code in known))
     foreign = dict.fromkeys(word for word in re.findall(r"\w+", text) if _is_foreign(word, scripts))
     if foreign:
-        shown = ", ".join(list(foreign)[:MOST_SHOWN]) + (" and more" if len(foreign) > MOST_SHOWN else "")
-        told.append(f"{speaks}, and these words are in letters of another script: {shown}. Expect nonsense for them.")
+        words = ", ".join(shown(word, 60) for word in list(foreign)[:MOST_SHOWN]) + (
+            " and more" if len(foreign) > MOST_SHOWN else ""
+        )
+        told.append(f"{speaks}, and these words are in letters of another script: {words}. Expect nonsense for them.")
     return told
 
 

@@ -1,5 +1,6 @@
 """Where a trained model is, and what it is: run folders, checkpoints, model folders, Hub ids. No pickle is read."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def model_folders(where: str) -> dict[str, str]:
     Of a model's own folder or a Hub id, itself alone. Raises UserError where there is none.
     """
     path = Path(where)
-    if not path.exists():
+    if not os.path.exists(path):
         if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
             return {where: where}
         raise UserError(

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.speech import at_one_level, speech_spectrum
 from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
 from data_pipeline.utterance import Samples
@@ -119,7 +119,7 @@ class GoyaTokenizer(PreTrainedTokenizer):
         """
         plain = normalise_text(text, language)
         if not any(character.isalnum() for character in plain):
-            raise UserError(f"the text {text!r} holds nothing to speak; expected words")
+            raise UserError(f"the text {shown(text)!r} holds nothing to speak; expected words")
         return [self.vocabulary.tokens[index] for index in self.vocabulary.encode(plain, language)]
 
     def _convert_token_to_id(self, token: str) -> int:

@@ -12,7 +12,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from modeling.aligner import monotonic_search, token_of_step
 from modeling.decoder_step import DecoderStep
 from modeling.model import GoyaForTextToSpeech
@@ -80,8 +80,8 @@ def prompt_of(
         )
     if int(steps_B) < int(lengths_B):
         raise UserError(
-            f"The clip to go on from lasts {seconds:.1f} s, too short for its text ({text!r}). Give the words that are "
-            "to be heard in it, and no more."
+            f"The clip to go on from lasts {seconds:.1f} s, too short for its text ({shown(text)!r}). Give the words "
+            "that are to be heard in it, and no more."
         )
     normal_BTC = model.normalise(mel_BTC) - model.normalise(inputs["reference_spectrum"])[:, None]
     steps_BNX, previous_BNC = model._in_steps(normal_BTC)
@@ -103,6 +103,6 @@ def spoken_prompt(
         return None
     if len(clips) != 1:
         raise UserError(
-            f"There is a text of a reference clip, and {len(clips)} clips; expected one clip that says {text!r}."
+            f"There is a text of a reference clip, and {len(clips)} clips; expected one clip that says {shown(text)!r}."
         )
     return prompt_of(model, processor, clips[0], text, language)

@@ -5,6 +5,7 @@ whose header is read before memory is taken for them. Whatever is wrong is one U
 """
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class Stored(NamedTuple):
 
 def fetched(where: str, patterns: tuple[str, ...], kind: str = "model") -> Path:
     """A folder as it is, or the snapshot of a Hub id with the files of these patterns. Raises UserError."""
-    if Path(where).is_dir():
+    if os.path.isdir(where):
         return Path(where)
     try:
         return Path(snapshot_download(where, allow_patterns=list(patterns)))

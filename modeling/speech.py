@@ -8,7 +8,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.sentences import split_sentences
 from modeling.known_languages import doubts, language_to_speak
 from modeling.model import GoyaForTextToSpeech
@@ -48,7 +48,7 @@ def speak_text(
     language = language or only_language(model)
     sentences = split_sentences(text, language)
     if not sentences:
-        raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
+        raise UserError(f"The text {shown(text)!r} holds nothing to speak; expected words.")
     if language is not None:
         language_to_speak(language, model.config.voices, processor.tokenizer.vocabulary)
         for doubt in doubts(text, language, model.config.voices):

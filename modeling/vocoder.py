@@ -6,6 +6,7 @@ Shapes: T = mel frames, C = mel channels, F = frequency bins (n_fft / 2 + 1), N 
 import importlib.util
 import logging
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from data_pipeline.audio import AudioConfig
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from modeling.hifigan import (
     DILATIONS,
     RESIDUAL_KERNELS,
@@ -59,11 +60,11 @@ def load_vocoder(name: str, audio_config: AudioConfig, device: torch.device | st
         name = fitting_vocoder(audio_config)
     if name in VOCODERS:
         return VOCODERS[name](audio_config, torch.device(device))
-    if Path(name).is_dir() or (name.count("/") == 1 and not name.startswith((".", "/"))):
+    if os.path.isdir(name) or (name.count("/") == 1 and not name.startswith((".", "/"))):
         return TransformersVocoder(name, audio_config, torch.device(device))
     raise UserError(
-        f"unknown vocoder {name!r}: expected one of {', '.join([AUTO, *sorted(VOCODERS)])}, or a folder or Hub id "
-        "(owner/name) of a transformers vocoder"
+        f"unknown vocoder {shown(name)!r}: expected one of {', '.join([AUTO, *sorted(VOCODERS)])}, or a folder or Hub "
+        "id (owner/name) of a transformers vocoder"
     )
 
 
@@ -231,9 +232,9 @@ def load_transformers_vocoder(name: str) -> PreTrainedModel:
     folder = fetched(name, (*DESCRIPTION, "*.safetensors"), "vocoder")
     model_type = read_json(folder, "config.json").get("model_type")
     try:
-        if model_type not in TRANSFORMERS_VOCODERS:
+        if not isinstance(model_type, str) or model_type not in TRANSFORMERS_VOCODERS:
             raise UserError(
-                f"the vocoder {name!r} is of model_type {model_type!r}: expected one of "
+                f"the vocoder {name!r} is of model_type {shown(repr(model_type))}: expected one of "
                 f"{', '.join(TRANSFORMERS_VOCODERS)}"
             )
         network = getattr(transformers, TRANSFORMERS_VOCODERS[model_type])

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import LANGUAGES
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
@@ -30,9 +30,10 @@ def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | N
     if speaker is not None:
         found = [name for name in voices if name.startswith(f"{speaker}-")]
         if not found:
+            known = shown(", ".join(sorted(voices)), 1000) or "none"
             raise UserError(
-                f"This checkpoint knows no voice {speaker!r}; it knows: {', '.join(sorted(voices)) or 'none'}. For any "
-                "other there is --reference, with a clip of it."
+                f"This checkpoint knows no voice {shown(speaker)!r}; it knows: {known}. For any other there is "
+                "--reference, with a clip of it."
             )
         return torch.tensor(voices[found[0]], device=model.device)
     found = [name for name in voices if language and name.endswith(f"-{language}")] or list(voices)

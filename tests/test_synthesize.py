@@ -38,6 +38,12 @@ def say(tmp_path):
     return call
 
 
+@pytest.mark.parametrize("text", ["\u0640 Hola.", "\u0640\u0640. Hola.", "Hola. \u0640. Adiós."])
+def test_a_word_of_which_nothing_is_spoken_does_not_hinder_the_others(run, say, text):
+    """U+0640 only stretches an Arabic word; between English ones it is nothing, and counts as a letter."""
+    assert say(run, "--text", text, "--language", "es", "--vocoder", "griffin_lim")[0] == 0
+
+
 def test_a_run_folder_speaks_from_the_shell(run, tmp_path):
     out = tmp_path / "hello.wav"
     done = launch(small_runs.ROOT / "synthesize.py", run, "--text", "Thank you.", "--out", out)

@@ -11,11 +11,11 @@ OF_DATASETS = {"HF_DATASETS_CACHE": "datasets", "HF_MODULES_CACHE": "modules"}
 
 def ensure_caches() -> None:
     """Call it before `datasets` is imported: it makes its folder even for a corpus of this computer."""
-    general = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    home = Path(os.environ.get("HF_HOME") or Path(general) / "huggingface").expanduser()
+    general = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    home = Path(os.path.expanduser(os.environ.get("HF_HOME") or Path(general) / "huggingface"))
     unusable = {}
     for variable, name in OF_DATASETS.items():
-        folder = Path(os.environ.get(variable) or home / name).expanduser()
+        folder = Path(os.path.expanduser(os.environ.get(variable) or home / name))
         if not _can_write(folder):
             unusable[variable] = folder
     if not unusable:

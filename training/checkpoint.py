@@ -237,7 +237,7 @@ class CheckpointFolder:
 
 def check(path: Path) -> None:
     """Raises UserError where `path` is no checkpoint, or a damaged one."""
-    if not (path / STATE).is_file():
+    if not os.path.isfile(path / STATE):
         raise UserError(
             f"{path} is not a checkpoint of a run: it has no {STATE}. Give a folder such as "
             "runs/my_run/checkpoints/step-00000500; without --resume a run goes on from its newest."

@@ -1,6 +1,7 @@
 """Reading the file that --config names: of bounded size and depth, and what it says stands in it once."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,7 @@ MOST_DEPTH = 10
 def read_file(path: str | Path) -> dict[str, Any]:
     """The content of a .json, .yaml or .yml config file. Raises UserError where there is none to read."""
     path = Path(path)
-    try:
-        is_there = path.is_file()
-    except OSError:  # a name that no disk can have
-        is_there = False
-    if not is_there:
+    if not os.path.isfile(path):
         raise UserError(f"There is no config file {path}; --config expects a .json, .yaml or .yml file.")
     readers = {".json": json.loads, ".yaml": _read_yaml, ".yml": _read_yaml}
     if path.suffix not in readers:

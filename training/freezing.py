@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from modeling.model import GoyaForTextToSpeech
 from training.config import nearest
 
@@ -22,8 +22,9 @@ def freeze(model: GoyaForTextToSpeech, names: str) -> None:
         if not found:
             modules = [name for name, _ in model.named_modules() if 0 < len(name.split(".")) <= 2 and name]
             raise UserError(
-                f"--freeze names {wanted!r}, and no parameter of the model is called so.{nearest(wanted, modules)} "
-                f"Expected names or patterns of: {', '.join(modules)}, or of what is in them."
+                f"--freeze names {shown(wanted)!r}, and no parameter of the model is called so."
+                f"{nearest(wanted, modules)} Expected names or patterns of: {', '.join(modules)}, or of what is in "
+                "them."
             )
         for name in found:
             parameters[name].requires_grad_(False)

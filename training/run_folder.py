@@ -163,4 +163,4 @@ def is_debug_run(root: Path) -> bool:
 
 
 def _is_inside(place: Path, root: Path) -> bool:
-    return place.exists() and place.resolve().is_relative_to(root)
+    return os.path.exists(place) and place.resolve().is_relative_to(root)

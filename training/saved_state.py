@@ -62,6 +62,13 @@ def check_voices(found: Any, size: int, path: Path) -> None:
             raise _odd(path, f"voices hold {_shown(voice)}; expected {size} numbers each")
 
 
+def check_scalars(found: dict, path: Path) -> None:
+    """Raises UserError unless each of an optimizer's own numbers is one."""
+    for name, value in found.items():
+        if not _is_number(value):
+            raise _odd(path, f"scalars.{name} is {_shown(value)}; expected a number")
+
+
 def _is_of_kind(found: Any, own: Any, must_be: bool) -> bool:
     if own is None or (found is None and not must_be):
         return True

@@ -3,12 +3,13 @@
 A run that goes on takes the description from its own checkpoint, so that it needs the model it started from no more.
 """
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from data_pipeline.audio import PRESETS
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.new_tokens import new_tokens
 from data_pipeline.text import Vocabulary
@@ -39,7 +40,7 @@ def described_by(config: RunConfig) -> Described | None:
     if resume == "auto":
         goes_on = not config.checkpoint.reset and any(own.glob("checkpoints/step-????????/config.json"))
         return Described(model_folder(str(own)), True) if goes_on else Described(model_folder(start), False)
-    if (Path(resume) / "config.json").is_file():
+    if os.path.isfile(Path(resume) / "config.json"):
         return Described(resume, True)
     return Described(model_folder(start), False)  # "none", or no checkpoint, which is said when it is loaded
 
@@ -70,7 +71,9 @@ def _named(where: str, known: dict[str, dict], found: dict, what: str) -> str:
     for name, values in known.items():
         if values == found:
             return name
-    raise UserError(f"{where} has an {what} that is none of {', '.join(known)}: {found}. Start from another model.")
+    raise UserError(
+        f"{where} has an {what} that is none of {', '.join(known)}: {shown(found)}. Start from another model."
+    )
 
 
 def starting_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:

@@ -27,7 +27,7 @@ from data_pipeline.errors import UserError
 from modeling.safe_folder import read_json
 from training.agreement import first_failure
 from training.lora import adapters, begun_at_merged, merged
-from training.saved_state import ODD_VALUES, check_like, reading
+from training.saved_state import ODD_VALUES, check_like, check_scalars, reading
 from training.sharding import is_sharded, local, reshard
 
 # What wrappers put into the names of parameters: activation checkpointing, torch.compile.
@@ -116,6 +116,7 @@ class StateFiles:
         rest, path = read_json(folder, OPTIMIZER), folder / OPTIMIZER
         own = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         check_like(rest, {"groups": own, "scalars": {}, "scaler": None}, path)
+        check_scalars(rest["scalars"], path)
         with reading(path):
             pairs = list(zip(rest["groups"], own, strict=True))
             for saved, group in pairs:

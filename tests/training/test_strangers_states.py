@@ -98,6 +98,16 @@ def test_odd_values_are_one_message_or_have_no_effect(name, trainer, checkpoint)
     assert all(str(checkpoint) in message or "--checkpoint-dir" in message for message in refused)
 
 
+@pytest.mark.parametrize("new", [new for new in ODD if new != 1e308 and new != 10**30 and new != -1])
+def test_a_number_of_the_optimizer_that_is_none_is_one_message(new, trainer, checkpoint):
+    path = checkpoint / "optimizer.json"
+    good = json.loads(path.read_text())
+    name = next(iter(good["scalars"]))
+    path.write_text(json.dumps(good | {"scalars": good["scalars"] | {name: new}}))
+    assert str(path) in (go_on(trainer, checkpoint) or "")
+    path.write_text(json.dumps(good))
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a":' * 10**5, b"\xff\xfe", b"null"])
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_no_state_is_one_message(name, content, trainer, checkpoint):
