@@ -17,10 +17,10 @@ from data_pipeline.languages import language_code
 from data_pipeline.normalise.reading import rules_of
 from data_pipeline.utterance import Utterance
 from modeling.known_languages import known_languages
+from training.callback_states import callback_states
 from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.lost_rank import how_to_go_on
-from training.run_state import callback_states
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
 LOOKED_AT = 200  # held-out rows, for their language
@@ -35,7 +35,7 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         "machine": f"{platform.machine()}, {platform.system()}",
         "result": asdict(result),
         "quality": quality,
-        "callbacks": callback_states(trainer),
+        "callbacks": callback_states(trainer.callbacks),
         "peak_rss_gb": peak / 2**20,
         "rows": {
             "whole_epoch": rows.whole,
@@ -91,7 +91,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
 
 
 def _skipped(trainer: Trainer) -> list[str]:
-    guard = callback_states(trainer).get("SpikeGuard", {})
+    guard = callback_states(trainer.callbacks).get("SpikeGuard", {})
     if not guard.get("skipped"):
         return []
     said = f"Updates that were skipped, as their loss or gradient jumped or was no number: {guard['skipped']}"
