@@ -106,7 +106,7 @@ def imported(path: str, told: str, remedy: str) -> Any:
 def reason(error: BaseException) -> str:
     """An error of somebody else's code in one line: its kind, what it says, and where it was raised."""
     said = str(error).strip().split("\n")[0]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    where = f", line {frames[-1].lineno} of {frames[-1].filename}" if len(frames) > 1 else ""
-    where = "" if where and frames[-1].filename == importlib.__file__ else where
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is whose call it was
+    theirs = [one for one in frames if not one.filename.startswith("<") and one.filename != importlib.__file__]
+    where = f", line {theirs[-1].lineno} of {theirs[-1].filename}" if theirs else ""
     return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
