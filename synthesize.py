@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--vocoder",
         default="auto",
-        help="hifigan, griffin_lim, a folder or Hub id of a transformers vocoder, or auto: hifigan where it fits the "
-        "model's mels, else griffin_lim (default: %(default)s)",
+        help="hifigan, griffin_lim, one that a package adds, a folder or Hub id of a transformers vocoder, or "
+        "auto: hifigan where it fits the model's mels, else griffin_lim (default: %(default)s)",
     )
     parser.add_argument("--picture", help="also write mel and alignment of the first sentence as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast (default: %(default)s)")

@@ -6,7 +6,9 @@ Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> qualit
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_pipeline.errors import UserError, redact, tell
 from training.arguments import parse
@@ -16,15 +18,23 @@ from training.lost_rank import LostRank, telling_of_lost_ranks
 from training.output import lasting_output
 from training.parent import end_with_launcher
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
-def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n."""
+
+def main(argv: Sequence[str] | None = None, callbacks: "Sequence[TrainerCallback]" = ()) -> int:
+    """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n.
+
+    Args:
+        argv: words of the command line; None takes this process'.
+        callbacks: called beside those that the configuration asks for and --callback names (docs/extending.md).
+    """
     with lasting_output():
         try:
             ensure_caches()
             config, provenance, hardware = parse(argv)
             with telling_of_lost_ranks(config):
-                return run(config, provenance, hardware)
+                return run(config, provenance, hardware, callbacks)
         except (LostRank, UserError) as error:
             tell(error)
             return 1 if isinstance(error, LostRank) else 2
@@ -33,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             return 128 + signal.SIGINT
 
 
-def run(config, provenance, hardware) -> int:
+def run(config, provenance, hardware, callbacks=()) -> int:
     """Train as the configuration says; with --check-data only look at the corpus."""
     if config.data.check_data is not None:
         return check(config, provenance, hardware)
@@ -41,29 +51,31 @@ def run(config, provenance, hardware) -> int:
     from accelerate.utils import set_seed
     from transformers.utils import logging
 
+    from callbacks.named import named_callbacks
     from hub.session import hub_session
     from training.building import build_accelerator
     from training.resolve import table
 
     logging.disable_progress_bar()  # of each save; the training has its own
+    callbacks = [*named_callbacks(config.train.callbacks), *callbacks]
     accelerator = build_accelerator(config)
     set_seed(config.train.seed)
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
     with hub_session(config, accelerator) as pusher:
-        return train(config, provenance, accelerator, pusher)
+        return train(config, provenance, accelerator, pusher, callbacks)
 
 
-def train(config, provenance, accelerator, pusher) -> int:
+def train(config, provenance, accelerator, pusher, callbacks) -> int:
     """The run itself, with its folder taken; `pusher` takes what goes to the Hub (None: nothing does)."""
     trainer = build_trainer(config, provenance, accelerator)
     try:
-        return fit(config, accelerator, trainer, pusher)
+        return fit(config, accelerator, trainer, pusher, callbacks)
     finally:
         trainer.folder.release()
 
 
-def fit(config, accelerator, trainer, pusher) -> int:
+def fit(config, accelerator, trainer, pusher, more_callbacks) -> int:
     """Train, and say how it ended."""
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
@@ -76,7 +88,7 @@ def fit(config, accelerator, trainer, pusher) -> int:
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
     start_trackers(accelerator, config, trainer.checkpoints.step_of(resume_from) if resume_from else 0)
     vocoder = load_vocoder(AUTO, PRESETS[config.audio.preset], accelerator.device)
-    callbacks = default_callbacks(trainer, accelerator, vocoder)
+    callbacks = default_callbacks(trainer, accelerator, vocoder, more_callbacks)
     push = hub_push(trainer, pusher, callbacks)
     try:
         result = trainer.fit([*callbacks, *push], resume_from)

@@ -116,6 +116,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
     },
+    "callbacks of your own": {
+        "callback": f"{TRAIN} --callback my_callbacks:StopAtMel",
+        "callback_arguments": f'{TRAIN} --set "train.callbacks={{my_callbacks:StopAtMel: {{target: 0.3}}}}"',
+    },
     "hardware": {
         "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",
         "small_gpu": f"{TRAIN} --batch-size 8 --grad-accum 8 --num-workers 4",

@@ -170,7 +170,7 @@ MUTANTS = {
         "tests/hub/test_cards.py",
     ),
     "numbers without an end": Mutant(
-        "training/config.py",
+        "training/typed.py",
         "MOST_WHOLE, MOST_REAL = 10**9, 1e38",
         "MOST_WHOLE, MOST_REAL = 10**99, 1e99",
         "tests/training/test_config.py",

@@ -1,6 +1,6 @@
 """Which callbacks a run gets, in the order they are called. A new one: a file beside this, and a line below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +33,12 @@ from training.loop import Trainer
 SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
 
 
-def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> list[TrainerCallback]:
+def default_callbacks(
+    trainer: Trainer, accelerator: Accelerator, vocoder, more: Sequence[TrainerCallback] = ()
+) -> list[TrainerCallback]:
     """The callbacks that the trainer's configuration asks for; they settle by which metric it chooses the best.
+
+    `more`: those that the user adds; called after all but Progress and Tracking.
 
     Raises UserError where train.best_metric asks for one that the validation data does not give.
     """
@@ -67,7 +71,7 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
         every = log.samples_every_minutes
         chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
     # Last, so that they see what the others put into the logs.
-    return [*chosen, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
+    return [*chosen, *more, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
 
 
 def way_to_the_end(trainer: Trainer) -> Callable[[TrainerState], Ahead]:

@@ -1,7 +1,8 @@
 """Every kind of corpus as a stream of rows that become Utterances. A new format is one function here.
 
 A reader is given a Request and returns what it read, or None where the place is not of its kind; the first reader in
-READERS that does not decline is used. So the order of the functions in this file is the order of detection.
+READERS that does not decline is used. So the order of the functions in this file is the order of detection. Those that
+installed packages add (docs/extending.md) are asked after them, in the order of their names.
 Which files are for validation is told by their names: see splits.py. Everything is streamed (IterableDataset).
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import datasets
 
-from data_pipeline import nameless, source_rows
+from data_pipeline import nameless, plugins, source_rows
 from data_pipeline.audio import header_of
 from data_pipeline.columns import SYNONYMS, ColumnNames, RowReader, fields
 from data_pipeline.errors import UserError, shown
@@ -66,6 +67,7 @@ class Source:
 
     def rows(self) -> datasets.IterableDataset:
         """A fresh stream of raw rows with undecoded audio; .shuffle(seed, buffer_size).skip(n) is exact on it."""
+        assert self.opened.stream is not None  # open_source gives no source without one
         return self.opened.stream()
 
     def to_utterance(self, row: dict) -> Utterance:
@@ -111,12 +113,13 @@ def _open(
     where: str, columns: ColumnNames, dataset_config: str | None, split: str, language: str | None
 ) -> Source | None:
     request = _request(where, columns, dataset_config, split)
-    for kind, read in READERS.items():  # noqa: B007 (it is used after the break)
+    for kind, read in _all_readers():  # noqa: B007 (it is used after the break)
         opened = read(request)
         if opened is not None:
             break
     else:
-        kinds = "\n".join(f"  {kind}: {read.__doc__.splitlines()[0]}" for kind, read in READERS.items())
+        told = {kind: (read.__doc__ or "it does not say").splitlines()[0] for kind, read in _all_readers()}
+        kinds = "\n".join(f"  {kind}: {what}" for kind, what in told.items())
         raise UserError(f"{where} holds no corpus of a known kind; expected one of\n{kinds}")
     if opened.stream is None:
         if split == TRAIN:
@@ -125,11 +128,17 @@ def _open(
                 f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant."
             )
         return None
-    of_tables = {"id_is_file": opened.id_is_file, "tables_folder": opened.tables_folder}
-    row_reader = RowReader(where, columns, opened.folder, opened.confined, language=language, **of_tables)
+    folders = (opened.folder, opened.confined, opened.id_is_file, language, opened.tables_folder)
+    row_reader = RowReader(where, columns, *folders)
     source = Source(kind, opened, row_reader)
     _check_first_row(source)
     return replace(source, reader=replace(row_reader, time_unit=_time_unit(source)))
+
+
+def _all_readers() -> Iterator[tuple[str, Callable[[Request], Opened | None]]]:
+    """Packages are imported only once all that is built in has declined."""
+    yield from READERS.items()
+    yield from plugins.added(plugins.READERS, READERS).items()
 
 
 def default_train_data() -> tuple[str, str]:
@@ -330,7 +339,7 @@ def _layout(path: str, given: ColumnNames) -> TableLayout:
     lines = itertools.islice(source_rows.csv_lines(path, separator), nameless.ROWS_READ)
     rows = [line for _, line in lines if isinstance(line, list)]
     known = {name for role in SYNONYMS.values() for name in role}
-    known |= {given.text, given.audio, given.speaker, given.language} - {None}
+    known.update(filter(None, (given.text, given.audio, given.speaker, given.language)))
     if not rows or not nameless.has_no_header(rows[0], path, known):
         return TableLayout(separator, None)
     return TableLayout(separator, nameless.names_by_content(path, rows, given))

@@ -10,6 +10,7 @@ from data_pipeline.utterance import Utterance
 from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
 from evaluation.speaking import Spoken, choose_sentences, first_seconds, in_turn, speak_utterances
+from evaluation.speech_metrics import Speech, added_metrics, measured
 from evaluation.text_metrics import character_error_rate, error_rate
 from training.best_metric import FEWEST_SENTENCES, can_recognise
 
@@ -36,12 +37,14 @@ class SpeechJudge:
         self.recognised = len(heard)  # sentences in the recogniser's language
         chosen = heard if self.listens else _with_seconds(in_turn(by_language, most), vocoder.sample_rate_hz)
         self.sentences, self.expected_s = [one for one, _ in chosen], [seconds for _, seconds in chosen]
+        self.added = added_metrics()
         self.recognise: Recogniser | None = None
         self.recorded_NE: np.ndarray | None = None  # the recordings' speaker embeddings
 
     def __call__(self, model, processor) -> dict[str, float]:
-        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, similarity, distillmos."""
-        vocoder = first_seconds(self.vocoder) if self.listens else None
+        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, similarity, distillmos; and
+        what the metrics of installed packages give."""
+        vocoder = first_seconds(self.vocoder) if self.listens or self.added else None
         spoken = speak_utterances(model, processor, self.sentences, vocoder)
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
@@ -52,6 +55,9 @@ class SpeechJudge:
             figures |= {"cer": rate["cer"], "cer_standard_error": rate["standard_error"]}
             waves = [one.wave for one in spoken]
             figures |= self._similarity(waves) | opinion(waves[:WHILE_TRAINING], self.vocoder.sample_rate_hz)
+        if self.added:
+            waves = [one.wave.cpu().numpy() for one in spoken]
+            figures |= measured(self.added, Speech(self.sentences, waves, self.vocoder.sample_rate_hz))
         return figures
 
     def _similarity(self, waves: list[Tensor]) -> dict[str, float]:

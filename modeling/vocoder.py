@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from data_pipeline import plugins
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError, shown
 from modeling.hifigan import (
@@ -50,21 +51,24 @@ def load_vocoder(name: str, audio_config: AudioConfig, device: torch.device | st
     """A callable: log mel float32 [T, C] -> wave float32 [N] in [-1, 1] on the same device, N = hop * T.
 
     Args:
-        name: one of VOCODERS, a folder or Hub id of a transformers vocoder (`TransformersVocoder`), or AUTO: HiFi-GAN
-            where it was trained with such mels, else Griffin-Lim, of which a warning tells.
+        name: one of VOCODERS or of those that installed packages add (`Vocoder`s; docs/extending.md), a folder or Hub
+            id of a transformers vocoder (`TransformersVocoder`), or AUTO: HiFi-GAN where it was trained with such mels,
+            else Griffin-Lim, of which a warning tells.
 
     Raises UserError for an unknown name, a vocoder whose package is not installed or that cannot be loaded, or one
     trained for another mel convention than audio_config's.
     """
     if name == AUTO:
         name = fitting_vocoder(audio_config)
-    if name in VOCODERS:
-        return VOCODERS[name](audio_config, torch.device(device))
+    make = plugins.find(plugins.VOCODERS, name, VOCODERS)
+    if make is not None:
+        return make(audio_config, torch.device(device))
     if os.path.isdir(name) or (name.count("/") == 1 and not name.startswith((".", "/"))):
         return TransformersVocoder(name, audio_config, torch.device(device))
+    known = [AUTO, *sorted(plugins.names(plugins.VOCODERS, VOCODERS))]
     raise UserError(
-        f"unknown vocoder {shown(name)!r}: expected one of {', '.join([AUTO, *sorted(VOCODERS)])}, or a folder or Hub "
-        "id (owner/name) of a transformers vocoder"
+        f"unknown vocoder {shown(name)!r}: expected one of {', '.join(known)}, or a folder or Hub id "
+        "(owner/name) of a transformers vocoder"
     )
 
 

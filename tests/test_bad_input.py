@@ -15,6 +15,8 @@ from data_pipeline.audio import decode_audio
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(tmp_path):

@@ -8,6 +8,8 @@ import pytest
 
 from tests.small_runs import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and tells a child's end by its pidfd")
 def test_runs_that_are_killed_while_they_save_end_bit_equal(tmp_path):

@@ -22,6 +22,8 @@ from tests.small_runs import losses, newest
 from training.arguments import parse
 from training.starting import starting_model
 
+pytestmark = pytest.mark.slow
+
 GREEK = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβξδεφγηιθκλμνοπψρστυωςχζϊ")
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=2 --set train.ema_decay=0.9".split()
 

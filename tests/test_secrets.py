@@ -10,6 +10,8 @@ from tests import small_runs
 from tests.small_runs import train
 from training.arguments import parse
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "HF_TOKEN": "hf_MadeUpToken0123",
     "WANDB_API_KEY": "0badc0de0badc0de",

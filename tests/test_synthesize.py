@@ -20,6 +20,8 @@ from modeling.vocoder import HIFIGAN_PACKAGE, GriffinLim
 from tests import small_runs
 from tests.small_runs import launch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run() -> Path:

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_pipeline.errors import UserError
 from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
@@ -91,6 +91,18 @@ METAVARS = {
     "--push-to-hub": "OWNER/NAME",
     "--resume-from-hub": "OWNER/NAME",
 }
+# Flags that may be repeated: flag -> (key of a mapping, metavar, help).
+REPEATED = {
+    "training": {
+        "--callback": (
+            "train.callbacks",
+            "PACKAGE.MODULE:CLASS",
+            "add a transformers.TrainerCallback of yours (docs/extending.md), or one by the name that an installed "
+            "package gives it; may be repeated. Arguments stand in the config file, as train: {callbacks: "
+            "{package.module:Class: {argument: value}}}",
+        ),
+    },
+}
 # Flags that can stand alone: flag -> (key, the value it then has, metavar, help).
 ALONE = {
     "data": {
@@ -137,6 +149,8 @@ def build_parser() -> argparse.ArgumentParser:
             group.add_argument(flag, dest=key, metavar=metavar, help=text + by_level(key))
         for flag, (key, text) in SWITCHES.get(title, {}).items():
             group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
+        for flag, (key, metavar, text) in REPEATED.get(title, {}).items():
+            group.add_argument(flag, dest=key, action="append", metavar=metavar, help=text)
         for flag, (key, alone, metavar, text) in ALONE.get(title, {}).items():
             group.add_argument(flag, dest=key, nargs="?", const=alone, metavar=metavar, help=text)
     group = parser.add_argument_group("configuration")
@@ -211,11 +225,15 @@ def _by_hand(given: argparse.Namespace) -> Layer:
         source = f"file {given.config}"
         for key, value in flatten(read_file(given.config), source).items():
             layer[key] = (coerce(key, value, source), source)
-    for flags in (*FLAGS.values(), *SWITCHES.values(), *ALONE.values()):
-        for flag, (key, *_) in flags.items():
-            text = getattr(given, key)
-            if text is not None:
-                layer[key] = (coerce(key, text, f"flag {flag}"), f"flag {flag}")
+    groups: tuple[dict[str, Any], ...] = (*FLAGS.values(), *SWITCHES.values(), *ALONE.values())
+    for flag, (key, *_) in (item for flags in groups for item in flags.items()):
+        text = getattr(given, key)
+        if text is not None:
+            layer[key] = (coerce(key, text, f"flag {flag}"), f"flag {flag}")
+    for flag, (key, *_) in (item for flags in REPEATED.values() for item in flags.items()):
+        named, before = getattr(given, key) or [], layer.get(key, ({}, ""))[0]
+        if named:
+            layer[key] = (coerce(key, {name: before.get(name, {}) for name in [*before, *named]}, flag), f"flag {flag}")
     for assignment in given.set:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:

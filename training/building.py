@@ -15,7 +15,7 @@ from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, redacted
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import plain
-from modeling.losses import LossShape
+from modeling.losses import LossShape, added_losses
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
 from training import lora
@@ -130,9 +130,10 @@ def build_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
 
 
 def loss_shape(config: RunConfig, frames_per_step: int) -> LossShape:
-    """What the losses need to know of the configuration, apart from their weights."""
-    loss = config.loss
-    return LossShape(loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothing, frames_per_step)
+    """What the losses need to know of the configuration, apart from their weights. Raises UserError for an added one
+    that no package has."""
+    loss, added = config.loss, added_losses(config.loss.added_weights)
+    return LossShape(loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothing, frames_per_step, added)
 
 
 def build_processor(config: RunConfig, vocabulary: Vocabulary) -> GoyaProcessor:

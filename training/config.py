@@ -7,32 +7,33 @@ and a file are all checked alike. Nothing here imports torch.
 
 import difflib
 import json
-import math
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from data_pipeline import plugins
 from data_pipeline.errors import UserError
 from training.config_file import read_file
+from training.typed import bounds_of, expected_of, in_range, numbers_of, typed_as
 
 Layer = dict[str, tuple[Any, str]]  # dotted key -> (value, the reason for it)
 Provenance = dict[str, str]  # dotted key -> where its value came from
 
 DAY_S, YEAR_MIN = 86_400, 525_600
-# Of a number whose field says no more: what multiplies and adds up without leaving the types of torch and the clock.
-MOST_WHOLE, MOST_REAL = 10**9, 1e38
 SHOWN = 200  # characters of a value in a message
-
-YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def within(default, low=None, high=None, *, above=None, below=None):
     """A field with a range: `low` and `high` are allowed values, `above` and `below` are not."""
     bounds = {"at least": low, "at most": high, "above": above, "below": below}
     return field(default=default, metadata={k: v for k, v in bounds.items() if v is not None})
+
+
+def among(default: str, built_in: tuple[str, ...], group: str):
+    """A field with choices, to which installed packages add those of a group of entry points."""
+    return field(default=default, metadata={"choices": built_in, "group": group})
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class LossConfig:
     alignment_decay_share: float = within(0.3, above=0, high=1)  # share of the run in which it falls
     mel_smoothing: float = within(0.0, low=0, below=1)  # label smoothing of the mel target
     stop_smoothing: float = within(0.0, low=0, below=1)  # label smoothing of the token-end target
+    # Name of a loss that an installed package adds -> its factor
+    added_weights: dict[str, float] = field(default_factory=dict, metadata={"at least": 0, "at most": 1e6})
     adaptive_weights: bool = False  # move the weights, within half and double the values above
     loss_smoothing: float = within(0.08, above=0, high=1)  # new value's share in the running mean of a loss
 
@@ -110,7 +113,8 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    level: Literal["basic", "enhanced", "experimental"] = "enhanced"  # the recipe (training.levels)
+    # The recipe (training.levels)
+    level: str = among("enhanced", ("basic", "enhanced", "experimental"), plugins.LEVELS)
     fast_convergence: bool = False  # the overlay that makes speech come early (training.levels)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # where to run
     cpu_threads: int | None = within(None, low=1, high=4096)  # of each process on a CPU; None: as torch finds it
@@ -129,6 +133,8 @@ class TrainConfig:
     eval_every: int | None = within(None, low=1)  # optimizer steps; None: at the end of each epoch
     eval_every_share: float | None = within(None, above=0, high=1)  # also after each such share of the run
     ema_decay: float | None = within(None, above=0, below=1)  # of averaged weights, which then ship; None: no average
+    # Of the user's own: package.module:Class, or the name that a package gives it -> its arguments
+    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     length_curriculum: bool = False  # the first 8192 rows go from short utterances to long, pool by pool
     debug: bool = False  # a half-minute end-to-end run
 
@@ -202,9 +208,10 @@ class RunConfig:
 
 
 def _walk() -> Iterable[tuple[str, Any, Any]]:
+    hints_of = typing.get_type_hints(RunConfig)
     for section in fields(RunConfig):
-        hints = typing.get_type_hints(section.type)
-        for leaf in fields(section.type):
+        hints = typing.get_type_hints(hints_of[section.name])
+        for leaf in fields(hints_of[section.name]):
             yield f"{section.name}.{leaf.name}", leaf, hints[leaf.name]
 
 
@@ -213,9 +220,14 @@ FIELDS: dict[str, tuple[Any, Any]] = {key: (leaf, hint) for key, leaf, hint in _
 
 
 def choices(key: str) -> tuple[str, ...]:
-    """The allowed values of a field that has a fixed list of them, else nothing."""
-    hint = FIELDS[key][1]
-    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    """The allowed values of a field that has a list of them, but for those that packages add; else nothing."""
+    leaf, hint = FIELDS[key]
+    return typing.get_args(hint) if typing.get_origin(hint) is Literal else leaf.metadata.get("choices", ())
+
+
+def _all_choices(key: str) -> tuple[str, ...]:
+    built_in, group = choices(key), FIELDS[key][0].metadata.get("group")
+    return tuple(plugins.names(group, dict.fromkeys(built_in))) if group else built_in
 
 
 def get(config: RunConfig, key: str) -> Any:
@@ -260,84 +272,28 @@ def require_key(key: str, source: str = "") -> None:
 
 
 def coerce(key: str, value: Any, source: str) -> Any:
-    """`value` (text, or what JSON and YAML give) as the type of the field `key`.
+    """`value` (text, or what JSON and YAML give) as the type of the field `key`; text of a mapping is read as YAML.
 
     Raises UserError with the key, `source`, the value found and what was expected.
     """
     require_key(key, source)
     leaf, hint = FIELDS[key]
     try:
-        typed = _typed(value, hint)
+        typed = typed_as(hint, value)
+        if "group" in leaf.metadata and typed not in choices(key) and typed not in _all_choices(key):
+            raise ValueError
     except (TypeError, ValueError, OverflowError):
-        expected = _expected(hint)
-        suggestion = nearest(str(value)[:SHOWN], choices(key))
+        expected = expected_of(hint) if "group" not in leaf.metadata else f"one of {', '.join(_all_choices(key))}"
+        suggestion = nearest(str(value)[:SHOWN], _all_choices(key))
         raise UserError(f"{key} is {repr(value)[:SHOWN]} ({source}); expected {expected}.{suggestion}") from None
-    for number in typed if isinstance(typed, tuple) else (typed,):
+    for number in numbers_of(typed):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
-        bounds = _bounds(leaf.metadata, number)
-        if not _in_range(number, bounds):
+        bounds = bounds_of(leaf.metadata, number)
+        if not in_range(number, bounds):
             told = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
             raise UserError(f"{key} is {str(value)[:SHOWN]} ({source}), which is out of range; expected {told}.")
     return typed
-
-
-def _bounds(stated: Mapping[str, float], number: float) -> Mapping[str, float]:
-    """The field's range, closed above."""
-    if "at most" in stated or "below" in stated:
-        return stated
-    return {**stated, "at most": MOST_WHOLE if isinstance(number, int) else MOST_REAL}
-
-
-def _typed(value: Any, hint: Any) -> Any:
-    """Raises TypeError or ValueError where `value` does not fit."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
-        is_none = value is None or (isinstance(value, str) and value.lower() in ("none", "null"))
-        return None if is_none else _typed(value, args[0])
-    if origin is Literal:
-        text = "no" if value is False else str(value)  # YAML reads a bare `no` as false
-        return args[args.index(text)]
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else list(value)
-        return tuple(_typed(part, arg) for part, arg in zip(parts, args, strict=True))
-    if hint is bool:
-        word = str(value).lower()
-        return word in YES if word in YES + NO else _refuse()
-    if hint is str:
-        return value if isinstance(value, str) and value.strip() and "\0" not in value else _refuse()
-    if isinstance(value, bool) or value is None:
-        _refuse()
-    number = float(value)  # YAML reads 5e-5 as text
-    if not math.isfinite(number):
-        _refuse()
-    if hint is int:
-        return int(number) if number == int(number) else _refuse()
-    return number
-
-
-def _refuse():
-    raise TypeError
-
-
-def _expected(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(typing.get_args(hint))
-    if typing.get_origin(hint) is types.UnionType:
-        return _expected(typing.get_args(hint)[0]) + ", or none"
-    if typing.get_origin(hint) is tuple:
-        return "two numbers, as 0.9,0.98"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text (not empty)"}[hint]
-
-
-def _in_range(number: float, bounds: Mapping[str, float]) -> bool:
-    compare = {
-        "at least": lambda bound: number >= bound,
-        "at most": lambda bound: number <= bound,
-        "above": lambda bound: number > bound,
-        "below": lambda bound: number < bound,
-    }
-    return all(compare[word](bound) for word, bound in bounds.items())
 
 
 def flatten(values: Mapping[str, Any], source: str) -> dict[str, Any]:

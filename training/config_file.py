@@ -17,7 +17,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not os.path.isfile(path):
         raise UserError(f"There is no config file {path}; --config expects a .json, .yaml or .yml file.")
-    readers = {".json": json.loads, ".yaml": _read_yaml, ".yml": _read_yaml}
+    readers = {".json": json.loads, ".yaml": read_yaml, ".yml": read_yaml}
     if path.suffix not in readers:
         raise UserError(f"The config file {path} ends in {path.suffix!r}; expected .json, .yaml or .yml.")
     try:
@@ -44,7 +44,8 @@ def _text(path: Path) -> str:
         raise ValueError(f"it is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
 
-def _read_yaml(text: str) -> Any:
+def read_yaml(text: str) -> Any:
+    """Plain values, of bounded depth and without aliases. Raises ValueError for what is no YAML."""
     import yaml  # comes with accelerate
 
     class Loader(yaml.SafeLoader):

@@ -27,13 +27,17 @@ SHAPING = (
 # They say where things go and come from, which is said or checked by itself.
 UNSAID = ("checkpoint.", "log.", "hub.", "data.train_data", "data.check_", "fine_tune.init_from", "train.debug")
 
+CALLBACKS = "train.callbacks"  # of which those that are not given any more are said one by one
+
 
 @dataclass(frozen=True)
 class Changes:
-    """Since a checkpoint: of settings in words, and whether the epoch under way has to be planned anew."""
+    """Since a checkpoint: of settings in words, whether the epoch under way has to be planned anew, and the callbacks
+    that were named then and are not now."""
 
     said: list[str]
     shaping: bool
+    lost_callbacks: list[str]
 
 
 def of_run(config: RunConfig, inputs: Inputs, accelerator: Accelerator) -> dict:
@@ -61,17 +65,18 @@ def changes_since(
         _check_corpus(config, was["corpus"], now["corpus"], inputs, accelerator)
     has_other_list = was.get("exclude", now["exclude"]) != now["exclude"]
     other = {key: value for key in FIELDS if (value := _was(before, key)) != _is(config, key)}
+    lost = [name for name in before.get("train", {}).get("callbacks", {}) if name not in config.train.callbacks]
     said = [
         f"{key}: {'none' if value is None else value} -> {_is(config, key)} ({provenance[key]})"
         for key, value in other.items()
-        if value != MISSING and not key.startswith(UNSAID)
+        if value != MISSING and not key.startswith(UNSAID) and not (key == CALLBACKS and lost)
     ]
     said += ["rows of the corpus were added, removed or changed"] if has_other_rows else []
     said += ["the exclude list names other rows"] if has_other_list else []
     if was.get("ranks", now["ranks"]) != now["ranks"]:
         said.append(f"processes: {was['ranks']} -> {now['ranks']}")
     is_shaping = any(other.get(key, MISSING) != MISSING for key in SHAPING)
-    return Changes([redact(line) for line in said], is_shaping or has_other_rows or has_other_list)
+    return Changes([redact(line) for line in said], is_shaping or has_other_rows or has_other_list, lost)
 
 
 MISSING = "(a checkpoint of an earlier version does not say)"

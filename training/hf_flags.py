@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from data_pipeline.errors import UserError
-from training.config import NO, YES
+from training.typed import NO, YES
 
 # Their flag -> ours, which takes the same value.
 FLAG = {

@@ -3,13 +3,15 @@
 Each is a pure function that answers with a layer (dotted key -> value and reason); `training.resolve` lays
 them over one another and keeps what the user gave by hand, so that nothing given by hand is ever scaled.
 
-A new level is one more entry in LEVELS (and its name in the choices of `training.config.TrainConfig.level`).
+A new level is one more entry in LEVELS (and its name in the choices of `training.config.TrainConfig.level`), or a Level
+that a package of your own adds (docs/extending.md).
 """
 
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from training.config import Layer, Provenance, RunConfig, with_values
+from data_pipeline import plugins
+from training.config import Layer, Provenance, RunConfig, coerce, with_values
 
 REFERENCE_WIDTH = 1024  # the learning rates below are for this model width (size normal)
 WARMUP_SHARE = 0.1  # of the run, at most
@@ -133,9 +135,12 @@ def level_layer(name: str, width: int) -> Layer:
 
     The rate of matrix parameters scales as REFERENCE_WIDTH / width (muP: Yang et al. 2022, Tensor Programs V,
     table 8, Adam); vectors (norms, biases, embeddings) keep the published rate, and all else its value.
+
+    Raises UserError where a package's level cannot be had, or sets what there is not or cannot be.
     """
-    level, reason = LEVELS[name], f"level {name}"
-    layer: Layer = {key: (value, reason) for key, value in level.values().items()}
+    level, reason = plugins.find(plugins.LEVELS, name, LEVELS, Level), f"level {name}"
+    assert level is not None  # the configuration has no other name
+    layer: Layer = {key: (coerce(key, value, reason), reason) for key, value in level.values().items()}
     if width != REFERENCE_WIDTH:
         scaled = f"{reason}: {level.lr:g} x {REFERENCE_WIDTH}/{width}"
         layer["optim.lr"] = (_rounded(level.lr * REFERENCE_WIDTH / width), scaled)

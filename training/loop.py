@@ -32,6 +32,7 @@ from modeling.losses import SUMS, LossShape
 from training import continuity, run_state
 from training.agreement import as_main_says
 from training.best_metric import STANDARD_ERROR, is_best
+from training.callback_states import callback_states
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
 from training.control import CallbackArguments, Control, Diverged
@@ -131,7 +132,7 @@ class Trainer:
     def base_weights(self, state: TrainerState) -> dict[str, float]:
         """The level's loss weights at this step; the alignment's can start higher and fall in a straight line."""
         loss = self.config.loss
-        weights = {name: getattr(loss, f"{name}_weight") for name in SUMS}
+        weights = {name: getattr(loss, f"{name}_weight") for name in SUMS} | loss.added_weights
         if loss.alignment_weight_start is not None:
             share = min(1.0, state.global_step / max(1.0, loss.alignment_decay_share * state.max_steps))
             weights["alignment"] += (1 - share) * (loss.alignment_weight_start - loss.alignment_weight)
@@ -144,6 +145,7 @@ class Trainer:
         self.callbacks = CallbackHandler(callbacks, self.raw_model, self.processor, self.optimizer, None)
         if resume_from is not None:
             run_state.go_on(self, resume_from)
+        callback_states(self.callbacks)  # so that one that cannot be kept is told now, and not at the first save
         self._estimate_length()
         self._ask("on_train_begin")
         self.model.train()
@@ -329,7 +331,8 @@ class Trainer:
     def _evaluate(self) -> None:
         with torch.random.fork_rng(), self.shipped.in_place() as model:
             self.owes_evaluation = True  # until it is done
-            metrics, voices = validate(self.accelerator, model, self.inputs.validation, self.interruption.check)
+            is_interrupted, added = self.interruption.check, self.take_step.shape.added
+            metrics, voices = validate(self.accelerator, model, self.inputs.validation, is_interrupted, added)
         self.owes_evaluation = False
         if not metrics:
             reasons = self.inputs.validation.plan.tally.why_nothing_is_left()

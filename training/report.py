@@ -14,20 +14,16 @@ from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
+from data_pipeline.normalise.reading import rules_of
 from data_pipeline.utterance import Utterance
 from modeling.known_languages import known_languages
+from training.callback_states import callback_states
 from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.lost_rank import how_to_go_on
-from training.run_state import callback_states
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
 LOOKED_AT = 200  # held-out rows, for their language
-TO_SAY = {  # what the closing command says in a language; in another, a sentence of the corpus
-    "en": "Thank you for calling.", "es": "Gracias por llamar.", "fr": "Merci de votre appel.",
-    "it": "Grazie per la chiamata.", "de": "Vielen Dank für Ihren Anruf.", "ru": "Спасибо за звонок.",
-    "ar": "شكرا لاتصالك.", "fa": "سلام، حال شما چطور است؟",
-}  # fmt: skip
 
 
 def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Result, quality: dict | None) -> None:
@@ -39,7 +35,7 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
         "machine": f"{platform.machine()}, {platform.system()}",
         "result": asdict(result),
         "quality": quality,
-        "callbacks": callback_states(trainer),
+        "callbacks": callback_states(trainer.callbacks),
         "peak_rss_gb": peak / 2**20,
         "rows": {
             "whole_epoch": rows.whole,
@@ -95,7 +91,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
 
 
 def _skipped(trainer: Trainer) -> list[str]:
-    guard = callback_states(trainer).get("SpikeGuard", {})
+    guard = callback_states(trainer.callbacks).get("SpikeGuard", {})
     if not guard.get("skipped"):
         return []
     said = f"Updates that were skipped, as their loss or gradient jumped or was no number: {guard['skipped']}"
@@ -133,7 +129,7 @@ def something_to_say(
     if code is None and (known or heard):
         code = "en" if "en" in known else next(iter([one for one, _ in heard.most_common(1)] or known))
     of_it = [row.text for row in some if (language_code(row.language) or row.language) in (None, code)]
-    text = TO_SAY.get(code) or next(iter(of_it or [row.text for row in some]), TO_SAY["en"])
+    text = rules_of(code).sample or next(iter(of_it or [row.text for row in some]), rules_of("en").sample)
     return [*(["--language", code] if code not in (None, "en") else []), "--text", " ".join(text.split())]
 
 

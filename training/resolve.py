@@ -319,6 +319,8 @@ def as_yaml(config: RunConfig, provenance: Provenance) -> str:
 def _shown(value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" if one != {} else name for name, one in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -5,20 +5,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelerate.utils import gather_object
-from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from data_pipeline.errors import redacted
 from data_pipeline.plan import Cursor
 from data_pipeline.text import Vocabulary
 from modeling.safe_folder import read_json
 from training import continuity, optimizer
-from training.saved_state import check_callbacks, check_like, check_voices, reading
+from training.callback_states import absent, callback_states, check_states, restore_states
+from training.saved_state import check_like, check_voices, reading
 
 if TYPE_CHECKING:
     from training.loop import Trainer
 
 # Fields of the trainer's state that are this process' own.
 OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
+
+LOST = "this command does not give it (--callback), so it is not called, and what it kept is left behind"
 
 
 def to_json(trainer: "Trainer") -> dict:
@@ -34,7 +36,7 @@ def to_json(trainer: "Trainer") -> dict:
         "step": trainer.take_step.to_json(),
         "best_by": trainer.arguments.metric_for_best_model,
         "trainer": asdict(trainer.state),
-        "callbacks": callback_states(trainer),
+        "callbacks": callback_states(trainer.callbacks),
         "voices": trainer.raw_model.config.voices,
         "config": redacted(trainer.config.to_dict()),
     }
@@ -65,8 +67,11 @@ def go_on(trainer: "Trainer", checkpoint: Path) -> None:
         before = saved["config"].get("optim", {})
         optimizer.use_what_changed(trainer.optimizer.param_groups, trainer.config.optim, before)
         _restore(trainer, saved)
-    if changes.said:
-        listed = "\n  ".join(changes.said)
+        restore_states(saved["callbacks"], trainer.callbacks, checkpoint)
+        lost = changes.lost_callbacks or absent(saved["callbacks"], trainer.callbacks)
+    said = [*changes.said, *(f"callback {one}: {LOST}" for one in lost)]
+    if said:
+        listed = "\n  ".join(said)
         trainer.accelerator.print(f"Since the checkpoint of step {trainer.state.global_step}, used as now:\n  {listed}")
     if changes.shaping:
         _plan_anew(trainer, "taken" in saved)
@@ -79,7 +84,7 @@ def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
     own["trainer"] = {name: value for name, value in own["trainer"].items() if name not in OWN}
     check_like(saved, own | free, checkpoint)
     with reading(checkpoint):
-        check_callbacks(saved["callbacks"], own["callbacks"], checkpoint)
+        check_states(saved["callbacks"], own["callbacks"], checkpoint)
         check_voices(saved["voices"], trainer.raw_model.config.voice_size, checkpoint)
 
 
@@ -116,18 +121,4 @@ def _restore(trainer: "Trainer", saved: dict) -> None:
     if other_data or saved.get("best_by", "eval_mel") != trainer.arguments.metric_for_best_model:
         # Values of two metrics, or of other sentences, do not compare; the next evaluation begins anew.
         trainer.state.best_metric = trainer.state.best_global_step = None
-    for callback in _exportable(trainer.callbacks):
-        kept = saved["callbacks"].get(type(callback).__name__, {})
-        # Only what the callback itself would save: a stranger's checkpoint must not set anything else.
-        for name in callback.state()["attributes"].keys() & kept.keys():
-            setattr(callback, name, kept[name])
     trainer.raw_model.config.voices = saved["voices"]
-
-
-def callback_states(trainer: "Trainer") -> dict[str, dict]:
-    return {type(one).__name__: one.state()["attributes"] for one in _exportable(trainer.callbacks)}
-
-
-def _exportable(callbacks: CallbackHandler) -> list[ExportableState]:
-    """The callbacks with a state to keep."""
-    return [callback for callback in callbacks.callbacks if isinstance(callback, ExportableState)]

@@ -41,17 +41,16 @@ def check_like(found: Any, own: Any, path: Path, place: str = "") -> None:
     elif isinstance(own, list | tuple) and isinstance(found, list) and len(own) == len(found):
         for one, other in zip(found, own, strict=True):
             check_like(one, other, path, place)
-    elif not _is_plain(found) or not _is_of_kind(found, own, must_be=place.startswith(COUNTS)):
-        raise _odd(path, f"{place or 'it'} is {_shown(found)} where this run has {_shown(own)}")
+    elif not is_plain(found) or not _is_of_kind(found, own, must_be=place.startswith(COUNTS)):
+        raise _odd(path, f"{place or 'it'} is {shown(found)} where this run has {shown(own)}")
 
 
-def check_callbacks(found: Any, own: dict[str, dict], path: Path) -> None:
-    """As `check_like`, of those that both runs have."""
-    for name, attributes in own.items():
-        kept = found.get(name, {}) if isinstance(found, dict) else None
-        if not isinstance(kept, dict):
-            raise _odd(path, f"callbacks are {_shown(found)}")
-        check_like(kept, attributes, path, f"callbacks.{name}")
+def check_callback(found: Any, name: str, own: dict, path: Path) -> None:
+    """As `check_like`, of the state under `name` in what callbacks kept, where there is one."""
+    kept = found.get(name, {}) if isinstance(found, dict) else None
+    if not isinstance(kept, dict):
+        raise _odd(path, f"callbacks are {shown(found)}")
+    check_like(kept, own, path, f"callbacks.{name}")
 
 
 def check_voices(found: Any, size: int, path: Path) -> None:
@@ -59,7 +58,7 @@ def check_voices(found: Any, size: int, path: Path) -> None:
     voices = found.values() if isinstance(found, dict) else [found]
     for voice in voices:
         if not (isinstance(voice, list) and len(voice) == size and all(_is_number(one) for one in voice)):
-            raise _odd(path, f"voices hold {_shown(voice)}; expected {size} numbers each")
+            raise _odd(path, f"voices hold {shown(voice)}; expected {size} numbers each")
 
 
 def check_scalars(found: dict, path: Path) -> None:
@@ -81,17 +80,21 @@ def _is_of_kind(found: Any, own: Any, must_be: bool) -> bool:
     return isinstance(found, dict if isinstance(own, dict) else list)
 
 
-def _is_plain(found: Any) -> bool:
-    if isinstance(found, dict | list):
-        return all(map(_is_plain, found.values() if isinstance(found, dict) else found))
-    return found is None or isinstance(found, str | bool) or _is_number(found) or found == math.inf
+def is_plain(found: Any) -> bool:
+    """Whether JSON holds it and gives the same back."""
+    if isinstance(found, dict):
+        return all(isinstance(name, str) and is_plain(value) for name, value in found.items())
+    if isinstance(found, list):
+        return all(map(is_plain, found))
+    is_infinite = isinstance(found, float) and found == math.inf
+    return found is None or isinstance(found, str | bool) or _is_number(found) or is_infinite
 
 
 def _is_number(found: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     return repr(value)[:60]
 
 

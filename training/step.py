@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data_pipeline.collate import Batch
-from modeling.losses import SUMS, LossShape, element_counts, loss_sums
+from modeling.losses import LossShape, loss_counts, loss_sums
 
 
 @dataclass
@@ -98,10 +98,11 @@ def step_losses(
     accelerator: Accelerator, batches: list[Batch], sums: list[dict[str, Tensor]], counts: dict[str, int]
 ) -> StepLosses:
     """Sums of this rank's real micro-batches to the means over all ranks'."""
-    totals = torch.stack([torch.stack([one[name] for name in SUMS]) for one in sums]) if sums else None
-    own = totals.sum(0) if sums else torch.zeros(len(SUMS), dtype=torch.float64, device=accelerator.device)
+    names = [name for name in counts if name != "frames"]
+    totals = torch.stack([torch.stack([one[name] for name in names]) for one in sums]) if sums else None
+    own = totals.sum(0) if sums else torch.zeros(len(names), dtype=torch.float64, device=accelerator.device)
     reduced = accelerator.reduce(own, "sum").tolist()
-    losses = {name: total / counts[name] for name, total in zip(SUMS, reduced, strict=True)}
+    losses = {name: total / counts[name] for name, total in zip(names, reduced, strict=True)}
     suspects: list[str] = []
     if sums and not all(map(math.isfinite, reduced)):
         real = [batch for batch in batches if batch.real]
@@ -119,11 +120,10 @@ def draw_as_planned(batch: Batch) -> None:
 
 
 def global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossShape) -> dict[str, int]:
-    """`element_counts` summed over micro-batches and ranks, and the number of mel frames."""
+    """`loss_counts` summed over micro-batches and ranks, and the number of mel frames."""
     counts: dict[str, int] = {}
     for batch in batches:
-        mel, lengths = batch.tensors["mel"], batch.tensors["mel_lengths"]
-        own = element_counts(lengths, mel.shape[-1], shape.frames_per_step) | {"frames": int(lengths.sum())}
+        own = loss_counts(batch.tensors, shape) | {"frames": int(batch.tensors["mel_lengths"].sum())}
         for name, count in own.items():
             counts[name] = counts.get(name, 0) + (count if batch.real else 0)
     if accelerator.num_processes > 1:

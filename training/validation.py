@@ -1,6 +1,6 @@
 """Teacher-forced validation by measures that no level's weights or smoothing touch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from accelerate import Accelerator
@@ -9,7 +9,7 @@ from accelerate.utils import gather_object
 from data_pipeline.loader import Loader
 from data_pipeline.patience import BrokenOff
 from modeling.layers import length_mask
-from modeling.losses import LossShape, element_counts, loss_sums
+from modeling.losses import Loss, LossShape, loss_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from training.step import draw_as_planned
 
@@ -18,17 +18,22 @@ MOST_VOICES = 200  # kept in the checkpoint's config, those of validation first
 
 @torch.no_grad()
 def validate(
-    accelerator: Accelerator, model: GoyaForTextToSpeech, loader: Loader, is_interrupted: Callable[[], bool] = bool
+    accelerator: Accelerator,
+    model: GoyaForTextToSpeech,
+    loader: Loader,
+    is_interrupted: Callable[[], bool] = bool,
+    added: Mapping[str, Loss] | None = None,
 ) -> tuple[dict, dict]:
     """Means over the whole validation split, equal on all ranks, and the voices of its speakers.
 
     Returns (metrics, voices): eval_mel is the L1 of the final mel in natural-log units, eval_stop the token-end
     cross-entropy, eval_end_accuracy the share of decoder steps whose token-end logit is on the right side of
-    zero, eval_kl in nats per mel element, eval_alignment in nats per decoder step. `model` is unwrapped.
+    zero, eval_kl in nats per mel element, eval_alignment in nats per decoder step; losses that packages add (`added`)
+    are as they define themselves. `model` is unwrapped.
 
     Raises BrokenOff where `is_interrupted`, asked on every rank before each batch, says so.
     """
-    shape = LossShape(mel_loss="l1", frames_per_step=model.config.frames_per_step)
+    shape = LossShape(mel_loss="l1", frames_per_step=model.config.frames_per_step, added=added or {})
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     heard: dict[str, list] = {}
@@ -61,7 +66,7 @@ def validate(
 
 def _measures(output, tensors, shape: LossShape) -> tuple[dict, dict]:
     sums = loss_sums(output, tensors, shape)
-    counts = element_counts(tensors["mel_lengths"], tensors["mel"].shape[-1], shape.frames_per_step)
+    counts = loss_counts(tensors, shape)
     real_BT1 = length_mask(tensors["mel_lengths"], tensors["mel"].shape[1])[..., None]
     sums["mel"] = ((output.mel_after_BTC - tensors["mel"]).abs() * real_BT1).sum()
     steps_B = -(-tensors["mel_lengths"] // shape.frames_per_step)

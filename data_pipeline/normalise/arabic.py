@@ -54,6 +54,8 @@ PASSES = (
 
 RULES = Rules(
     code="ar",
+    sample="شكرا لاتصالك.",
+    within_sentences="د أ م",
     decimal=_decimal,
     minus="سالب",
     to="إلى",

@@ -103,6 +103,11 @@ ORDINAL = "spellout-ordinal-verbose"  # with "and", as num2words has it
 
 RULES = Rules(
     code="en",
+    sample="Thank you for calling.",
+    within_sentences=(
+        "mr mrs ms dr prof st ave rd blvd jr sr gen col sgt capt lt rev hon gov sen rep vs "
+        "etc inc ltd co corp dept est approx mt ft"
+    ),
     point="point",
     cardinals={"": "spellout-cardinal-verbose"},
     tidy=((",", ""),),

@@ -34,6 +34,8 @@ PASSES = (
 
 RULES = Rules(
     code="fr",
+    sample="Merci de votre appel.",
+    within_sentences="m mm mme mmes mlle mlles dr me mgr st ste bd av etc env tél cf",
     decimal_mark=",",
     spaced_thousands=True,
     point="virgule",

@@ -73,6 +73,8 @@ PASSES = (
 
 RULES = Rules(
     code="de",
+    sample="Vielen Dank für Ihren Anruf.",
+    within_sentences="hr fr dr prof str nr usw bzw ca evtl ggf inkl tel st abt",
     decimal_mark=",",
     spaced_thousands=True,
     point="komma",

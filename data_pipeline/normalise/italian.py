@@ -31,6 +31,8 @@ PASSES = (
 
 RULES = Rules(
     code="it",
+    sample="Grazie per la chiamata.",
+    within_sentences="sig sigg dott prof avv ing arch geom gent spett ecc tel cav rag",
     decimal_mark=",",
     spaced_thousands=True,
     point="virgola",

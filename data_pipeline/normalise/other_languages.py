@@ -10,6 +10,14 @@ COMMA_DECIMAL = frozenset({
 # "1e"; only the endings that num2words' masculine nominative ordinal agrees with, so that no case is made up.
 ORDINALS = {"pt": {r"\.?º": ""}, "nl": {r"(?:e|de|ste)\b": ""}}
 
+# See Rules.
+WITHIN_SENTENCES = {"pt": "sr sra srta dr dra prof profa av tel etc ltda eng"}
+
 
 def rules(code: str | None) -> Rules:
-    return Rules(code, decimal_mark="," if code in COMMA_DECIMAL else ".", ordinals=ORDINALS.get(code, {}))
+    return Rules(
+        code,
+        within_sentences=WITHIN_SENTENCES.get(code, ""),
+        decimal_mark="," if code in COMMA_DECIMAL else ".",
+        ordinals=ORDINALS.get(code, {}),
+    )

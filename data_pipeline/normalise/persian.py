@@ -75,6 +75,8 @@ PASSES = (
 
 RULES = Rules(
     code="fa",
+    sample="سلام، حال شما چطور است؟",
+    within_sentences="دکتر مهندس",
     decimal=_decimal,
     cardinals={"": "spellout-numbering"},
     ordinals={rf"[{ZWNJ} ]?ا?م\b": ""},

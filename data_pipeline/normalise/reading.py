@@ -30,13 +30,18 @@ SPACED_THOUSANDS = r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?![\w-]|[.:]
 RANGE = rf"(?<![\w.,:/-])({NUMBER})-({NUMBER})(?![\w:/-]|[.,]\d)"
 
 
+def rules_of(code: str | None) -> Rules:
+    """Of a language's ISO code; None, or one without a file of its own, has few."""
+    return RULES.get(code) or other_languages.rules(code)
+
+
 def read_aloud(text: str, code: str | None) -> str:
     """Text (NFC, ASCII digits) of a language's ISO code with what it writes in figures and signs in words.
 
     Numbers in a language that no library covers stay digits; a language without tables of its own has its numbers
     read and nothing else. Not read: Roman numerals, fractions as 3/4 (but for the commonest), and formulas.
     """
-    rules = RULES.get(code) or other_languages.rules(code)
+    rules = rules_of(code)
     if rules.before_number:
         text = _before_number(code).sub(lambda match: f"{_said(match[0], rules.before_number)} ", text)
     for pattern, reader in rules.passes:

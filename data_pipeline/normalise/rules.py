@@ -35,6 +35,8 @@ Reader = Callable[[re.Match], str]
 class Rules:
     """One language. Only `code` is needed: num2words then reads what numbers it can, and symbols stay.
 
+    sample: a sentence to hear a voice by. within_sentences: what a full stop may follow within a sentence, in lower
+    case.
     decimal_mark: "," where people write 1.234,5. point: how it is said. paired_fraction: after it up to two digits
     are said as one number ("three comma fourteen").
     cardinals: gender -> rule set of CLDR; "" is how one counts. Empty: num2words.
@@ -54,6 +56,8 @@ class Rules:
     """
 
     code: str | None
+    sample: str = ""
+    within_sentences: str = ""
     decimal_mark: str = "."
     point: str = ""
     paired_fraction: bool = False

@@ -87,6 +87,8 @@ PASSES = (
 
 RULES = Rules(
     code="ru",
+    sample="Спасибо за звонок.",
+    within_sentences="г гг им ул д кв пр стр тел руб коп тыс млн млрд др см рис проф акад гр",
     decimal_mark=",",
     spaced_thousands=True,
     decimal=_decimal,

@@ -33,6 +33,11 @@ PASSES = (
 
 RULES = Rules(
     code="es",
+    sample="Gracias por llamar.",
+    within_sentences=(
+        "sr sra srta sres dr dra d da dña ud uds vd vds lic ing prof av avda dpto depto tel "
+        "etc aprox gral cía"
+    ),
     decimal_mark=",",
     spaced_thousands=True,
     point="coma",

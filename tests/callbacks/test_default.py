@@ -29,8 +29,9 @@ from training.trackers import Trackers
 from training.weight_average import WeightAverage
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
-# Not callbacks: rate_schedule is what the schedules share. hub_push goes through whole runs in tests/hub.
-NOT_HERE = {"__init__", "default", "rate_schedule", "hub_push"}
+# Not callbacks: rate_schedule is what the schedules share; named makes those of the user. hub_push goes through whole
+# runs in tests/hub.
+NOT_HERE = {"__init__", "default", "named", "rate_schedule", "hub_push"}
 WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 
 

@@ -11,16 +11,19 @@ import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainerControl, TrainerState
 
 import evaluation.quality
 import modeling.vocoder
 import training.best_metric
 from callbacks.quality_eval import QualityEval
 from modeling.vocoder import GriffinLim
-from tests import small_runs, wrapped_train
+from tests import small_runs
+from tests.blows import ToldToStop
 from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
 from training.shipped import ShippedModel
+
+pytestmark = pytest.mark.slow
 
 
 class Judge:
@@ -148,15 +151,6 @@ def test_the_best_checkpoint_and_the_end_follow_the_speech_and_not_the_mel(corpu
     )
 
 
-class SignalAt(TrainerCallback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            signal.raise_signal(signal.SIGTERM)
-
-
 def test_a_run_that_is_cut_short_goes_on_to_the_same_best(corpus, tmp_path, listen):
     letters = "thank you for calling please hold"
     listen(lambda wave, rate: letters[: int(1e4 * wave.abs().mean()) % len(letters)])  # chance, but of the weights
@@ -164,8 +158,7 @@ def test_a_run_that_is_cut_short_goes_on_to_the_same_best(corpus, tmp_path, list
     arguments = ["--train-data", str(corpus), "--max-steps", "6", *JUDGED, *sets("log.quality_every=2")]
     assert train(one, *arguments) == 0
     for step in (2, 5):
-        with wrapped_train.with_callbacks(SignalAt(step)):
-            assert train(other, *arguments) == 128 + signal.SIGTERM
+        assert train(other, *arguments, callbacks=[ToldToStop(step)]) == 128 + signal.SIGTERM
     assert train(other, *arguments) == 0
     assert scalars(one)["quality/cer"] == scalars(other)["quality/cer"]
     assert sorted(scalars(one)["quality/cer"]) == [2, 4, 6]

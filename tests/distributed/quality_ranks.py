@@ -11,7 +11,6 @@ import modeling.vocoder
 import train_main
 import training.best_metric
 from modeling.vocoder import GriffinLim
-from tests import wrapped_train
 
 modeling.vocoder.fitting_vocoder = lambda audio_config: GriffinLim.name
 GriffinLim.iterations = 1
@@ -36,7 +35,6 @@ if __name__ == "__main__":
         module.can_recognise = lambda: True
     evaluation.quality.load_recogniser = recogniser
     evaluation.quality.opinion = lambda waves, rate: {}
-    with wrapped_train.with_callbacks(Tell()):
-        code = train_main.main(sys.argv[1:])
+    code = train_main.main(sys.argv[1:], callbacks=[Tell()])
     assert PartialState().num_processes == 2
     sys.exit(code)

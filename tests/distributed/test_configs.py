@@ -16,6 +16,8 @@ from tests.small_runs import ROOT, SMALL, launch, losses, train
 from training.arguments import parse
 from training.hardware import Hardware
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "hardware.md").read_text(encoding="utf-8")
 GPU = Hardware("cuda", "GPU", 79.0, 32, bf16=True, fp8=True)

@@ -14,6 +14,8 @@ from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses, newest, scalars, train
 
+pytestmark = pytest.mark.slow
+
 SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
 PLAIN = Path(__file__).with_name("train_ranks.py")
 EVERY = "train.eval_every=2 checkpoint.every_steps=2 checkpoint.keep=9 train.ema_decay=0.9 log.samples=1"

@@ -14,6 +14,8 @@ from data_pipeline.plan import Cursor, Plan
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, launch, losses, newest, scalars, train
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("train_ranks.py")
 
 

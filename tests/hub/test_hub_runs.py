@@ -22,6 +22,8 @@ from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
 from tests.small_runs import ROOT, losses, newest, train
 from training.config import RunConfig, with_values
 
+pytestmark = pytest.mark.slow
+
 ID = "ann/voice"
 PUSH = ["--push-to-hub", ID, "--set", "hub.state_every_minutes=0"]
 EVERY = "--set train.eval_every=3 --set checkpoint.every_steps=3 --set log.samples=1".split()

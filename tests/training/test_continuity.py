@@ -9,10 +9,12 @@ import pyarrow.parquet
 import pytest
 
 import train_main
-from tests import small_runs, wrapped_train
+from tests import blows, small_runs
 from tests.small_runs import newest, scalars
 from training.checksums import seal
 from training.loop import Trainer
+
+pytestmark = pytest.mark.slow
 
 ALL = Counter(row["id"] for row in small_runs.rows())
 
@@ -47,11 +49,12 @@ class Heard:
             self.steps.append([name for batch in batches for name in batch.ids])
             advance(trainer, batches)
 
-        blow = [wrapped_train.ToldToStop(stop)] if stop else []
+        blow = [blows.ToldToStop(stop)] if stop else []
         small_runs.forget_accelerator()
-        with mock.patch.object(Trainer, "_advance", noted), wrapped_train.with_callbacks(*blow):
+        with mock.patch.object(Trainer, "_advance", noted):
             data = ["--train-data", str(self.corpus), "--checkpoint-dir", str(self.run)]
-            return train_main.main([*data, *small_runs.SMALL, "--set", "checkpoint.every_steps=100", *arguments])
+            rarely = ["--set", "checkpoint.every_steps=100"]
+            return train_main.main([*data, *small_runs.SMALL, *rarely, *arguments], callbacks=blow)
 
     @property
     def rows(self) -> Counter:

@@ -16,9 +16,11 @@ from transformers import TrainerCallback
 import train_main
 import training.validation
 from data_pipeline.patience import BrokenOff, Patience
-from tests import small_runs, wrapped_train
+from tests import small_runs
 from tests.small_runs import assert_equal_ends, newest, scalars, train
 from training.interruption import Interruption
+
+pytestmark = pytest.mark.slow
 
 ONE = SimpleNamespace(num_processes=1, is_main_process=True)
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
@@ -61,8 +63,8 @@ class KillsLoader(TrainerCallback):
 
 
 def test_a_loading_process_that_is_killed_is_a_message(tmp_path, capsys):
-    with wrapped_train.with_callbacks(KillsLoader()):
-        assert train(tmp_path / "run", "--num-workers", "1", "--batch-size", "1", "--epochs", "2") == 2
+    few = ["--num-workers", "1", "--batch-size", "1", "--epochs", "2"]
+    assert train(tmp_path / "run", *few, callbacks=[KillsLoader()]) == 2
     said = capsys.readouterr().err
     assert "A loading process ended" in said and "--num-workers 0" in said and "Traceback" not in said
 

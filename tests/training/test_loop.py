@@ -7,7 +7,8 @@ from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Tally
-from tests import small_runs, wrapped_train
+from tests import small_runs
+from tests.blows import ToldToStop
 from training.checkpoint import CheckpointFolder
 from training.config import RunConfig, with_values
 from training.loop import Trainer
@@ -66,11 +67,6 @@ def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monk
     saved, save = [], CheckpointFolder.save
     monkeypatch.setattr(CheckpointFolder, "save", lambda self, at, *more: saved.append(at) or save(self, at, *more))
 
-    class Signal(wrapped_train.TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
-            if state.global_step == 2:
-                wrapped_train.signal.raise_signal(wrapped_train.signal.SIGTERM)
-
-    with wrapped_train.with_callbacks(Signal()):
-        code = small_runs.train(tmp_path / "run", "--max-steps", "4", "--set", "checkpoint.every_steps=2")
+    rarely = ["--max-steps", "4", "--set", "checkpoint.every_steps=2"]
+    code = small_runs.train(tmp_path / "run", *rarely, callbacks=[ToldToStop(2)])
     assert code == 143 and saved == [2]

@@ -14,6 +14,8 @@ from tests.small_runs import newest, scalars, train
 from training.out_of_memory import FittingStep, split
 from training.step import LossWeights
 
+pytestmark = pytest.mark.slow
+
 SHAPE = SHAPES["huber"]
 
 

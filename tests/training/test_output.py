@@ -13,6 +13,8 @@ from tests.small_runs import corpus, newest, train
 from tests.small_runs import rows as rows_of_corpus
 from training.output import lasting_output
 
+pytestmark = pytest.mark.slow
+
 
 def broken_pipe():
     reader, writer = os.pipe()

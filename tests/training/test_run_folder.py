@@ -12,6 +12,8 @@ from hub.folders import clear
 from tests import small_runs
 from tests.small_runs import newest, train
 
+pytestmark = pytest.mark.slow
+
 HOLDS = """
 import fcntl, sys
 file = open(sys.argv[1], "a+")

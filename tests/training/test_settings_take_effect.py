@@ -20,7 +20,7 @@ from callbacks.spike_guard import SpikeGuard
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs, wrapped_train
+from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
 from tests.training.test_checkpoint import Run
 from training.arguments import parse
@@ -28,6 +28,8 @@ from training.building import build_accelerator
 from training.checksums import damage
 from training.control import Control
 from training.validation import validate
+
+pytestmark = pytest.mark.slow
 
 
 def sets(*assignments: str) -> list[str]:
@@ -87,8 +89,8 @@ def test_gradients_are_clipped_to_the_norm_that_the_settings_say(tmp_path):
             gradients = [one.grad for one in model.parameters() if one.grad is not None]
             norms.append(float(torch.cat([gradient.flatten() for gradient in gradients]).norm()))
 
-    with wrapped_train.with_callbacks(Norms()):
-        assert small_runs.train(tmp_path / "run", "--max-steps", "2", *sets("optim.clip_norm=0.001")) == 0
+    small = sets("optim.clip_norm=0.001")
+    assert small_runs.train(tmp_path / "run", "--max-steps", "2", *small, callbacks=[Norms()]) == 0
     assert norms == pytest.approx([0.001, 0.001], rel=1e-3)
 
 
@@ -114,8 +116,7 @@ def test_a_roll_back_brings_the_weights_of_the_checkpoint_back(tmp_path):
                 seen["after"] = weights_of(model)
 
     every = sets("checkpoint.every_steps=2", "train.eval_every=2")
-    with wrapped_train.with_callbacks(Explosion()):
-        assert small_runs.train(tmp_path / "run", "--max-steps", "4", *every) == 0
+    assert small_runs.train(tmp_path / "run", "--max-steps", "4", *every, callbacks=[Explosion()]) == 0
     assert torch.equal(seen["after"], seen[2])
 
 

@@ -20,6 +20,8 @@ from training.arguments import parse
 from training.building import build_accelerator
 from training.checksums import damage, seal
 
+pytestmark = pytest.mark.slow
+
 ODD = (None, True, -1, 10**30, 1e308, math.nan, math.inf, "x", "", [], ["x"], {}, {"x": []}, [[[]]])
 FILES = ("training_state.json", "optimizer.json", "random_state_0.json")
 

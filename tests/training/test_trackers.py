@@ -9,6 +9,8 @@ import soundfile
 
 from tests.small_runs import ROOT, SMALL, corpus, launch, losses
 
+pytestmark = pytest.mark.slow
+
 STEPS = 3
 
 

@@ -5,11 +5,13 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 from callbacks.ema import Ema
-from tests import wrapped_train
 from tests.small_runs import newest, scalars, train
 from training.weight_average import WeightAverage
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_is_the_published_sum():
@@ -60,12 +62,11 @@ def test_an_average_that_is_asked_for_later_starts_from_the_weights(tmp_path):
     weights = load_file(newest(run) / "model.safetensors")
     seen = {}
 
-    class Look(wrapped_train.TrainerCallback):
+    class Look(TrainerCallback):
         def on_train_begin(self, args, state, control, **kwargs):
             seen.update(state=state.global_step)
 
-    with wrapped_train.with_callbacks(Look()):
-        assert train(run, "--max-steps", "3", "--set", "train.ema_decay=0.999") == 0
+    assert train(run, "--max-steps", "3", "--set", "train.ema_decay=0.999", callbacks=[Look()]) == 0
     assert seen["state"] == 2
     after = load_file(newest(run) / "model.safetensors")
     share = 1 - (1 + 3) / (10 + 3)

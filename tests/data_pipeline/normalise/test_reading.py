@@ -6,6 +6,7 @@ import re
 import pytest
 
 from data_pipeline.normalise.reading import RULES
+from data_pipeline.sentences import split_sentences
 from data_pipeline.text import Vocabulary, normalise_text
 
 SAID = {
@@ -225,3 +226,12 @@ def test_any_text_is_read_once_and_for_all(code):
         once = normalise_text(text, code)
         assert normalise_text(once, code) == once, text
         assert code not in RULES or not re.search("[0-9]", once), text
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_a_language_s_file_has_its_sample_and_what_ends_no_sentence(code):
+    rules = RULES[code]
+    assert rules.sample and rules.within_sentences
+    for word in rules.within_sentences.split():
+        assert len(split_sentences(f"{rules.sample[:-1]} {word}. {rules.sample}", code)) == 1, word
+    assert len(split_sentences(f"{rules.sample} {rules.sample}", code)) == 2

@@ -35,6 +35,8 @@ from training.arguments import parse
 from training.hardware import Hardware
 from training.inputs import build_inputs
 
+pytestmark = pytest.mark.slow
+
 CPU = Hardware("cpu", "CPU with 2 cores", 24, 2, True)
 
 
