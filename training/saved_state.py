@@ -65,7 +65,7 @@ def check_scalars(found: dict, path: Path) -> None:
     """Raises UserError unless each of an optimizer's own numbers is one."""
     for name, value in found.items():
         if not _is_number(value):
-            raise _odd(path, f"scalars.{name} is {_shown(value)}; expected a number")
+            raise _odd(path, f"scalars.{name} is {shown(value)}; expected a number")
 
 
 def _is_of_kind(found: Any, own: Any, must_be: bool) -> bool:
