@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from data_pipeline.errors import UserError, tell, warn
 from data_pipeline.given_text import argument_text, file_text, standard_input_text
 from data_pipeline.sentences import Sentence, split_sentences
-from evaluation.wave_output import ENDINGS, STDOUT, Output, check_output
+from inference.wave_output import ENDINGS, STDOUT, Output, check_output
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -77,11 +77,11 @@ def run(arguments) -> int:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    from modeling.known_languages import doubts, language_to_speak
-    from modeling.pretrained import device_to_use, load
-    from modeling.prompt import spoken_prompt
-    from modeling.vocoder import load_vocoder
-    from modeling.voices import voice_of
+    from inference.known_languages import doubts, language_to_speak
+    from inference.pretrained import device_to_use, load
+    from inference.prompt import spoken_prompt
+    from inference.vocoders.registry import load_vocoder
+    from inference.voices import voice_of
 
     device = device_to_use(arguments.device)
     model, processor = load(arguments.model, device)
@@ -131,7 +131,7 @@ def check(arguments) -> None:
 
 def warm_up(model, processor, vocoder, sentence: Sentence, language: str, voice) -> None:
     """Say a word that nobody hears: what is loaded and compiled at the first is not to count as time of speaking."""
-    from evaluation.speaking import speak
+    from inference.synthesizer import speak
 
     word = re.search(r"[^\W_]{1,8}", sentence.text)[0]
     speak(model, processor, [word], [language], [voice], vocoder)
@@ -141,7 +141,8 @@ def speak_whole(
     arguments, model, processor, vocoder, sentences: list[Sentence], language: str, voice, settings
 ) -> Iterator[tuple]:
     """Yield (wave [N] of a sentence with its pause, seconds the model took for it), batch by batch."""
-    from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
+    from inference.plots import write_picture
+    from inference.synthesizer import speak_sentences, wave_with_pause
 
     started, picture = time.perf_counter(), arguments.picture
     for sentence, spoken in speak_sentences(model, processor, sentences, language, voice, **settings):
@@ -162,7 +163,7 @@ def stream(
     arguments, model, processor, vocoder, sentences: list[Sentence], language: str, voice, settings
 ) -> Iterator[tuple]:
     """Yield (wave [N] of a part of a sentence, None: the model's share is not known)."""
-    from evaluation.speaking import stream_sentences
+    from inference.synthesizer import stream_sentences
 
     for wave in stream_sentences(model, processor, sentences, language, voice, vocoder, **settings):
         yield wave, None

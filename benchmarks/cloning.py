@@ -170,8 +170,8 @@ def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, float]:
     import torch
 
     from benchmarks.heldout_speech import vocoder_for
-    from evaluation.speaking import speak
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.synthesizer import speak
 
     model, extract, rate_hz = speaker.model, speaker.processor.feature_extractor, speaker.audio.sample_rate_hz
     mels = [extract(voice.clip_N, rate_hz)["reference_mel"][0] for voice in voices]
@@ -188,9 +188,9 @@ def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, float]:
 def prompted_speech(speaker, voice, sentences: list) -> list:
     """Waves of the sentences, each of which goes on from the voice's clip, whose text the recogniser tells."""
     from benchmarks.heldout_speech import hear, vocoder_for
-    from evaluation.speaking import speak
-    from modeling.prompt import prompt_of
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.prompt import prompt_of
+    from inference.synthesizer import speak
 
     model, processor, rate_hz = speaker.model, speaker.processor, speaker.audio.sample_rate_hz
     [text] = hear([voice.clip_N], rate_hz)

@@ -30,9 +30,9 @@ from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
+from inference.pretrained import load  # noqa: E402
 from modeling.configuration import GoyaConfig  # noqa: E402
 from modeling.model import GoyaForTextToSpeech  # noqa: E402
-from modeling.pretrained import load  # noqa: E402
 from modeling.processor import GoyaProcessor  # noqa: E402
 from training.config import FIELDS, RunConfig, coerce  # noqa: E402
 

@@ -128,34 +128,34 @@ MUTANTS = {
         "tests/training/test_strangers_states.py",
     ),
     "another host may ask": Mutant(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         'if _split(f"//{host}").hostname not in self.names:',
         "if False:",
         "tests/test_listen_requests.py",
     ),
     "another site may ask": Mutant(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         "if origin is not None and _split(origin).netloc != host:",
         "if False:",
         "tests/test_listen_requests.py",
     ),
     "any file is a clip": Mutant(
-        "evaluation/listening_guard.py", "found.is_relative_to(self.uploads) and ", "", "tests/test_listen_requests.py"
+        "inference/web/guard.py", "found.is_relative_to(self.uploads) and ", "", "tests/test_listen_requests.py"
     ),
     "links out of a model's folder": Mutant(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if not any(target.is_relative_to(home) for home in homes):",
         "if False:",
-        "tests/modeling/test_strangers_models.py",
+        "tests/inference/test_strangers_models.py",
     ),
     "weights of another shape": Mutant(
-        "modeling/safe_folder.py", "    if wrong:\n", "    if False:\n", "tests/modeling/test_strangers_models.py"
+        "inference/safe_folder.py", "    if wrong:\n", "    if False:\n", "tests/inference/test_strangers_models.py"
     ),
     "memory not asked for": Mutant(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if needed > USABLE_MEMORY * free:",
         "if False:",
-        "tests/modeling/test_strangers_models.py",
+        "tests/inference/test_strangers_models.py",
     ),
     "aliases in a config file": Mutant(
         "training/config_file.py",

@@ -26,11 +26,11 @@ from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402
+from inference.generation import synthesise  # noqa: E402
+from inference.streaming import stream_mel, stream_wave  # noqa: E402
+from inference.vocoders.registry import load_vocoder  # noqa: E402
 from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
 from modeling.model import GoyaForTextToSpeech  # noqa: E402
-from modeling.streaming import stream_mel, stream_wave  # noqa: E402
-from modeling.synthesis import synthesise  # noqa: E402
-from modeling.vocoder import load_vocoder  # noqa: E402
 
 REPEATS, THREADS = 5, (1, 2)
 TOKENS, STEPS_A_TOKEN = 100, 4

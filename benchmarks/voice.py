@@ -29,9 +29,9 @@ from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402
 from evaluation.durations import Pace, ran_into_limit, recorded_seconds  # noqa: E402
 from evaluation.metrics import load_metric  # noqa: E402
-from evaluation.speaking import speak  # noqa: E402
 from evaluation.text_metrics import character_error_rate, word_error_rate  # noqa: E402
-from modeling.voices import voice_for  # noqa: E402
+from inference.synthesizer import speak  # noqa: E402
+from inference.voices import voice_for  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 LINES = ROOT / "benchmarks" / "hard_sentences.txt"

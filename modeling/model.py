@@ -40,7 +40,7 @@ class GoyaOutput(ModelOutput):
 
 
 class GoyaForTextToSpeech(PreTrainedModel):
-    """The whole acoustic model. `forward` is teacher-forced training; `modeling.synthesis` speaks."""
+    """The whole acoustic model. `forward` is teacher-forced training; `inference.generation` speaks."""
 
     config_class = GoyaConfig
     base_model_prefix = "goya"
@@ -174,12 +174,6 @@ class GoyaForTextToSpeech(PreTrainedModel):
             alignment_BNS=alignment_BNS,
             durations_BS=durations_BS,
         )
-
-    def speak(self, processor, text: str, language: str | None = None, **wishes) -> Tensor:
-        """The wave [N] of a text: `modeling.speech.speak_text`, for who has the model from AutoModel and no import."""
-        from modeling.speech import speak_text
-
-        return speak_text(self, processor, text, language, **wishes)
 
     def _in_steps(self, mel_BTC: Tensor) -> tuple[Tensor, Tensor]:
         """Pad to whole steps; returns (the r frames of each step side by side, each step's previous frame)."""

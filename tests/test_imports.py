@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ["data_pipeline", "modeling", "training", "evaluation", "hub", "callbacks"]  # lowest first
+LAYERS = ["data_pipeline", "modeling", "inference", "training", "evaluation", "hub", "callbacks"]  # lowest first
 ROOTS = ["train_main", "synthesize", "listen", "usage_examples", "benchmarks", "tests"]  # above all
 FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 

@@ -14,9 +14,11 @@ import soundfile
 
 import synthesize
 from data_pipeline.errors import UserError
-from evaluation.wave_output import Output
-from modeling.pretrained import load
-from modeling.vocoder import HIFIGAN_PACKAGE, GriffinLim
+from inference.pretrained import load
+from inference.synthesizer import speak_text
+from inference.vocoders.griffin_lim import GriffinLim
+from inference.vocoders.hifigan import HIFIGAN_PACKAGE
+from inference.wave_output import Output
 from tests import small_runs
 from tests.small_runs import launch
 
@@ -132,7 +134,7 @@ def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
     assert difference(one, other) < 0.4
     model, processor = load(str(run))
     wishes = {"reference": str(clip), "reference_text": row["text"]}
-    assert difference(one, model.speak(processor, "hello there", "en", **wishes).numpy()) < 0.01
+    assert difference(one, speak_text(model, processor, "hello there", "en", **wishes).numpy()) < 0.01
     # The same words read as Spanish ones would be: digits, here.
     numbers = [*cloned, "--reference-text", "1 2 3"]
     english, spanish = (
@@ -203,7 +205,9 @@ def test_the_factor_does_not_count_what_only_the_first_word_waits_for(run, say, 
 
     clock = synthesize.time.perf_counter
     monkeypatch.setattr(synthesize.time, "perf_counter", lambda: clock() + 3600 * len(hours))
-    monkeypatch.setattr("modeling.vocoder.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device))
+    monkeypatch.setattr(
+        "inference.vocoders.registry.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device)
+    )
     assert say(run, "--text", "hola")[0] == 0
     assert float(re.search(r"real-time factor ([\d.]+)", capsys.readouterr().out)[1]) < 1000
 
@@ -212,7 +216,7 @@ def test_ctrl_c_leaves_no_traceback(run, say, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modeling.pretrained.load", interrupted)
+    monkeypatch.setattr("inference.pretrained.load", interrupted)
     assert say(run, "--text", "a")[0] == 130
     assert capsys.readouterr().err == "Stopped.\n"
 
@@ -334,7 +338,7 @@ def test_a_mistake_gets_one_message(name, run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (tmp_path / "folder.wav").mkdir()
     if name == "vocoder not installed":
-        monkeypatch.setattr("modeling.vocoder.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
+        monkeypatch.setattr("inference.vocoders.hifigan.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
     try:
         code = synthesize.main([part.format(tmp=tmp_path, run=run) for part in arguments])
     except SystemExit as end:  # argparse

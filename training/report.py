@@ -15,7 +15,7 @@ from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
 from data_pipeline.utterance import Utterance
-from modeling.known_languages import known_languages
+from inference.known_languages import known_languages
 from training.config import RunConfig
 from training.loop import Result, Trainer
 from training.lost_rank import how_to_go_on

@@ -10,7 +10,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 from data_pipeline.errors import redacted
 from data_pipeline.plan import Cursor
 from data_pipeline.text import Vocabulary
-from modeling.safe_folder import read_json
+from inference.safe_folder import read_json
 from training import continuity, optimizer
 from training.saved_state import check_callbacks, check_like, check_voices, reading
 

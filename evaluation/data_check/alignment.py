@@ -10,8 +10,8 @@ from data_pipeline.plan import Cursor, PlannedBatch
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from modeling.pretrained import load
 
 BATCH_SIZE = 8
 

@@ -10,7 +10,7 @@ from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
-from evaluation.speaking import Spoken
+from inference.synthesizer import Spoken
 from tests.small_runs import DEMO
 
 

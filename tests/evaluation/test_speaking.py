@@ -8,11 +8,12 @@ import torch
 from data_pipeline.errors import UserError
 from data_pipeline.utterance import Utterance
 from evaluation import speaking
-from evaluation.speaking import choose_sentences, speak
+from evaluation.speaking import choose_sentences
+from inference.synthesizer import speak
+from inference.voices import voice_for
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.voices import voice_for
 
 
 def row(name: str, text: str = "three words here", language: str | None = "en") -> Utterance:

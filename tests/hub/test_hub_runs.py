@@ -15,8 +15,8 @@ import pytest
 import train_main
 from hub.pusher import Pusher
 from hub.session import hub_session
-from modeling.pretrained import load
-from modeling.speech import speak_text
+from inference.pretrained import load
+from inference.synthesizer import speak_text
 from tests import small_runs
 from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
 from tests.small_runs import ROOT, losses, newest, train
@@ -32,7 +32,7 @@ import sys
 sys.meta_path[:] = [one for one in sys.meta_path if "ditable" not in repr(one) + type(one).__module__]
 sys.path[:] = [path for path in sys.path if path not in ("", {root!r})]
 import importlib.util
-assert importlib.util.find_spec("modeling") is importlib.util.find_spec("data_pipeline") is None
+assert not any(map(importlib.util.find_spec, ("data_pipeline", "modeling", "inference")))
 import numpy
 from transformers import AutoModel, AutoProcessor, pipeline
 processor = AutoProcessor.from_pretrained({id!r}, trust_remote_code=True)

@@ -25,8 +25,8 @@ from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from modeling.pretrained import load
 from tests import small_runs
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus

@@ -2,7 +2,7 @@
 
 from transformers import Pipeline
 
-from modeling.speech import speak_text
+from inference.synthesizer import speak_text
 
 
 class GoyaPipeline(Pipeline):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from modeling import streaming
-from modeling.streaming import FIRST_FRAMES, in_windows, stream_mel, stream_wave
-from modeling.synthesis import decode_steps, synthesise
+from inference import streaming
+from inference.generation import decode_steps, synthesise
+from inference.streaming import FIRST_FRAMES, in_windows, stream_mel, stream_wave
 
 
 @pytest.fixture

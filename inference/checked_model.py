@@ -10,10 +10,10 @@ from typing import Any
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
 from data_pipeline.text import Vocabulary
+from inference.safe_folder import Number, check_numbers, read_json
+from inference.voices import check_voices
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
-from modeling.safe_folder import Number, check_numbers, read_json
-from modeling.voices import check_voices
 
 SHARE = Number(0, 0.99, whole=False)  # of dropout and smoothing
 # The ranges are far wider than any model of ours; what they keep out is a machine that is eaten up, or hangs.

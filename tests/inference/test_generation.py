@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from data_pipeline.speech import speech_spectrum
+from inference.generation import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 from modeling.decoder_step import FIRST_ROOM, DecoderStep
-from modeling.synthesis import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from data_pipeline.errors import UserError
+from inference.generation import decode_steps, synthesise
+from inference.prompt import MOST_S, UNSPOKEN, prompt_of, spoken_prompt
+from inference.streaming import stream_mel
 from modeling.processor import GoyaProcessor
-from modeling.prompt import MOST_S, UNSPOKEN, prompt_of, spoken_prompt
-from modeling.streaming import stream_mel
-from modeling.synthesis import decode_steps, synthesise
 from tests import small_runs
 
 ROW = small_runs.rows()[0]

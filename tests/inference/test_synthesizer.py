@@ -3,8 +3,8 @@
 import pytest
 
 from data_pipeline.errors import UserError
+from inference.synthesizer import speak_text
 from modeling.processor import GoyaProcessor
-from modeling.speech import speak_text
 
 
 @pytest.fixture

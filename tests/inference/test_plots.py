@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.pictures import mel_and_alignment_figure, mel_and_alignment_png, staircase
+from inference.plots import mel_and_alignment_figure, mel_and_alignment_png, staircase
 
 FRAMES_PER_S = 22050 / 256
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code, language_token
 from data_pipeline.text import Vocabulary
-from modeling.voices import known_voices
+from inference.voices import known_voices
 
 # First words of Unicode's names of letters. Languages that are not here are written in Latin letters.
 SCRIPTS = {

@@ -14,9 +14,10 @@ from fastapi import FastAPI
 
 from data_pipeline.errors import UserError, redact
 from data_pipeline.languages import LANGUAGES
-from evaluation.listening import Heard, Voices, Wish
-from evaluation.listening_guard import MOST_UPLOAD_BYTES, Guard
-from modeling.vocoder import AUTO, VOCODERS
+from inference.options import AUTO
+from inference.vocoders.registry import VOCODERS
+from inference.web.guard import MOST_UPLOAD_BYTES, Guard
+from inference.web.listening import Heard, Voices, Wish
 
 TEXT = "Thank you for calling. Please hold the line."
 NONE = ""  # the value of a choice that chooses nothing; gradio takes None for no choice at all

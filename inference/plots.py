@@ -12,6 +12,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from inference.synthesizer import Spoken
+
 # Perceptually uniform, and read alike with all common kinds of colour blindness.
 COLOUR_MAP = "cividis"
 MOST_LABELS = 28  # beyond it the characters overlap, so every second, third ... one is written
@@ -27,6 +29,19 @@ def mel_and_alignment_png(path: str | Path, mel_TC: torch.Tensor, **parts) -> Pa
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mel_and_alignment_figure(mel_TC, **parts).savefig(path, format="png", dpi=DPI)
     return path
+
+
+def write_picture(path: str | Path, spoken: Spoken, frames_per_s: float, **more) -> None:
+    """Write mel and alignment of a sentence as a PNG; `more` is for `mel_and_alignment_figure`."""
+    mel_and_alignment_png(
+        path,
+        spoken.speech.mel_TC.cpu(),
+        text=spoken.tokens,
+        frames_per_s=frames_per_s,
+        durations_S=spoken.speech.durations_S.cpu(),
+        title=spoken.text,
+        **more,
+    )
 
 
 def mel_and_alignment_figure(

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from data_pipeline.speech import speech_spectrum
+from inference.prompt import PAUSE, UNSPOKEN, Prompt
+from inference.tempo import durations_at, mel_at
 from modeling.decoder import PreNet
 from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
-from modeling.prompt import PAUSE, UNSPOKEN, Prompt
-from modeling.tempo import durations_at, mel_at
 
 NOISE_STEPS = 64  # drawn at once
 
@@ -73,7 +73,7 @@ def synthesise(
     Args:
         ids_BS: padded token ids; token_lengths: [B].
         voice_BV: one voice an utterance.
-        speed: 2.0 takes half the time; the words are made at the model's own pace (modeling.tempo).
+        speed: 2.0 takes half the time; the words are made at the model's own pace (inference.tempo).
         seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
         prompt: a clip that all of them go on from; neither it nor the pause after it is among what is answered.
 

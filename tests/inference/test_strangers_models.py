@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 
 import synthesize
 from data_pipeline.errors import UserError
-from modeling import safe_folder
+from inference import safe_folder
+from inference.pretrained import load, load_description
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load, load_description
 from modeling.processor import GoyaProcessor
 
 WEIGHTS = "model.safetensors"

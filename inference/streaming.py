@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from inference.generation import decode_steps
+from inference.prompt import PAUSE, Prompt
+from inference.tempo import stream_at
 from modeling.model import GoyaForTextToSpeech
-from modeling.prompt import PAUSE, Prompt
-from modeling.synthesis import decode_steps
-from modeling.tempo import stream_at
 
 # A first chunk to be heard soon. Each next one is twice as long, so that the context, which is computed again with
 # every chunk, weighs less; and it is there in time where speech takes less than half as long to make as to hear.

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from data_pipeline.errors import UserError
-from modeling.checked_model import CONFIG, checked_config
+from inference.checked_model import CONFIG, checked_config
 from modeling.configuration import GoyaConfig
 
 

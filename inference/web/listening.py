@@ -14,14 +14,16 @@ from data_pipeline.commands import command
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import Sentence, split_sentences
-from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
-from modeling.known_languages import doubts
+from inference.known_languages import doubts
+from inference.plots import write_picture
+from inference.pretrained import load, load_description, model_folders
+from inference.prompt import Prompt, spoken_prompt
+from inference.synthesizer import speak_sentences, wave_with_pause
+from inference.vocoders.base import Vocoder
+from inference.vocoders.registry import load_vocoder
+from inference.voices import known_voices, voice_of
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load, load_description, model_folders
 from modeling.processor import GoyaProcessor
-from modeling.prompt import Prompt, spoken_prompt
-from modeling.vocoder import Vocoder, load_vocoder
-from modeling.voices import known_voices, voice_of
 
 MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spent away from the page
 
@@ -30,7 +32,7 @@ MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spen
 class Wish:
     """What to say and how. A `clip` (its path) is heard in place of the `speaker`; neither is anyone's voice.
 
-    clip_text: what the clip says; speech then goes on from it (modeling.prompt).
+    clip_text: what the clip says; speech then goes on from it (inference.prompt).
     """
 
     text: str
@@ -75,7 +77,7 @@ class Voices:
         return languages or list(LANGUAGES), {name: heard_in for name, heard_in in voices.items() if name}
 
     def doubts(self, name: str, wish: Wish) -> list[str]:
-        """Why the wish may come out as nonsense (modeling.known_languages)."""
+        """Why the wish may come out as nonsense (inference.known_languages)."""
         return doubts(wish.text, wish.language, load_description(self._folder(name))[0].voices)
 
     def say(

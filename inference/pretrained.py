@@ -6,11 +6,8 @@ from pathlib import Path
 import torch
 
 from data_pipeline.errors import UserError
-from modeling.checked_model import checked_config, checked_processor
-from modeling.configuration import GoyaConfig
-from modeling.model import GoyaForTextToSpeech
-from modeling.processor import GoyaProcessor
-from modeling.safe_folder import (
+from inference.checked_model import checked_config, checked_processor
+from inference.safe_folder import (
     DESCRIPTION,
     WEIGHTS,
     check_fit,
@@ -20,6 +17,9 @@ from modeling.safe_folder import (
     read_weights,
     stored_weights,
 )
+from modeling.configuration import GoyaConfig
+from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
 
 
 def model_folder(where: str) -> str:

@@ -1,0 +1,3 @@
+"""How a text is spoken."""
+
+AUTO = "auto"  # the vocoder that fits the model's mels
