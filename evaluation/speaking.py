@@ -7,7 +7,7 @@ from itertools import islice
 from torch import Tensor
 
 from data_pipeline.utterance import Utterance
-from inference.synthesizer import Spoken, speak
+from inference.synthesizer import Line, Spoken, Synthesizer
 from inference.vocoders.base import Vocoder
 from inference.voices import voice_for
 from modeling.model import GoyaForTextToSpeech
@@ -63,6 +63,9 @@ def speak_utterances(
 ) -> list[Spoken]:
     """Each in its speaker's stored voice; where the model knows no such speaker, in its language's."""
     known = {name.rpartition("-")[0] for name in model.config.voices}
-    voices = [voice_for(model, one.speaker if one.speaker in known else None, one.language) for one in utterances]
-    texts, languages = [one.text for one in utterances], [one.language for one in utterances]
-    return speak(model, processor, texts, languages, voices, vocoder, seed=seed)
+    speakers = [one.speaker if one.speaker in known else None for one in utterances]
+    lines = [
+        Line(one.text, one.language, voice_for(model, speaker, one.language))
+        for one, speaker in zip(utterances, speakers, strict=True)
+    ]
+    return list(Synthesizer(model, processor).each(lines, vocoder, seed=seed, batch_size=20))

@@ -31,6 +31,14 @@ def known_languages(voices: Iterable[str]) -> list[str]:
     return sorted({language for heard_in in known_voices(voices).values() for language in heard_in})
 
 
+def only_language(voices: Iterable[str]) -> str | None:
+    """The language of all voices; None where they name none. Raises UserError where they name several."""
+    languages = known_languages(voices)
+    if len(languages) > 1:
+        raise UserError(f"This model speaks {', '.join(languages)}; say which, as in language={languages[0]!r}.")
+    return languages[0] if languages else None
+
+
 def language_to_speak(given: str | None, voices: Iterable[str], vocabulary: Vocabulary) -> str:
     """The language of a text: as given, else English where the model knows it or names none, else its first.
 

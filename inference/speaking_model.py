@@ -7,7 +7,8 @@ run's best folder (hub.remote_code).
 from torch import Tensor
 from transformers import AutoModel, AutoModelForTextToSpectrogram
 
-from inference.synthesizer import speak_text
+from inference.options import SpeechOptions
+from inference.synthesizer import Synthesizer
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -17,8 +18,8 @@ class SpeakingModel(GoyaForTextToSpeech):
     """Its weights and its configuration are those of the network."""
 
     def speak(self, processor: GoyaProcessor, text: str, language: str | None = None, **wishes) -> Tensor:
-        """The wave [N] of a text: `inference.synthesizer.speak_text`."""
-        return speak_text(self, processor, text, language, **wishes)
+        """The wave [N] of a text: `Synthesizer.speak`, with `SpeechOptions`."""
+        return Synthesizer(self, processor).speak(text, SpeechOptions(language, **wishes))
 
 
 for auto_class in (AutoModel, AutoModelForTextToSpectrogram):

@@ -14,8 +14,8 @@ import soundfile
 
 import synthesize
 from data_pipeline.errors import UserError
-from inference.pretrained import load
-from inference.synthesizer import speak_text
+from inference.options import SpeechOptions
+from inference.synthesizer import Synthesizer
 from inference.vocoders.griffin_lim import GriffinLim
 from inference.vocoders.hifigan import HIFIGAN_PACKAGE
 from inference.wave_output import Output
@@ -132,9 +132,9 @@ def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
     one, other = soundfile.read(gone_on)[0], soundfile.read(streamed)[0]
     assert gone_on.read_bytes() != plain.read_bytes()
     assert difference(one, other) < 0.4
-    model, processor = load(str(run))
+    synthesizer = Synthesizer.from_pretrained(str(run))
     wishes = {"reference": str(clip), "reference_text": row["text"]}
-    assert difference(one, speak_text(model, processor, "hello there", "en", **wishes).numpy()) < 0.01
+    assert difference(one, synthesizer.speak("hello there", SpeechOptions("en", **wishes)).numpy()) < 0.01
     # The same words read as Spanish ones would be: digits, here.
     numbers = [*cloned, "--reference-text", "1 2 3"]
     english, spanish = (
@@ -205,9 +205,7 @@ def test_the_factor_does_not_count_what_only_the_first_word_waits_for(run, say, 
 
     clock = synthesize.time.perf_counter
     monkeypatch.setattr(synthesize.time, "perf_counter", lambda: clock() + 3600 * len(hours))
-    monkeypatch.setattr(
-        "inference.vocoders.registry.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device)
-    )
+    monkeypatch.setattr("inference.synthesizer.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device))
     assert say(run, "--text", "hola")[0] == 0
     assert float(re.search(r"real-time factor ([\d.]+)", capsys.readouterr().out)[1]) < 1000
 
@@ -216,7 +214,7 @@ def test_ctrl_c_leaves_no_traceback(run, say, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("inference.pretrained.load", interrupted)
+    monkeypatch.setattr("inference.synthesizer.load", interrupted)
     assert say(run, "--text", "a")[0] == 130
     assert capsys.readouterr().err == "Stopped.\n"
 

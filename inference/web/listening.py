@@ -1,48 +1,35 @@
 """What the page to listen asks for: a text spoken by a checkpoint of a run, as synthesize.py speaks it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import soundfile
 import torch
 
-from data_pipeline.audio import AudioConfig, BrokenAudio
+from data_pipeline.audio import BrokenAudio
 from data_pipeline.commands import command
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
-from data_pipeline.sentences import Sentence, split_sentences
+from data_pipeline.sentences import split_sentences
 from inference.known_languages import doubts
+from inference.options import SpeechOptions
 from inference.plots import write_picture
-from inference.pretrained import load, load_description, model_folders
-from inference.prompt import Prompt, spoken_prompt
-from inference.synthesizer import speak_sentences, wave_with_pause
-from inference.vocoders.base import Vocoder
-from inference.vocoders.registry import load_vocoder
-from inference.voices import known_voices, voice_of
-from modeling.model import GoyaForTextToSpeech
-from modeling.processor import GoyaProcessor
+from inference.pretrained import load_description, model_folders
+from inference.synthesizer import SpokenSentence, Synthesizer
+from inference.voices import known_voices
 
 MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spent away from the page
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What to say and how. A `clip` (its path) is heard in place of the `speaker`; neither is anyone's voice.
-
-    clip_text: what the clip says; speech then goes on from it (inference.prompt).
-    """
+class Wish(NamedTuple):
+    """What to say and how; the options say a language."""
 
     text: str
-    language: str
-    speaker: str | None
-    clip: str | None
-    clip_text: str | None
-    speed: float
-    seed: int
-    vocoder: str
+    options: SpeechOptions
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,7 @@ class Voices:
 
     def doubts(self, name: str, wish: Wish) -> list[str]:
         """Why the wish may come out as nonsense (inference.known_languages)."""
-        return doubts(wish.text, wish.language, load_description(self._folder(name))[0].voices)
+        return doubts(wish.text, wish.options.language, load_description(self._folder(name))[0].voices)
 
     def say(
         self, name: str, wish: Wish, out: Path, progress: Callable[[int, int], None], picture_inches: float
@@ -87,21 +74,19 @@ class Voices:
 
         picture_inches: the picture's width.
         """
-        sentences = checked_sentences(wish)
+        number = checked_number(wish)
         folder = self._folder(name)
-        model, processor = load_once(folder, _written_ns(folder), self.device)
-        vocoder = load_vocoder_once(wish.vocoder, processor.feature_extractor.audio_config, self.device)
-        voice, prompt = wished_voice(model, processor, wish)
+        synthesizer = load_once(folder, _written_ns(folder), self.device)
         wav, picture, waves = out / f"{Path(name).name}.wav", out / f"{Path(name).name}.png", []
-        settings = {"seed": wish.seed, "speed": wish.speed, "prompt": prompt}
-        for sentence, spoken in speak_sentences(model, processor, sentences, wish.language, voice, **settings):
+        for sentence in wished_sentences(synthesizer, wish):
+            audio = sentence.vocoder.audio_config
             if not waves:
-                write_picture(picture, spoken, vocoder.audio_config.frames_per_s, width_inches=picture_inches)
-            waves.append(wave_with_pause(sentence, spoken, vocoder, wish.speed))
-            progress(len(waves), len(sentences))
+                write_picture(picture, sentence.spoken, audio.frames_per_s, width_inches=picture_inches)
+            waves.append(sentence.wave())
+            progress(len(waves), number)
         wave = torch.cat(waves).cpu().numpy()
-        soundfile.write(wav, wave, vocoder.sample_rate_hz)
-        return Heard(wav, picture, len(wave) / vocoder.sample_rate_hz, len(sentences))
+        soundfile.write(wav, wave, audio.sample_rate_hz)
+        return Heard(wav, picture, len(wave) / audio.sample_rate_hz, number)
 
     def _folder(self, name: str) -> str:
         folders = model_folders(self.where)
@@ -113,31 +98,35 @@ class Voices:
         return folders[name]
 
 
-def checked_sentences(wish: Wish) -> list[Sentence]:
-    """The sentences of the text. Raises UserError where there are none, or too many, or a number is missing."""
+def checked_options(seed: int | None, clip: str | None, speaker: str | None, **more) -> SpeechOptions:
+    """As the fields of the page say it. A clip (its path) is heard in place of the speaker; neither is anyone's voice.
+
+    Raises UserError where the field of the seed holds none.
+    """
+    if seed is None or seed < 0:
+        raise UserError("The seed is empty or negative; expected a whole number, 0 or more.")
+    return SpeechOptions(seed=seed, reference=clip, voice=None if clip else speaker, **more)
+
+
+def checked_number(wish: Wish) -> int:
+    """How many sentences the text has. Raises UserError where there are none, or too many characters."""
     if len(wish.text) > MOST_CHARS:
         raise UserError(
             f"The text has {len(wish.text)} characters; expected {MOST_CHARS} at most on this page. Longer ones: "
             f"{command('synthesize.py', 'RUN', '--text-file', 'FILE')}"
         )
-    sentences = split_sentences(wish.text, wish.language)
+    sentences = split_sentences(wish.text, wish.options.language)
     if not sentences:
         raise UserError("There is nothing to speak yet; type some words into the text box.")
-    if wish.seed is None or wish.seed < 0:
-        raise UserError("The seed is empty or negative; expected a whole number, 0 or more.")
-    return sentences
+    return len(sentences)
 
 
-def wished_voice(
-    model: GoyaForTextToSpeech, processor: GoyaProcessor, wish: Wish
-) -> tuple[torch.Tensor, Prompt | None]:
-    """The voice [V] and what to go on from. Raises UserError for a clip that cannot be used, called by its name."""
-    clips = [wish.clip] if wish.clip else []
+def wished_sentences(synthesizer: Synthesizer, wish: Wish) -> Iterator[SpokenSentence]:
+    """As spoken. Raises UserError for a clip that cannot be used, called by its name."""
     try:
-        voice_V = voice_of(model, processor, clips, wish.speaker, wish.language)
-        return voice_V, spoken_prompt(model, processor, clips, wish.clip_text, wish.language)
+        return synthesizer.sentences(wish.text, wish.options)
     except BrokenAudio as error:
-        told = str(error).replace(f"{Path(wish.clip).parent}{os.sep}", "")
+        told = str(error).replace(f"{Path(wish.options.reference).parent}{os.sep}", "")
         raise UserError(f"The reference clip cannot be used. {told}") from error
 
 
@@ -148,11 +137,6 @@ def _written_ns(folder: str) -> int:
 
 
 @lru_cache(maxsize=2)  # two are compared
-def load_once(folder: str, written_ns: int, device: str) -> tuple[GoyaForTextToSpeech, GoyaProcessor]:
-    """As `load`; `written_ns` tells a model from the one that was there before."""
-    return load(folder, device)
-
-
-@lru_cache(maxsize=2)
-def load_vocoder_once(name: str, audio_config: AudioConfig, device: str) -> Vocoder:
-    return load_vocoder(name, audio_config, device)
+def load_once(folder: str, written_ns: int, device: str) -> Synthesizer:
+    """Of a model's folder; `written_ns` tells a model from the one that was there before."""
+    return Synthesizer.from_pretrained(folder, device)

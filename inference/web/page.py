@@ -17,7 +17,7 @@ from data_pipeline.languages import LANGUAGES
 from inference.options import AUTO
 from inference.vocoders.registry import VOCODERS
 from inference.web.guard import MOST_UPLOAD_BYTES, Guard
-from inference.web.listening import Heard, Voices, Wish
+from inference.web.listening import Heard, Voices, Wish, checked_options
 
 TEXT = "Thank you for calling. Please hold the line."
 NONE = ""  # the value of a choice that chooses nothing; gradio takes None for no choice at all
@@ -182,7 +182,9 @@ class Page:
     ) -> Iterator[list]:
         """Yield what both columns hold: once the first checkpoint has spoken, and again once the second has."""
         said = clip_text.strip() if clip else ""
-        wish = Wish(text, language, speaker or None, clip, said or None, speed, seed, vocoder)
+        more = {"language": language, "reference_text": said or None, "speed": speed, "vocoder": vocoder}
+        with told_on_page():
+            wish = Wish(text, checked_options(seed, clip, speaker or None, **more))
         for doubt in self._doubts(name, wish):
             gr.Warning(html.escape(doubt), duration=20)
         inches = PICTURE_INCHES["alone" if other == NONE else "compared"]
@@ -235,7 +237,7 @@ def speaker_label(name: str, languages: list[str]) -> str:
 
 def note(heard: Heard, wish: Wish, took_s: float) -> str:
     """A line on what is heard."""
-    voice = "The clip's voice. " if wish.clip else ""
+    voice = "The clip's voice. " if wish.options.clips else ""
     picture = f" Picture: sentence 1 of {heard.sentences}." if heard.sentences > 1 else ""
     return f"{voice}{heard.duration_s:.1f} s of speech in {took_s:.1f} s.{picture}"
 

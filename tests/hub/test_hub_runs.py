@@ -15,8 +15,8 @@ import pytest
 import train_main
 from hub.pusher import Pusher
 from hub.session import hub_session
-from inference.pretrained import load
-from inference.synthesizer import speak_text
+from inference.options import SpeechOptions
+from inference.synthesizer import Synthesizer
 from tests import small_runs
 from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
 from tests.small_runs import ROOT, losses, newest, train
@@ -132,7 +132,7 @@ def test_a_model_speaks_where_goya_is_not(pushed, tmp_path, where):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     said = np.load(out)
-    ours = speak_text(*load(str(pushed.run)), TEXT, "es", seed=3).numpy()
+    ours = Synthesizer.from_pretrained(str(pushed.run), "cpu").speak(TEXT, SpeechOptions("es", seed=3)).numpy()
     assert len(ours) > 20_000
     np.testing.assert_array_equal(said["alone"], ours)
     np.testing.assert_array_equal(said["piped"], ours)
