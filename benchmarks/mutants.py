@@ -65,9 +65,13 @@ MUTANTS = {
     "restart_decay fixed": Mutant(
         "callbacks/cosine_restarts.py", "optim.restart_decay", "0.8", "tests/callbacks/test_schedules.py"
     ),
-    "pre-net dropout off": of_effect("modeling/decoder.py", "self.probability, training=True)", "0.0, training=True)"),
+    "pre-net dropout off": of_effect(
+        "modeling/transformer_decoder.py", "self.probability, training=True)", "0.0, training=True)"
+    ),
     "pre-net dropout off in validation": of_effect(
-        "modeling/decoder.py", "self.probability, training=True)", "self.probability, training=self.training)"
+        "modeling/transformer_decoder.py",
+        "self.probability, training=True)",
+        "self.probability, training=self.training)",
     ),
     "validation of the mel before the post-net": of_effect(
         "training/validation.py", "output.mel_after_BTC", "output.mel_before_BTC"

@@ -4,23 +4,18 @@ Shapes: B utterances, S text tokens, r frames a step, C mel channels, V numbers 
 of them the posterior's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from data_pipeline.speech import speech_spectrum
 from inference.prompt import PAUSE, UNSPOKEN, Prompt
 from inference.tempo import durations_at, mel_at
-from modeling.decoder import PreNet
-from modeling.decoder_step import DecoderStep
 from modeling.layers import length_mask
 from modeling.model import GoyaForTextToSpeech
-
-NOISE_STEPS = 64  # drawn at once
 
 
 @dataclass
@@ -74,7 +69,7 @@ def synthesise(
         ids_BS: padded token ids; token_lengths: [B].
         voice_BV: one voice an utterance.
         speed: 2.0 takes half the time; the words are made at the model's own pace (inference.tempo).
-        seed, first_number: of the pre-net's noise. Row b has that of (seed, first_number + b), whatever is beside it.
+        seed, first_number: of the decoder's noise. Row b has that of (seed, first_number + b), whatever is beside it.
         prompt: a clip that all of them go on from; neither it nor the pause after it is among what is answered.
 
     A token is left when the probability that it has ended by now, from the product of the token-end
@@ -127,13 +122,12 @@ def decode_steps(
     token, age = torch.zeros_like(token_lengths), torch.zeros_like(token_lengths)
     staying = torch.ones(batch, device=device)
     previous = torch.zeros(batch, config.n_mels, device=device)
-    step = DecoderStep(model.decoder, context_BSD, voice_BV)
-    dropout = min(config.synthesis_dropout, config.prenet_dropout)
-    noise = prenet_noise(model.decoder.prenet, dropout, seed, range(first_number, first_number + batch))
+    decoding = model.decoder.start(context_BSD, voice_BV, seed, range(first_number, first_number + batch))
     if prompt:
-        previous, token = prompt.read(step, noise), token + len(prompt.ids_P) - 1
+        decoding.read(prompt.previous_NC, prompt.token_N, prompt.age_N)
+        previous, token = prompt.last_C.expand(batch, -1), token + len(prompt.ids_P) - 1
     while (token < token_lengths).any():
-        frames, logit = step(previous, token.clamp(max=ids_BS.shape[1] - 1), age, next(noise))
+        frames, logit = decoding.step(previous, token.clamp(max=ids_BS.shape[1] - 1), age)
         done = token >= token_lengths
         yield frames, torch.where(done, longest, token - skipped)
         staying = staying * (1 - end_probability(logit, config.stop_smoothing))
@@ -142,20 +136,6 @@ def decode_steps(
         age = torch.where(leave, 0, age + 1)
         staying = torch.where(leave, 1.0, staying)
         previous = frames[:, -1]
-
-
-def prenet_noise(prenet: PreNet, dropout: float, seed: int, numbers: Iterable[int]) -> Iterator[Tensor]:
-    """Yield the dropout factors [B, 2, D] of each step: 0, or what keeps the mean.
-
-    Every utterance has a stream of its own, of (seed, its number), so that it sounds the same in any batch, on any
-    device. Drawn for many steps at once: a call for each utterance and step would take as long as the pre-net.
-    """
-    weight, keep = prenet.layers[0].weight, 1 - dropout
-    streams = [np.random.default_rng([seed, number]) for number in numbers]
-    while True:
-        shape = (NOISE_STEPS, len(prenet.layers), weight.shape[0])
-        drawn = np.stack([stream.random(shape, dtype=np.float32) < keep for stream in streams], axis=1)
-        yield from torch.from_numpy(drawn).to(weight.device, weight.dtype) / keep
 
 
 def end_probability(logits: Tensor, smoothing: float) -> Tensor:

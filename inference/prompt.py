@@ -5,16 +5,13 @@ for all of it (benchmarks/LOG.md). Continuing from an acoustic prompt: Wang et a
 Shapes: B utterances, P prompt tokens, S text tokens, N decoder steps, C mel channels, D width.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError
 from modeling.aligner import monotonic_search, token_of_step
-from modeling.decoder_step import DecoderStep
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import Clip, GoyaProcessor
 
@@ -30,7 +27,7 @@ class Prompt:
 
     ids_P: its tokens, and in place of <eos> a space, which the pause before the text is spoken at.
     previous_NC, token_N, age_N: the frame before (normalised), the token and its age at each decoder step of it.
-    last_C: its last frame.
+    last_C: its last frame, which speech goes on from.
     """
 
     ids_P: Tensor
@@ -44,15 +41,6 @@ class Prompt:
         clip_BP = self.ids_P[1:].expand(len(ids_BS), -1)
         joined = torch.cat((ids_BS[:, :1], clip_BP, ids_BS[:, UNSPOKEN:]), dim=1)
         return joined, token_lengths + len(self.ids_P) - UNSPOKEN
-
-    def read(self, step: DecoderStep, noise: Iterator[Tensor]) -> Tensor:
-        """Take the decoder through the clip; the frame [B, C] that speech goes on from.
-
-        noise: factors of the pre-net's dropout [B, 2, D], one after another for each step.
-        """
-        noise_BNLD = torch.stack(list(islice(noise, len(self.token_N))), dim=1)
-        step.read(self.previous_NC, self.token_N, self.age_N, noise_BNLD)
-        return self.last_C.expand(len(noise_BNLD), -1)
 
 
 @torch.inference_mode()

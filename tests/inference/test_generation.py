@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from data_pipeline.speech import speech_spectrum
-from inference.generation import NOISE_STEPS, decode_steps, encode_voice, prenet_noise, synthesise
-from modeling.decoder_step import FIRST_ROOM, DecoderStep
+from inference.generation import decode_steps, encode_voice, synthesise
+from modeling.transformer_decoder import FIRST_ROOM, NOISE_STEPS, TransformerSteps, prenet_noise
 
 
 @pytest.fixture
@@ -41,8 +41,9 @@ def test_step_by_step_equals_the_whole_pass(model, steps):
     age = torch.randint(0, 60, (2, steps))
     token_BND = context.gather(1, token[..., None].expand(-1, -1, model.config.hidden_size))
     expected_frames, expected_ends = model.decoder(previous, token_BND, age, voice)
-    step, noise = DecoderStep(model.decoder, context, voice), torch.ones(2, 2, model.config.hidden_size)
-    each = [step(previous[:, n], token[:, n], age[:, n], noise) for n in range(steps)]
+    noise = itertools.repeat(torch.ones(2, 2, model.config.hidden_size))
+    decoding = TransformerSteps(model.decoder, context, voice, noise)
+    each = [decoding.step(previous[:, n], token[:, n], age[:, n]) for n in range(steps)]
     frames, ends = torch.cat([one for one, _ in each], dim=1), torch.stack([end for _, end in each], dim=1)
     torch.testing.assert_close(frames, expected_frames, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ends, expected_ends, rtol=1e-4, atol=1e-5)
@@ -55,13 +56,13 @@ def test_steps_that_were_read_at_once_are_as_if_taken_one_by_one(model, read):
     steps, first = read + 3, slice(read)
     previous, token = torch.randn(steps, model.config.n_mels), torch.randint(0, 9, (steps,))
     age, noise = torch.randint(0, 60, (steps,)), torch.rand(2, steps, 2, model.config.hidden_size)
-    one_by_one, at_once = (DecoderStep(model.decoder, context, voice) for _ in range(2))
-    at_once.read(previous[first], token[first], age[first], noise[:, first])
+    one_by_one, at_once = (TransformerSteps(model.decoder, context, voice, iter(noise.unbind(1))) for _ in range(2))
+    at_once.read(previous[first], token[first], age[first])
     for n in range(steps):
-        step = previous[n].expand(2, -1), token[n].expand(2), age[n].expand(2), noise[:, n]
-        expected = one_by_one(*step)
+        step = previous[n].expand(2, -1), token[n].expand(2), age[n].expand(2)
+        expected = one_by_one.step(*step)
         if n >= read:
-            torch.testing.assert_close(at_once(*step), expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(at_once.step(*step), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
