@@ -18,7 +18,8 @@ import torch
 
 import train_main
 from data_pipeline.collate import Collator
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.sources import open_source
 from evaluation.data_check import survey as survey_module
 from evaluation.data_check.alignment import score_alignment
