@@ -38,6 +38,10 @@ def recordings(count: int = 2) -> list[torch.Tensor]:
     return [wave[: len(wave) // CONFIG.hop * CONFIG.hop] for wave in waves]
 
 
+def test_every_vocoder_has_a_file_named_as_its_key():
+    assert list(VOCODERS) == [one.__module__.rpartition(".")[2] for one in VOCODERS.values()]
+
+
 @pytest.mark.parametrize("name", VOCODERS)
 def test_copy_of_a_recording_has_its_mel_and_length(name):
     voice = load_vocoder(name, CONFIG)
@@ -152,6 +156,9 @@ def test_a_vocoder_of_transformers_sounds_as_there(tmp_path, network, settings, 
     ({"model_in_dim": 100}, "n_mels is 80 where it was trained with 100"),
     ({"upsample_rates": [8, 8, 5], "upsample_kernel_sizes": [16, 16, 9]}, "hop is 256 where it was trained with 320"),
     ({"audio": {"f_max_hz": 7_600.0}}, "f_max_hz is 8000.0 where it was trained with 7600.0"),
+    ({"audio": {"mel_scale": "htk"}}, "mel_scale is slaney where it was trained with htk"),
+    ({"audio": {"centered": True}}, "centered is False where it was trained with True"),
+    ({"audio": {"pitch": 3}}, "pitch is unknown here where it was trained with 3"),
 ])  # fmt: skip
 def test_a_vocoder_of_transformers_for_other_mels_is_refused(tmp_path, changes, told):
     with pytest.raises(UserError, match="does not fit this model's mel spectrograms") as error:
