@@ -80,7 +80,8 @@ def fit(config, accelerator, trainer, pusher, more_callbacks) -> int:
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
     from data_pipeline.audio import PRESETS
-    from modeling.vocoder import AUTO, load_vocoder
+    from inference.options import AUTO
+    from inference.vocoders.registry import load_vocoder
     from training.building import start_trackers
     from training.control import Diverged
     from training.report import write_report

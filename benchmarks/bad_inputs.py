@@ -31,8 +31,8 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
 from data_pipeline.audio import decode_audio  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
-from data_pipeline.plan import Cursor  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
 from training.arguments import parse  # noqa: E402
 from training.inputs import build_inputs  # noqa: E402

@@ -170,35 +170,33 @@ def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, float]:
     import torch
 
     from benchmarks.heldout_speech import vocoder_for
-    from evaluation.speaking import speak
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.synthesizer import Line, Synthesizer
 
     model, extract, rate_hz = speaker.model, speaker.processor.feature_extractor, speaker.audio.sample_rate_hz
     mels = [extract(voice.clip_N, rate_hz)["reference_mel"][0] for voice in voices]
     with torch.inference_mode():
         encoded = [encode_voice(model, mel) for mel in mels]
         kl = np.mean([posterior_kl(model, mel) for mel in mels])
-    texts = [one.text for one in sentences] * len(voices)
-    each = [voice_V for voice_V in encoded for _ in sentences]
+    lines = [Line(one.text, "en", voice_V) for voice_V in encoded for one in sentences]
     vocoder = vocoder_for("griffin_lim", speaker.audio)
-    spoken = speak(model, speaker.processor, texts, ["en"] * len(texts), each, vocoder, seed=SEED)
+    spoken = Synthesizer(model, speaker.processor).each(lines, vocoder, seed=SEED)
     return [one.wave.numpy() for one in spoken], float(kl)
 
 
 def prompted_speech(speaker, voice, sentences: list) -> list:
     """Waves of the sentences, each of which goes on from the voice's clip, whose text the recogniser tells."""
     from benchmarks.heldout_speech import hear, vocoder_for
-    from evaluation.speaking import speak
-    from modeling.prompt import prompt_of
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.prompt import prompt_of
+    from inference.synthesizer import Line, Synthesizer
 
     model, processor, rate_hz = speaker.model, speaker.processor, speaker.audio.sample_rate_hz
     [text] = hear([voice.clip_N], rate_hz)
     prompt = prompt_of(model, processor, voice.clip_N, text, "en", rate_hz)
     voice_V = encode_voice(model, processor.feature_extractor(voice.clip_N, rate_hz)["reference_mel"][0])
-    texts, number = [one.text for one in sentences], len(sentences)
-    vocoder = vocoder_for("griffin_lim", speaker.audio)
-    spoken = speak(model, processor, texts, ["en"] * number, [voice_V] * number, vocoder, seed=SEED, prompt=prompt)
+    lines, vocoder = [Line(one.text, "en", voice_V) for one in sentences], vocoder_for("griffin_lim", speaker.audio)
+    spoken = Synthesizer(model, processor).each(lines, vocoder, seed=SEED, prompt=prompt)
     return [one.wave.numpy() for one in spoken]
 
 

@@ -27,7 +27,7 @@ from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from evaluation.speaking import write_picture  # noqa: E402
+from inference.plots import write_picture  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5

@@ -30,7 +30,7 @@ from benchmarks.fuzzing.drawn import Ill  # noqa: E402
 from benchmarks.fuzzing.kit import Kit  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
-from data_pipeline.errors import UserError  # noqa: E402, shown
+from data_pipeline.errors import UserError  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz.json"
 DEMO = ROOT / "assets" / "demo_corpus"

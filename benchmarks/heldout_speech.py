@@ -19,12 +19,14 @@ from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recogniser
 from evaluation.metrics import METRICS, load_metric
-from evaluation.speaking import Spoken, speak_utterances
+from evaluation.speaking import speak_utterances
 from evaluation.text_metrics import character_error_rate
+from inference.synthesizer import Spoken
+from inference.vocoders.base import Vocoder
+from inference.vocoders.registry import load_vocoder
+from inference.voices import known_voices
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.vocoder import Vocoder, load_vocoder
-from modeling.voices import known_voices
 from training.config import RunConfig
 from training.inputs import build_inputs
 from training.validation import validate

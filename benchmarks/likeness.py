@@ -14,8 +14,8 @@ from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.utterance import Utterance
 from evaluation.durations import duration_figures
 from evaluation.metrics import load_metric
-from evaluation.speaking import Spoken
 from evaluation.text_metrics import character_error_rate
+from inference.synthesizer import Spoken
 
 VOCODER = "hifigan"
 

@@ -65,9 +65,13 @@ MUTANTS = {
     "restart_decay fixed": Mutant(
         "callbacks/cosine_restarts.py", "optim.restart_decay", "0.8", "tests/callbacks/test_schedules.py"
     ),
-    "pre-net dropout off": of_effect("modeling/decoder.py", "self.probability, training=True)", "0.0, training=True)"),
+    "pre-net dropout off": of_effect(
+        "modeling/transformer_decoder.py", "self.probability, training=True)", "0.0, training=True)"
+    ),
     "pre-net dropout off in validation": of_effect(
-        "modeling/decoder.py", "self.probability, training=True)", "self.probability, training=self.training)"
+        "modeling/transformer_decoder.py",
+        "self.probability, training=True)",
+        "self.probability, training=self.training)",
     ),
     "validation of the mel before the post-net": of_effect(
         "training/validation.py", "output.mel_after_BTC", "output.mel_before_BTC"
@@ -128,34 +132,34 @@ MUTANTS = {
         "tests/training/test_strangers_states.py",
     ),
     "another host may ask": Mutant(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         'if _split(f"//{host}").hostname not in self.names:',
         "if False:",
         "tests/test_listen_requests.py",
     ),
     "another site may ask": Mutant(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         "if origin is not None and _split(origin).netloc != host:",
         "if False:",
         "tests/test_listen_requests.py",
     ),
     "any file is a clip": Mutant(
-        "evaluation/listening_guard.py", "found.is_relative_to(self.uploads) and ", "", "tests/test_listen_requests.py"
+        "inference/web/guard.py", "found.is_relative_to(self.uploads) and ", "", "tests/test_listen_requests.py"
     ),
     "links out of a model's folder": Mutant(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if not any(target.is_relative_to(home) for home in homes):",
         "if False:",
-        "tests/modeling/test_strangers_models.py",
+        "tests/inference/test_strangers_models.py",
     ),
     "weights of another shape": Mutant(
-        "modeling/safe_folder.py", "    if wrong:\n", "    if False:\n", "tests/modeling/test_strangers_models.py"
+        "inference/safe_folder.py", "    if wrong:\n", "    if False:\n", "tests/inference/test_strangers_models.py"
     ),
     "memory not asked for": Mutant(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if needed > USABLE_MEMORY * free:",
         "if False:",
-        "tests/modeling/test_strangers_models.py",
+        "tests/inference/test_strangers_models.py",
     ),
     "aliases in a config file": Mutant(
         "training/config_file.py",

@@ -20,8 +20,9 @@ import numpy as np  # noqa: E402
 
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
-from data_pipeline.plan import Cursor, Limits, Plan, PlannedBatch  # noqa: E402
+from data_pipeline.plan import Limits, Plan, PlannedBatch  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402
 
 RATE_HZ = 4_000

@@ -30,7 +30,8 @@ import data_pipeline.plan  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
-from data_pipeline.plan import Cursor, Limits, Plan  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
+from data_pipeline.plan import Limits, Plan  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402
 from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
 from modeling.losses import SUMS, LossShape, element_counts, loss_sums  # noqa: E402

@@ -29,9 +29,9 @@ from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402
 from evaluation.durations import Pace, ran_into_limit, recorded_seconds  # noqa: E402
 from evaluation.metrics import load_metric  # noqa: E402
-from evaluation.speaking import speak  # noqa: E402
 from evaluation.text_metrics import character_error_rate, word_error_rate  # noqa: E402
-from modeling.voices import voice_for  # noqa: E402
+from inference.synthesizer import Line, Synthesizer  # noqa: E402
+from inference.voices import voice_for  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 LINES = ROOT / "benchmarks" / "hard_sentences.txt"
@@ -157,11 +157,11 @@ def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[d
     texts, lengths = [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english]
     pace = Pace.of(speaker.processor.tokenizer.vocabulary, texts, lengths, LANGUAGE)
     voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
+    synthesizer = Synthesizer(speaker.model, speaker.processor)
     seconds, expected, limited, waves = [], [], [], []
     for line in lines:
         parts = [one.text for one in split_sentences(line, LANGUAGE)]
-        number = len(parts)
-        spoken = speak(speaker.model, speaker.processor, parts, [LANGUAGE] * number, [voice_V] * number, vocoder)
+        spoken = list(synthesizer.each([Line(part, LANGUAGE, voice_V) for part in parts], vocoder))
         seconds.append(speaker.seconds(spoken))
         expected.append(sum(pace.seconds(part, LANGUAGE) for part in parts))
         limited.append(any(ran_into_limit(one, speaker.model.config) for one in spoken))

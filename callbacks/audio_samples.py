@@ -10,8 +10,9 @@ from accelerate import Accelerator
 from transformers import TrainerCallback
 
 from data_pipeline.utterance import Utterance
-from evaluation.pictures import mel_and_alignment_figure
-from evaluation.speaking import Spoken, first_seconds, speak_utterances
+from evaluation.speaking import first_seconds, speak_utterances
+from inference.plots import mel_and_alignment_figure
+from inference.synthesizer import Spoken
 from training.agreement import as_main_says
 from training.shipped import ShippedModel
 from training.trackers import Trackers

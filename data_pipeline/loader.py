@@ -11,9 +11,10 @@ from dataclasses import replace
 from torch.utils.data import DataLoader
 
 from data_pipeline.collate import Batch, Collator
+from data_pipeline.cursor import Cursor
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.patience import BrokenOff, Patience, Stalled
-from data_pipeline.plan import Cursor, Plan, PlannedBatch
+from data_pipeline.plan import Plan, PlannedBatch
 from data_pipeline.utterance import Utterance
 
 PREFETCHED = 4  # batches, by each loading process

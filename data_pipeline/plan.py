@@ -17,6 +17,7 @@ import pyarrow
 
 from data_pipeline.audio import AudioConfig, UnreadKind, duration_s
 from data_pipeline.balance import SpeakerBalance
+from data_pipeline.cursor import Cursor
 from data_pipeline.cutting import cut
 from data_pipeline.errors import UserError
 from data_pipeline.features import Features
@@ -36,16 +37,6 @@ class Source(Protocol):
     def rows(self): ...
 
     def to_utterance(self, row: dict) -> Utterance: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place between two batches. `group` is kept with it so that a resumed epoch goes on in the order it began."""
-
-    epoch: int = 0
-    rows: int = 0  # source rows read before the current pool
-    batch: int = 0  # batches of the current pool already taken, by all ranks together
-    group: int = 1  # batches of similar length that stay together: the number of ranks when the epoch began
 
 
 @dataclass(frozen=True, slots=True)

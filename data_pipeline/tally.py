@@ -3,13 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import LONGEST_LINE, shown
 from data_pipeline.utterance import plain
-
-if TYPE_CHECKING:
-    from data_pipeline.plan import Cursor
 
 # Reasons to leave a row out.
 ON_EXCLUDE_LIST = "on the exclude list"
@@ -149,7 +146,7 @@ class Tallies:
         self.epoch, self.marks = -1, {}
         self.is_from_its_start = True
 
-    def begin(self, cursor: "Cursor") -> None:
+    def begin(self, cursor: Cursor) -> None:
         """The epoch is read from `cursor` on. Of what lies before it a mark tells, if there is one."""
         is_start = (cursor.rows, cursor.batch) == (0, 0)
         before = self.marks.get(cursor.rows) if self.epoch == cursor.epoch else None
@@ -178,22 +175,22 @@ class Tallies:
         """The steps go on with the beginning of another epoch."""
         self.undecoded, self.epoch, self.marks = Broken(), epoch, {0: Tally()}
 
-    def note_step(self, cursor: "Cursor", found: Iterable[tuple[str, str]]) -> None:
+    def note_step(self, cursor: Cursor, found: Iterable[tuple[str, str]]) -> None:
         """A step has come to `cursor`; `found`: rows of it that cannot be decoded, each with a message."""
         for name, why in found:
             self.undecoded.add(name, why)
         self.marks = {rows: tally for rows, tally in self.marks.items() if rows >= cursor.rows}
 
-    def to_cursor(self, cursor: "Cursor") -> Tally:
+    def to_cursor(self, cursor: Cursor) -> Tally:
         """Of the rows up to the end of the pool in which the cursor stands, as far as the steps have come."""
         return replace(self.marks.get(self._places(cursor)[-1], Tally()), undecoded=self.undecoded)
 
-    def _places(self, cursor: "Cursor") -> list[int]:
+    def _places(self, cursor: Cursor) -> list[int]:
         """Where the pool in which the cursor stands begins and ends; between two pools, the one place."""
         behind = sorted(rows for rows in self.marks if rows > cursor.rows)
         return [cursor.rows, *(behind[:1] if cursor.batch else [])]
 
-    def to_json(self, cursor: "Cursor", ranks: list[tuple[Tally | None, Broken]]) -> dict:
+    def to_json(self, cursor: Cursor, ranks: list[tuple[Tally | None, Broken]]) -> dict:
         """ranks: the whole tally and what was not decoded, of all of them."""
         wholes = [whole for whole, _ in ranks if whole is not None]
         return {

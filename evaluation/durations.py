@@ -9,7 +9,7 @@ from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.text import Vocabulary, normalise_text
 from data_pipeline.utterance import Utterance
 from evaluation.metrics import load_metric
-from evaluation.speaking import Spoken
+from inference.synthesizer import Spoken
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from data_pipeline.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation.asr import Recogniser, load_recogniser
 from evaluation.durations import duration_figures, recorded_seconds
-from evaluation.speaking import Spoken, choose_sentences, first_seconds, in_turn, speak_utterances
+from evaluation.speaking import choose_sentences, first_seconds, in_turn, speak_utterances
 from evaluation.speech_metrics import Speech, added_metrics, measured
 from evaluation.text_metrics import character_error_rate, error_rate
+from inference.synthesizer import Spoken
 from training.best_metric import FEWEST_SENTENCES, can_recognise
 
 RECOGNISED = "en"  # the language of the recogniser in the extra `eval`

@@ -11,7 +11,7 @@ from data_pipeline.languages import LANGUAGES, language_code
 from data_pipeline.sources import DEMO_CORPUS
 from evaluation.data_check.report import hours
 from evaluation.data_check.survey import Survey, Surveyor
-from modeling.voices import known_voices
+from inference.voices import known_voices
 from training.config import RunConfig
 
 READ_S = 5.0  # of the corpus, at the start of a run, at most

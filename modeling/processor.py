@@ -1,6 +1,6 @@
 """Text and reference clips to the model's input tensors, saved and loaded beside a checkpoint's weights.
 
-Importing this file also registers Goya with transformers' Auto classes.
+Importing this file also registers them with transformers' Auto classes.
 Shapes: B utterances, S text tokens, R reference frames, C mel channels.
 """
 
@@ -15,8 +15,6 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
-    AutoModel,
-    AutoModelForTextToSpectrogram,
     AutoProcessor,
     AutoTokenizer,
     BatchFeature,
@@ -31,7 +29,6 @@ from data_pipeline.speech import at_one_level, speech_spectrum
 from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
 from data_pipeline.utterance import Samples
 from modeling.configuration import GoyaConfig
-from modeling.model import GoyaForTextToSpeech
 
 Clip = np.ndarray | torch.Tensor | Sequence[float] | str | Path | bytes
 
@@ -207,11 +204,9 @@ def one_each(value, count: int, name: str) -> list:
 
 
 def register_auto_classes() -> None:
-    """Let AutoConfig, AutoModel, AutoProcessor ... load a Goya checkpoint by its folder or Hub id."""
+    """Let AutoConfig, AutoProcessor ... load what a Goya checkpoint has beside its weights, by its folder or Hub id."""
     AutoConfig.register(GoyaConfig.model_type, GoyaConfig, exist_ok=True)
     for auto_class, ours in [
-        (AutoModel, GoyaForTextToSpeech),
-        (AutoModelForTextToSpectrogram, GoyaForTextToSpeech),
         (AutoFeatureExtractor, GoyaFeatureExtractor),
         (AutoTokenizer, GoyaTokenizer),
         (AutoProcessor, GoyaProcessor),

@@ -15,8 +15,8 @@ import synthesize
 import train_main
 import training.export
 from data_pipeline.text import Vocabulary
+from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import losses, newest
 from training.arguments import parse

@@ -13,9 +13,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 AGREES = """
 import torch
-from modeling.speech import speak_text
-chunks = list(stream_sentences(model, processor, sentences, "en", voice_V, vocoder))
-whole_N = speak_text(model, processor, "I can hear you at once. And I go on.", "en")
+chunks = list(synthesizer.stream("I can hear you at once. And I go on.", options))
+whole_N = synthesizer.speak("I can hear you at once. And I go on.", options)
 assert len(chunks) > 1 and torch.allclose(torch.cat(chunks), whole_N, atol=1e-4)
 """
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch.distributed.checkpoint import CheckpointException
 
 from data_pipeline.errors import UserError
-from modeling.safe_folder import read_json
+from inference.safe_folder import read_json
 from training.agreement import as_main_says, first_failure
 from training.checksums import CHECKSUMS, damage, flush, seal
 from training.config import CheckpointConfig

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from data_pipeline.errors import UserError
-from modeling.safe_folder import check_only_files, read_json
+from inference.safe_folder import check_only_files, read_json
 
 CHECKSUMS = "checksums.json"
 

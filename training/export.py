@@ -34,8 +34,8 @@ def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
     """Raises UserError where `checkpoint` is none or is damaged, or `out` is there already or cannot be written."""
     from safetensors import SafetensorError
 
+    from inference.pretrained import load_description
     from modeling.model import GoyaForTextToSpeech
-    from modeling.pretrained import load_description
     from training.checkpoint import check
     from training.saved_state import reading
     from training.state_files import load_weights

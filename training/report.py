@@ -16,7 +16,7 @@ from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
 from data_pipeline.normalise.reading import rules_of
 from data_pipeline.utterance import Utterance
-from modeling.known_languages import known_languages
+from inference.known_languages import known_languages
 from training.callback_states import callback_states
 from training.config import RunConfig
 from training.loop import Result, Trainer

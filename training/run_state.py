@@ -2,20 +2,30 @@
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
+from transformers import TrainerState
+from transformers.trainer_callback import CallbackHandler
 
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import redacted
-from data_pipeline.plan import Cursor
 from data_pipeline.text import Vocabulary
-from modeling.safe_folder import read_json
+from inference.safe_folder import read_json
+from modeling.model import GoyaForTextToSpeech
 from training import continuity, optimizer
 from training.callback_states import absent, callback_states, check_states, restore_states
+from training.checkpoint import CheckpointFolder
+from training.config import Provenance, RunConfig
+from training.control import CallbackArguments
+from training.inputs import Inputs
+from training.length import RunLength
+from training.out_of_memory import FittingStep
 from training.saved_state import check_like, check_voices, reading
-
-if TYPE_CHECKING:
-    from training.loop import Trainer
+from training.state_files import StateFiles
+from training.waste import Waste
 
 # Fields of the trainer's state that are this process' own.
 OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
@@ -23,7 +33,31 @@ OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_
 LOST = "this command does not give it (--callback), so it is not called, and what it kept is left behind"
 
 
-def to_json(trainer: "Trainer") -> dict:
+class Run(Protocol):
+    """What is kept of a training loop, and what it takes to go on (training.loop.Trainer)."""
+
+    config: RunConfig
+    provenance: Provenance
+    accelerator: Accelerator
+    inputs: Inputs
+    checkpoints: CheckpointFolder
+    files: StateFiles
+    raw_model: GoyaForTextToSpeech
+    optimizer: AcceleratedOptimizer
+    arguments: CallbackArguments
+    callbacks: CallbackHandler
+    state: TrainerState
+    take_step: FittingStep
+    waste: Waste
+    length: RunLength
+    cursor: Cursor
+    of_run: dict
+    evaluations_due: int
+    owes_evaluation: bool
+    proven: int
+
+
+def to_json(trainer: Run) -> dict:
     return {
         "cursor": asdict(trainer.cursor),
         "taken": trainer.inputs.train.plan.taken.to_json(),
@@ -42,13 +76,13 @@ def to_json(trainer: "Trainer") -> dict:
     }
 
 
-def _rows(trainer: "Trainer") -> dict:
+def _rows(trainer: Run) -> dict:
     """Of the corpus, as all ranks have read it. Call it on every rank."""
     tallies = trainer.inputs.train.plan.tallies
     return tallies.to_json(trainer.cursor, gather_object([(tallies.whole, tallies.undecoded)]))
 
 
-def go_on(trainer: "Trainer", checkpoint: Path) -> None:
+def go_on(trainer: Run, checkpoint: Path) -> None:
     """Take over weights, optimizer and all that `to_json` wrote, and say what has changed since.
 
     Raises UserError where they are of another run.
@@ -77,7 +111,7 @@ def go_on(trainer: "Trainer", checkpoint: Path) -> None:
         _plan_anew(trainer, "taken" in saved)
 
 
-def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
+def check_state(trainer: Run, saved: dict, checkpoint: Path) -> None:
     """Raises UserError where `saved` is not of the kind that `to_json` writes (training.saved_state)."""
     own = to_json(trainer)
     free = {"callbacks": {}, "voices": {}, "config": {}, "of_run": None, "taken": None, "rows": None}
@@ -88,7 +122,7 @@ def check_state(trainer: "Trainer", saved: dict, checkpoint: Path) -> None:
         check_voices(saved["voices"], trainer.raw_model.config.voice_size, checkpoint)
 
 
-def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
+def _plan_anew(trainer: Run, is_known: bool) -> None:
     """The epoch under way in batches as they are cut now, without the rows that are known to be trained on."""
     plan = trainer.inputs.train.plan
     trainer.cursor = plan.begin_anew(trainer.cursor.epoch)
@@ -101,7 +135,7 @@ def _plan_anew(trainer: "Trainer", is_known: bool) -> None:
     trainer.accelerator.print(said)
 
 
-def _restore(trainer: "Trainer", saved: dict) -> None:
+def _restore(trainer: Run, saved: dict) -> None:
     trainer.cursor = Cursor(**saved["cursor"])
     trainer.proven = saved["trainer"]["global_step"] - 1  # those before it, until an update shows that it is good
     if "taken" in saved:

@@ -13,9 +13,9 @@ from data_pipeline.errors import UserError, shown
 from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.new_tokens import new_tokens
 from data_pipeline.text import Vocabulary
+from inference.pretrained import load_description, load_weights, model_folder
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load_description, load_weights, model_folder
 from training.config import Layer, Provenance, RunConfig, get
 from training.inputs import open_training
 from training.levels import is_by_hand

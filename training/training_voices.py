@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_pipeline.errors import UserError
 from data_pipeline.loader import Loader
-from modeling.synthesis import encode_voice, evaluating
+from inference.generation import encode_voice, evaluating
 from training.agreement import as_main_says
 from training.shipped import ShippedModel
 from training.validation import MOST_VOICES

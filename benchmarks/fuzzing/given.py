@@ -11,7 +11,7 @@ from unittest import mock
 import listen
 import synthesize
 from benchmarks.fuzzing.drawn import cut, digits, harmed, letters, number, value, word
-from evaluation.listening import Voices
+from inference.web.listening import Voices
 from training.arguments import build_parser, parse
 from training.config import FIELDS, RunConfig, choices, coerce
 from training.hf_flags import UNDERSTOOD

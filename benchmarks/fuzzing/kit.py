@@ -150,8 +150,8 @@ class ServedPage:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(self.uploads)}
         self.model, self.secret, self.secret_content = model.name, folder / "diary.wav", b"nobody may read this"
         self.secret.write_bytes(self.secret_content)
-        from evaluation.listening import Voices
-        from evaluation.listening_page import Page, serve
+        from inference.web.listening import Voices
+        from inference.web.page import Page, serve
 
         page = Page(Voices(str(model)), spoken)
         self.functions = {one.fn.__name__: number for number, one in page.blocks.fns.items() if one.fn is not None}

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from benchmarks.fuzzing.drawn import Ill, field_changed, file_changed, file_replaced, value, word
-from evaluation.listening import Voices
-from evaluation.speaking import speak
-from modeling.pretrained import load
-from modeling.vocoder import load_vocoder
-from modeling.voices import known_voices, voice_for
+from inference.pretrained import load
+from inference.synthesizer import Line, Synthesizer
+from inference.vocoders.registry import load_vocoder
+from inference.voices import known_voices, voice_for
+from inference.web.listening import Voices
 from training.arguments import parse
 
 DESCRIPTIONS = ("config.json", "processor_config.json", "vocabulary.json", "tokenizer_config.json")
@@ -31,7 +31,8 @@ def model(draw: random.Random, work: Path, kit) -> None:
         return
     voices = known_voices(loaded.config.voices)
     name = draw.choice([None, *voices])
-    [spoken] = speak(loaded, processor, ["a"], ["en"], [voice_for(loaded, name or None, "en")])
+    line = Line("a", "en", voice_for(loaded, name or None, "en"))
+    [spoken] = Synthesizer(loaded, processor).each([line])
     if not spoken.speech.mel_TC.isfinite().all():
         raise Ill("no numbers", "a model that was read speaks what is no number")
 

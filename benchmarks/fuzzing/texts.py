@@ -9,7 +9,7 @@ from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import split_sentences
 from data_pipeline.shown_text import shown_text
 from data_pipeline.text import normalise_text
-from modeling.known_languages import doubts, language_to_speak
+from inference.known_languages import doubts, language_to_speak
 
 WRITTEN = ("12.5.2024", "2024-02-30", "31/12", "5:60", "$3.50", "€1.000.000,00", "XIV", "Mr. O'Neil", "e.g.", "3°C",
            "1/2", "½", "10e400", "+49 (0)30", "a@b.cd", "http://x.y/?z", "50%", "n° 5", "№7", "#1", "1st", "2ème",

@@ -16,7 +16,7 @@ from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.page import clips_of, page
 from evaluation.data_check.report import Report, as_text, hours, too_little
 from evaluation.data_check.survey import Survey, Surveyor, whole_survey
-from modeling.pretrained import load_description, model_folder
+from inference.pretrained import load_description, model_folder
 from training.arguments import FLAGS
 from training.config import FIELDS, Provenance, RunConfig, get
 from training.inputs import Inputs, build_inputs

@@ -15,10 +15,10 @@ import callbacks
 from callbacks.default import SCHEDULES, default_callbacks
 from data_pipeline.audio import AudioConfig
 from data_pipeline.utterance import Samples, Utterance
+from inference.vocoders.registry import load_vocoder
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.vocoder import load_vocoder
 from training.config import RunConfig, choices, with_values
 from training.control import CallbackArguments, Control
 from training.length import Ahead

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from transformers import TrainerControl, TrainerState
 
 import evaluation.quality
-import modeling.vocoder
+import inference.vocoders.registry
 import training.best_metric
 from callbacks.quality_eval import QualityEval
-from modeling.vocoder import GriffinLim
+from inference.vocoders.griffin_lim import GriffinLim
 from tests import small_runs
 from tests.blows import ToldToStop
 from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
@@ -114,7 +114,7 @@ def listen(monkeypatch):
 
     # Nobody listens.
     monkeypatch.setattr(evaluation.quality, "opinion", lambda waves, rate: {})
-    monkeypatch.setattr(modeling.vocoder, "fitting_vocoder", lambda audio_config: GriffinLim.name)
+    monkeypatch.setattr(inference.vocoders.registry, "fitting_vocoder", lambda audio_config: GriffinLim.name)
     monkeypatch.setattr(GriffinLim, "iterations", 1)
     for module in (evaluation.quality, training.best_metric):
         monkeypatch.setattr(module, "can_recognise", lambda: True)

@@ -12,9 +12,10 @@ import pytest
 from data_pipeline import plan as plan_module
 from data_pipeline.audio import AudioConfig
 from data_pipeline.balance import SpeakerBalance, is_in_share
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
 from data_pipeline.held_out import HeldOut
-from data_pipeline.plan import Cursor, Limits, Plan, most_frames
+from data_pipeline.plan import Limits, Plan, most_frames
 from data_pipeline.tally import ANOTHER_TIME, MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 from tests import small_runs

@@ -7,12 +7,12 @@ from accelerate.state import PartialState
 from transformers import TrainerCallback
 
 import evaluation.quality
-import modeling.vocoder
+import inference.vocoders.registry
 import train_main
 import training.best_metric
-from modeling.vocoder import GriffinLim
+from inference.vocoders.griffin_lim import GriffinLim
 
-modeling.vocoder.fitting_vocoder = lambda audio_config: GriffinLim.name
+inference.vocoders.registry.fitting_vocoder = lambda audio_config: GriffinLim.name
 GriffinLim.iterations = 1
 calls = count()
 

@@ -12,8 +12,9 @@ from torch.distributed.tensor import DTensor
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Batch, Collator, lengths, pad
+from data_pipeline.cursor import Cursor
 from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from modeling import aligner

@@ -9,7 +9,8 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
-from data_pipeline.plan import Cursor, Plan
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import Plan
 from modeling import layers
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, launch, losses, train

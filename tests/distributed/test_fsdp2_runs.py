@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 import training.export
 from data_pipeline.errors import UserError
+from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses, newest, scalars, train
 

@@ -15,7 +15,7 @@ from data_pipeline.audio import AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
 from evaluation import metrics
 from evaluation.metrics import METRICS, load_metric
-from modeling.vocoder import load_vocoder
+from inference.vocoders.registry import load_vocoder
 
 FOLDER = Path(metrics.__file__).parent
 HELDOUT = FOLDER.parent / "assets" / "demo_corpus" / "heldout.parquet"

@@ -10,7 +10,7 @@ from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
-from evaluation.speaking import Spoken
+from inference.synthesizer import Spoken
 from tests.small_runs import DEMO
 
 
@@ -19,12 +19,16 @@ def heard(monkeypatch):
     """speech_quality with a speaker and a listener of ours; returns (call, what was spoken)."""
     spoken = []
 
-    def speak(model, processor, texts, languages, voices, vocoder, seed):
-        spoken.extend(zip(texts, languages, voices, strict=True))
-        return [Spoken(text, [], None, torch.full((4,), float(number))) for number, text in enumerate(texts)]
+    class Speaker:
+        def __init__(self, model, processor):
+            pass
+
+        def each(self, lines, vocoder, **more):
+            spoken.extend((line.text, line.language, line.voice_V) for line in lines)
+            return [Spoken(line.text, [], None, torch.full((4,), float(n))) for n, line in enumerate(lines)]
 
     answers = {0.0: "one two three", 1.0: "four five"}
-    monkeypatch.setattr(speaking, "speak", speak)
+    monkeypatch.setattr(speaking, "Synthesizer", Speaker)
     monkeypatch.setattr(speaking, "voice_for", lambda model, speaker, language: (speaker, language))
     monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
     monkeypatch.setattr(quality, "opinion", lambda waves, rate: {"distillmos": float(len(waves))})

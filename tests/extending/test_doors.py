@@ -14,8 +14,8 @@ from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.errors import UserError
 from data_pipeline.sources import READERS, open_source
 from evaluation.speech_metrics import FIGURES, Speech, SpeechMetric, added_metrics, measured
+from inference.vocoders.registry import VOCODERS, load_vocoder
 from modeling.losses import SUMS, added_losses
-from modeling.vocoder import VOCODERS, load_vocoder
 from tests import small_runs
 from tests.extending import packages
 from tests.hub.test_cards import card

@@ -15,8 +15,8 @@ import pytest
 import train_main
 from hub.pusher import Pusher
 from hub.session import hub_session
-from modeling.pretrained import load
-from modeling.speech import speak_text
+from inference.options import SpeechOptions
+from inference.synthesizer import Synthesizer
 from tests import small_runs
 from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
 from tests.small_runs import ROOT, losses, newest, train
@@ -34,7 +34,7 @@ import sys
 sys.meta_path[:] = [one for one in sys.meta_path if "ditable" not in repr(one) + type(one).__module__]
 sys.path[:] = [path for path in sys.path if path not in ("", {root!r})]
 import importlib.util
-assert importlib.util.find_spec("modeling") is importlib.util.find_spec("data_pipeline") is None
+assert not any(map(importlib.util.find_spec, ("data_pipeline", "modeling", "inference")))
 import numpy
 from transformers import AutoModel, AutoProcessor, pipeline
 processor = AutoProcessor.from_pretrained({id!r}, trust_remote_code=True)
@@ -134,7 +134,7 @@ def test_a_model_speaks_where_goya_is_not(pushed, tmp_path, where):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     said = np.load(out)
-    ours = speak_text(*load(str(pushed.run)), TEXT, "es", seed=3).numpy()
+    ours = Synthesizer.from_pretrained(str(pushed.run), "cpu").speak(TEXT, SpeechOptions("es", seed=3)).numpy()
     assert len(ours) > 20_000
     np.testing.assert_array_equal(said["alone"], ours)
     np.testing.assert_array_equal(said["piped"], ours)

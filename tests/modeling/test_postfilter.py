@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from inference.generation import synthesise
+from inference.streaming import stream_mel
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.postfilter import MOST, TIME_SHARE, detail, measured_gains, time_detail, with_detail
-from modeling.streaming import stream_mel
-from modeling.synthesis import synthesise
 
 
 def speech(frames: int = 200, seed: int = 0) -> torch.Tensor:

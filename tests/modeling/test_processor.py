@@ -8,10 +8,6 @@ import pytest
 import soundfile
 import torch
 from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoModel,
-    AutoModelForTextToSpectrogram,
     AutoProcessor,
     AutoTokenizer,
 )
@@ -22,10 +18,9 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
+from inference.generation import encode_voice, synthesise
 from modeling.configuration import GoyaConfig
-from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
-from modeling.synthesis import encode_voice, synthesise
 
 
 @pytest.fixture(scope="module")
@@ -158,18 +153,6 @@ def test_the_saved_vocabulary_is_the_one_that_is_loaded(tmp_path):
 def test_every_audio_preset_survives_the_folder(tmp_path, preset):
     GoyaFeatureExtractor(**vars(PRESETS[preset])).save_pretrained(tmp_path)
     assert GoyaFeatureExtractor.from_pretrained(tmp_path).audio_config == PRESETS[preset]
-
-
-def test_auto_classes_load_a_checkpoint(model, processor, tmp_path):
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    assert type(AutoConfig.from_pretrained(tmp_path)) is GoyaConfig
-    assert type(AutoModel.from_pretrained(tmp_path)) is GoyaForTextToSpeech
-    assert type(AutoModelForTextToSpectrogram.from_pretrained(tmp_path)) is GoyaForTextToSpeech
-    assert type(AutoProcessor.from_pretrained(tmp_path)) is GoyaProcessor
-    assert type(AutoTokenizer.from_pretrained(tmp_path)) is GoyaTokenizer
-    assert type(AutoFeatureExtractor.from_pretrained(tmp_path)) is GoyaFeatureExtractor
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
 
 
 def test_the_model_takes_what_the_processor_gives(model, processor, recordings):

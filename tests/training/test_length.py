@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.plan import Cursor
+from data_pipeline.cursor import Cursor
 from training.config import RunConfig, with_values
 from training.length import UNKNOWN_LENGTH, Ahead, RunLength
 

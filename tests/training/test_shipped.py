@@ -4,9 +4,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from inference.generation import synthesise
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
-from modeling.synthesis import synthesise
 from training import lora
 from training.shipped import ShippedModel
 

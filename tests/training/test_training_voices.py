@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modeling.pretrained import load
-from modeling.voices import voice_of
+from inference.pretrained import load
+from inference.voices import voice_of
 from tests import small_runs
 from training import training_voices
 

@@ -18,15 +18,16 @@ import torch
 
 import train_main
 from data_pipeline.collate import Collator
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.sources import open_source
 from evaluation.data_check import survey as survey_module
 from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from modeling.pretrained import load
 from tests import small_runs
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus

@@ -1,4 +1,4 @@
-from modeling.vocoder import GriffinLim
+from inference.vocoders.griffin_lim import GriffinLim
 
 
 class QuickGriffinLim(GriffinLim):
