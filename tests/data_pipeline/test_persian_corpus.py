@@ -61,6 +61,7 @@ def test_every_row_can_be_learned_from_and_needs_no_bytes(mana, units):
 
 
 @pytest.mark.parametrize("units", ["characters", "espeak"])
+@pytest.mark.slow
 def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, capsys):
     run = tmp_path / "run"
     sets = ["--set", f"data.text_units={units}", "--set", "data.val_fraction=0.3"]

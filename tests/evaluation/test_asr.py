@@ -21,6 +21,7 @@ HELDOUT = Path(__file__).parents[2] / "assets" / "demo_corpus" / "heldout.parque
 
 
 @pytest.mark.parametrize("name", RECOGNISERS)
+@pytest.mark.slow
 def test_real_recordings_are_understood(name):
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
     pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
@@ -33,6 +34,7 @@ def test_real_recordings_are_understood(name):
     assert character_error_rate(heard, said[::-1]) > 0.4  # it listens: another sentence's text does not fit
 
 
+@pytest.mark.slow
 def test_speech_of_half_a_minute_is_heard_as_well_as_its_parts():
     """Cut in its midst, the end of one piece was heard again at the beginning of the next: 8 to 21 % CER."""
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')

@@ -130,6 +130,7 @@ def test_speaker_similarity_tells_voices_apart():
     assert min(same) > 0.75 > max(other)
 
 
+@pytest.mark.slow
 def test_dnsmos_hears_noise():
     metric = loaded("dnsmos")
     wave = recordings("en")[0]

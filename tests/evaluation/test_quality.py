@@ -60,6 +60,7 @@ def test_without_the_extra_there_is_no_judgement(monkeypatch):
     assert not quality.can_recognise()
 
 
+@pytest.mark.slow
 def test_the_judge_says_how_like_the_recordings_the_voices_are_and_how_natural(monkeypatch):
     for package in ("webrtcvad", "distillmos"):
         pytest.importorskip(package, reason='needs the extra: pip install -e ".[eval]"')

@@ -198,6 +198,7 @@ def test_branches_of_runs_do_not_meet():
     assert state_branch("main") == "training-state" and state_branch("run-1") == "run-1-training-state"
 
 
+@pytest.mark.slow
 def test_the_code_is_flat_and_needs_nothing_that_is_not_named():
     code = flattened()
     for name, source in code.items():

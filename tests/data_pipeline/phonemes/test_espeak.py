@@ -69,6 +69,7 @@ def test_the_corpus_needs_no_bytes(demo_corpus):
         assert max(ids) < first_byte, row["text"]
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on_with_the_phonemes_that_it_had(tmp_path, capsys):
     """What its settings call phonemes were espeak-ng's; the same word now means others."""
     run = tmp_path / "run"

@@ -67,6 +67,7 @@ print(*[f"{one!r} then {other!r}" for one, other in zip(first, again) if one != 
 
 
 @pytest.mark.parametrize("code", PHONEMIZERS)
+@pytest.mark.slow
 def test_what_was_read_before_changes_nothing(code):
     """In a process of its own, which has read nothing: gruut kept the liaisons of one sentence for the next."""
     files = sorted(small_runs.DEMO.glob(f"train-{code}.parquet")) or sorted(small_runs.DEMO.glob("train-*.parquet"))
@@ -126,6 +127,7 @@ def test_phonemes_by_hand_for_a_language_without_them_are_refused(tmp_path, caps
     assert "none of the languages that have them: en, es, fr, it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_reads_phonemes_by_default_and_its_model_speaks_them(tmp_path):
     """With a loading process, and no --language to synthesize.py, which takes English."""
     run, wav = tmp_path / "run", tmp_path / "hello.wav"
