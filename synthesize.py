@@ -121,14 +121,14 @@ def warm_up(synthesizer, text: str, options: SpeechOptions) -> None:
     """
     import torch
 
-    from inference.generation import evaluating, synthesise
+    from inference.generation import evaluating, synthesize
 
     model, beginning = synthesizer.model, split_sentences(text, options.language)[0].text
     inputs = synthesizer.processor(text=beginning, language=options.language).to(model.device)
     ids_BS = inputs["input_ids"][:, :WARM_UP_TOKENS]
     with evaluating(model):
         voice_BV = torch.zeros((1, model.config.voice_size), device=model.device)
-        [speech] = synthesise(model, ids_BS, torch.tensor([ids_BS.shape[1]], device=model.device), voice_BV)
+        [speech] = synthesize(model, ids_BS, torch.tensor([ids_BS.shape[1]], device=model.device), voice_BV)
     synthesizer.vocoder(options.vocoder)(speech.mel_TC)
 
 

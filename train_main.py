@@ -166,7 +166,7 @@ def check(config, provenance, hardware) -> int:
 def report(config, trainer, vocoder, result) -> None:
     """Say how the run ended, how good it sounds, and what to do next."""
     from evaluation.learned_postfilter import learn_postfilter
-    from evaluation.quality import can_recognise, speech_quality
+    from evaluation.quality import can_recognize, speech_quality
     from modeling.model import GoyaForTextToSpeech
     from training.report import closing_lines, write_report
 
@@ -176,9 +176,9 @@ def report(config, trainer, vocoder, result) -> None:
     else:
         model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
         learn_postfilter(folder / "best", model, trainer.processor, trainer.inputs.train.utterances())
-        if can_recognise():
+        if can_recognize():
             quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.utterances())
-            unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
+            unheard = "Its speech was not judged: the recognizer hears English, and no validation sentence is."
         else:
             unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
     write_report(folder, config, trainer, result, quality)

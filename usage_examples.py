@@ -105,9 +105,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "resume_from_hub": f"{TRAIN} --train-data my_data/seed --language en --resume-from-hub OWNER/NAME "
         "--push-to-hub OWNER/NAME",
     },
-    "made voices": {
-        "install_made_voices": 'pip install -e ".[speaker-augmentation]"',
-        "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
+    "speaker augmentation": {
+        "install_speaker_augmentation": 'pip install -e ".[speaker-augmentation]"',
+        "train_speaker_augmentation": f"{TRAIN} --train-data my_data/seed --language en "
+        "--set data.speaker_augmentation=24",
     },
     "settings": {
         "help": "python train_main.py --help",

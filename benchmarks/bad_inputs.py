@@ -1,7 +1,7 @@
 """Whatever a user brings: python benchmarks/bad_inputs.py
 
 Corpora of twelve good rows that are harmed at random, several ways at once, from a seed: the table (encoding,
-separator, quotes, line ends, header, columns, paths), recordings (cut, empty, mislabelled, odd rates, channels and
+separator, quotes, line ends, header, columns, paths), recordings (cut, empty, mislabeled, odd rates, channels and
 depths, an hour long, samples that are no number, missing) and texts (empty, signs only, control characters, very long,
 directions of writing); and command lines with wrong flags and values. Each is read as training reads it, to collated
 batches. It ends well where every row that was left good comes out, or one message names the file or flag and what to

@@ -142,7 +142,7 @@ def block(results: dict) -> str:
     said = (
         f"`python benchmarks/languages.py`: minutes of speech {minutes}; {results['steps']['five']} steps (the main "
         f"job's {results['steps']['base']}); held-out sentences {sentences}; one seed. Heard as the recording: the "
-        "English recogniser hears model and recording, and what it writes is compared. "
+        "English recognizer hears model and recording, and what it writes is compared. "
     )
     return f"{said}{page_block.source(results, 'languages')}\n\n{page_block.markdown(header, lines)}"
 

@@ -75,7 +75,7 @@ def measure(rows: int) -> tuple[dict, Cursor, PlannedBatch]:
             figures[f"resident_mb_at_{waiting.pop(0):.0%}"] = resident_mb()
     seconds = time.perf_counter() - started
     figures[f"resident_mb_at_{SHARES[-1]:.0%}"] = resident_mb()
-    figures |= {"rows": plan.tally.seen, "broken_rows": plan.tally.broken_rows, "rows_per_s": rows / seconds}
+    figures |= {"rows": plan.row_stats.seen, "broken_rows": plan.row_stats.broken_rows, "rows_per_s": rows / seconds}
     return figures, middle, then
 
 

@@ -27,7 +27,7 @@ from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402
-from inference.generation import synthesise  # noqa: E402
+from inference.generation import synthesize  # noqa: E402
 from inference.streaming import stream_mel, stream_wave  # noqa: E402
 from inference.vocoders.registry import load_vocoder  # noqa: E402
 from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
@@ -84,7 +84,7 @@ def measure(size: str, batches: list[int]) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {}
     for batch in batches:
         lengths_B = torch.full((batch,), TOKENS)
-        each_s = seconds(lambda b=batch, n=lengths_B: synthesise(model, ids_BS[:b], n, voice_BV[:b]))
+        each_s = seconds(lambda b=batch, n=lengths_B: synthesize(model, ids_BS[:b], n, voice_BV[:b]))
         figures[f"real_time_factor, batch {batch}"] = [one_s / (batch * speech_s) for one_s in each_s]
     first_s = seconds(lambda: next(stream_mel(model, ids_BS[0], voice_BV[0])))
     figures["first_chunk_ms"] = [1000 * one_s for one_s in first_s]

@@ -69,7 +69,9 @@ def default_callbacks(
         sentences = in_turn(by_language, log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
         every = log.samples_every_minutes
-        chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
+        chosen.append(
+            AudioSamples(accelerator, trainer.eval_weights, trainer.trackers, sentences, vocoder, folder, every)
+        )
     # Last, so that they see what the others put into the logs.
     return [*chosen, *more, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
 
@@ -92,7 +94,7 @@ def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge)
     train = trainer.config.train
     if train.best_metric == "quality_cer" and not judge.listens:
         raise UserError(
-            f"train.best_metric is quality_cer, and of the validation data {judge.recognised} English sentences of "
+            f"train.best_metric is quality_cer, and of the validation data {judge.recognized} English sentences of "
             f"three words or more can be judged; expected {FEWEST_SENTENCES} or more. Give more with --val-data, or "
             "--set train.best_metric=eval_mel."
         )
@@ -103,4 +105,4 @@ def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge)
         trainer.arguments.metric_for_best_model = CER
     stretches = train.max_minutes is not None or not decides
     every = trainer.config.log.quality_every
-    return [QualityEval(accelerator, trainer.shipped, trainer.trackers, judge, every, decides, stretches)]
+    return [QualityEval(accelerator, trainer.eval_weights, trainer.trackers, judge, every, decides, stretches)]

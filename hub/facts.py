@@ -15,13 +15,13 @@ from inference.voices import known_voices
 from training.config import RunConfig
 
 READ_S = 5.0  # of the corpus, at the start of a run, at most
-DEMO_LICENCE = "cc-by-sa-3.0"  # assets/demo_corpus/LICENSE
+DEMO_LICENSE = "cc-by-sa-3.0"  # assets/demo_corpus/LICENSE
 VERSIONS_OF = ("torch", "accelerate", "transformers")
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A corpus: its name, the rows that training uses, their hours, speakers and languages, and its licence.
+    """A corpus: its name, the rows that training uses, their hours, speakers and languages, and its license.
 
     whole: every row was looked at; else the counts are of the first ones.
     """
@@ -32,7 +32,7 @@ class DataFacts:
     speakers: int
     languages: list[str]
     whole: bool
-    licence: str | None
+    license: str | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def data_facts(config: RunConfig, inputs) -> DataFacts:
         speakers=len({row.speaker for row in used} - {None}),
         languages=sorted(languages & set(LANGUAGES)),
         whole=survey.whole,
-        licence=config.hub.data_licence or (DEMO_LICENCE if is_demo else None),
+        license=config.hub.data_license or (DEMO_LICENSE if is_demo else None),
     )
 
 

@@ -11,7 +11,7 @@ from hub.client import open_repository, quiet
 from hub.folders import clear
 from hub.pusher import Pusher, by_hand
 from hub.resume import bring_training_state
-from training.agreement import first_failure
+from training.collectives import first_failure
 from training.config import RunConfig
 from training.leave import abandon_threads
 

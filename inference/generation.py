@@ -45,14 +45,14 @@ def encode_voice(model: GoyaForTextToSpeech, *reference_mels_TC: Tensor) -> Tens
     clips together count as they would in one, whichever way the recording was cut.
     """
     lengths_B = torch.tensor([len(mel) for mel in reference_mels_TC], device=model.device)
-    mels = [model.normalise(mel.to(model.device)) for mel in reference_mels_TC]
+    mels = [model.normalize(mel.to(model.device)) for mel in reference_mels_TC]
     mean_BU, _ = model.voice_encoder(torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), lengths_B)
     voice_BV = torch.cat((mean_BU, torch.stack([speech_spectrum(mel) for mel in mels])), dim=1)
     return (voice_BV * (lengths_B / lengths_B.sum())[:, None]).sum(0)
 
 
 @torch.inference_mode()
-def synthesise(
+def synthesize(
     model: GoyaForTextToSpeech,
     ids_BS: Tensor,
     token_lengths: Tensor,
@@ -109,7 +109,7 @@ def decode_steps(
     first_number: int = 0,
     prompt: Prompt | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield, step by step, (normalised frames [B, r, C], the token each utterance spoke [B], S once it is done).
+    """Yield, step by step, (normalized frames [B, r, C], the token each utterance spoke [B], S once it is done).
 
     The pause after a `prompt` counts as that of <bos>, token `PAUSE`.
     """
@@ -124,7 +124,7 @@ def decode_steps(
     previous = torch.zeros(batch, config.n_mels, device=device)
     decoding = model.decoder.start(context_BSD, voice_BV, seed, range(first_number, first_number + batch))
     if prompt:
-        decoding.read(prompt.previous_NC, prompt.token_N, prompt.age_N)
+        decoding.read(prompt.previous_NC, prompt.token_N, prompt.steps_in_token_N)
         previous, token = prompt.last_C.expand(batch, -1), token + len(prompt.ids_P) - 1
     while (token < token_lengths).any():
         frames, logit = decoding.step(previous, token.clamp(max=ids_BS.shape[1] - 1), age)

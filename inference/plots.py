@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from inference.synthesizer import Spoken
 
-# Perceptually uniform, and read alike with all common kinds of colour blindness.
+# Perceptually uniform, and read alike with all common kinds of color blindness.
 COLOUR_MAP = "cividis"
 MOST_LABELS = 28  # beyond it the characters overlap, so every second, third ... one is written
 DPI = 100

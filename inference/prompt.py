@@ -26,14 +26,15 @@ class Prompt:
     """A clip with its text, aligned.
 
     ids_P: its tokens, and in place of <eos> a space, which the pause before the text is spoken at.
-    previous_NC, token_N, age_N: the frame before (normalised), the token and its age at each decoder step of it.
+    previous_NC, token_N, steps_in_token_N: the frame before (normalized), the token, and the steps spent on it so far,
+        at each decoder step of the clip.
     last_C: its last frame, which speech goes on from.
     """
 
     ids_P: Tensor
     previous_NC: Tensor
     token_N: Tensor
-    age_N: Tensor
+    steps_in_token_N: Tensor
     last_C: Tensor
 
     def before(self, ids_BS: Tensor, token_lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,16 +72,18 @@ def prompt_of(
             f"The clip to go on from lasts {seconds:.1f} s, too short for its text ({shown(text)!r}). Give the words "
             "that are to be heard in it, and no more."
         )
-    normal_BTC = model.normalise(mel_BTC) - model.normalise(inputs["reference_spectrum"])[:, None]
+    normal_BTC = model.normalize(mel_BTC) - model.normalize(inputs["reference_spectrum"])[:, None]
     steps_BNX, previous_BNC = model._in_steps(normal_BTC)
     embedded_BPD = model.text_encoder.embedding(ids_BP)  # all that the aligner takes of the text: one row, no padding
     alignment_BNP = model.aligner(embedded_BPD, steps_BNX, lengths_B, steps_B)
-    token_BN, age_BN, _ = token_of_step(monotonic_search(alignment_BNP, lengths_B, steps_B), steps_BNX.shape[1])
+    token_BN, steps_in_token_BN, _ = token_of_step(
+        monotonic_search(alignment_BNP, lengths_B, steps_B), steps_BNX.shape[1]
+    )
     spoken = int((token_BN < lengths_B - 1).sum())  # steps; <eos> and its silence are not the end any more
     ids_P = ids_BP[0].clone()
     ids_P[-1] = processor.tokenizer.convert_tokens_to_ids(" ")
     last_C = normal_BTC[0, min(spoken * r, normal_BTC.shape[1]) - 1]
-    return Prompt(ids_P, previous_BNC[0, :spoken], token_BN[0, :spoken], age_BN[0, :spoken], last_C)
+    return Prompt(ids_P, previous_BNC[0, :spoken], token_BN[0, :spoken], steps_in_token_BN[0, :spoken], last_C)
 
 
 def spoken_prompt(

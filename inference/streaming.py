@@ -1,6 +1,6 @@
 """Speech while it is being made: log-mel as the decoder writes it, and the wave of it, chunk after chunk.
 
-Put together, the chunks are what `synthesise` and a vocoder give at once.
+Put together, the chunks are what `synthesize` and a vocoder give at once.
 Shapes: S text tokens, t frames of a chunk, C mel channels, V voice dimensions, N samples.
 """
 
@@ -36,7 +36,7 @@ def stream_mel(
     """Yield the log-mel [t, C] float32 of one utterance, each frame once its context is there.
 
     Args:
-        seed, number, prompt: as in `synthesise`, number for first_number.
+        seed, number, prompt: as in `synthesize`, number for first_number.
         ahead_frames: how much more the first chunk holds: what a vocoder needs to see ahead.
     """
     token_lengths = torch.tensor([len(ids_S)], device=ids_S.device)

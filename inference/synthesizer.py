@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data_pipeline.errors import UserError, shown
 from data_pipeline.sentences import Sentence, split_sentences
-from inference.generation import Speech, evaluating, synthesise
+from inference.generation import Speech, evaluating, synthesize
 from inference.known_languages import doubts, language_to_speak, only_language
 from inference.options import AUTO, SpeechOptions
 from inference.pretrained import device_to_use, load
@@ -139,7 +139,7 @@ class Synthesizer:
             with evaluating(self.model):
                 voice_BV = torch.stack([line.voice_V for line in part])
                 more = {"seed": seed, "first_number": start, "prompt": prompt}
-                speeches = synthesise(self.model, ids_BS, lengths_B, voice_BV, speed, **more)
+                speeches = synthesize(self.model, ids_BS, lengths_B, voice_BV, speed, **more)
             for text, ids_S, length, speech in zip(texts, ids_BS, lengths_B, speeches, strict=True):
                 tokens = self.processor.tokenizer.convert_ids_to_tokens(ids_S[:length].tolist())
                 yield Spoken(text, tokens, speech, vocoder(speech.mel_TC) if vocoder else None)

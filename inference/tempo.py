@@ -44,7 +44,7 @@ def stream_at(chunks: Iterable[Tensor], speed: float, frames_per_step: int) -> I
     for chunk in chunks:
         held = chunk if held is None else torch.cat((held, chunk))
         there = first + len(held)
-        # Whose right neighbour is there, and of which the result may end after no fewer.
+        # Whose right neighbor is there, and of which the result may end after no fewer.
         least = steps_at(there // frames_per_step, speed) * frames_per_step
         ready = min(least, math.floor((there - 1.5) / speed - 0.5) + 1)
         if ready > given:
@@ -59,7 +59,7 @@ def stream_at(chunks: Iterable[Tensor], speed: float, frames_per_step: int) -> I
 
 
 def _read_off(held_TC: Tensor, first: int, start: int, end: int, speed: float) -> Tensor:
-    """Frames [start, end) of the result, each between its two neighbours in the original, which begins at `first`."""
+    """Frames [start, end) of the result, each between its two neighbors in the original, which begins at `first`."""
     place = (torch.arange(start, end, dtype=torch.float64, device=held_TC.device) + 0.5) * speed - 0.5
     place = (place - first).clamp(0, len(held_TC) - 1)
     before = place.long()

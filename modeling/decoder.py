@@ -20,15 +20,16 @@ class Steps(ABC):
     """Free-running speech of B utterances: remembers the steps before."""
 
     @abstractmethod
-    def read(self, previous_NC: Tensor, token_N: Tensor, age_N: Tensor) -> None:
+    def read(self, previous_NC: Tensor, token_N: Tensor, steps_in_token_N: Tensor) -> None:
         """Take the first N steps at once, of frames that are known and the same in every utterance."""
 
     @abstractmethod
-    def step(self, previous_BC: Tensor, token_B: Tensor, age_B: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, previous_BC: Tensor, token_B: Tensor, steps_in_token_B: Tensor) -> tuple[Tensor, Tensor]:
         """(frames [B, r, C] before `finish`, token-end logit [B]) of the next step, both float32.
 
         Args:
-            previous_BC: the frame before. token_B: indices into the text. age_B: steps spent on the token so far.
+            previous_BC: the frame before. token_B: indices into the text.
+            steps_in_token_B: steps spent on the token so far.
         """
 
 
@@ -36,12 +37,12 @@ class Decoder(nn.Module, ABC):
     """Previous frames, current tokens, their ages and a voice to frames and token-end logits."""
 
     @abstractmethod
-    def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor):
+    def forward(self, previous_BNC: Tensor, token_BND: Tensor, steps_in_token_BN: Tensor, voice_BV: Tensor):
         """All N steps at once, teacher-forced, as training has them.
 
         Args:
             previous_BNC: the frame before each step. token_BND: the encoding of the token that it is on.
-            age_BN: steps spent on that token so far. voice_BV: one voice an utterance.
+            steps_in_token_BN: steps spent on that token so far. voice_BV: one voice an utterance.
 
         Returns (frames [B, N * r, C] before `finish`, token-end logits [B, N]), both float32.
         """

@@ -42,7 +42,7 @@ class LossShape:
     Args:
         mel_loss: "l1" or "huber".
         huber_delta: in log-mel units; errors below it count quadratically (Huber 1964).
-        mel_smoothing: share of each mel target that comes from its two neighbours in time (`smoothed_in_time`).
+        mel_smoothing: share of each mel target that comes from its two neighbors in time (`smoothed_in_time`).
         stop_smoothing: token-end targets become s / 2 and 1 - s / 2 (Szegedy et al. 2016, section 7).
         frames_per_step: r.
         added: losses of packages (`added_losses`).
@@ -81,8 +81,8 @@ def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -
 def smoothed_in_time(mel_BTC: Tensor, lengths_B: Tensor, share: float) -> Tensor:
     """Label smoothing of a regression target: `share` of each frame is the mean of the frames beside it.
 
-    Shrinking towards a constant, as for classes, would only bias the level of the speech: undone at synthesis it
-    is no smoothing at all. A first or last frame is its own missing neighbour.
+    Shrinking toward a constant, as for classes, would only bias the level of the speech: undone at synthesis it
+    is no smoothing at all. A first or last frame is its own missing neighbor.
     """
     if not share:
         return mel_BTC

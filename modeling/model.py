@@ -23,7 +23,7 @@ from modeling.voice_encoder import VoiceEncoder, sample_voice
 
 @dataclass
 class GoyaOutput(ModelOutput):
-    """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32.
+    """What the losses and the pictures need. Mels are log-mel (natural log), not normalized; all float32.
 
     voice_BV: what the decoder was told: a draw from the posterior (in evaluation its mean) and the spectrum.
     """
@@ -101,18 +101,18 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """For resize_token_embeddings."""
         self.text_encoder.embedding = value
 
-    def normalise(self, mel: Tensor) -> Tensor:
+    def normalize(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's unit scale."""
         return (mel - self.config.mel_mean) / self.config.mel_std
 
-    def denormalise(self, mel_BTC: Tensor, voice_BV: Tensor) -> Tensor:
+    def denormalize(self, mel_BTC: Tensor, voice_BV: Tensor) -> Tensor:
         """What the decoder writes, on the unit scale and less the voice's spectrum, to log-mel."""
         spectrum_B1C = voice_BV[:, None, self.config.voice_dim :]
         return (mel_BTC + spectrum_B1C) * self.config.mel_std + self.config.mel_mean
 
     def spoken_mel(self, mel_BTC: Tensor, real_BT1: Tensor, voice_BV: Tensor) -> Tensor:
         """Log-mel of what the decoder wrote by itself: finished, and through the post-filter, float32."""
-        mel_BTC = self.denormalise(self.decoder.finish(mel_BTC, real_BT1), voice_BV).float()
+        mel_BTC = self.denormalize(self.decoder.finish(mel_BTC, real_BT1), voice_BV).float()
         if not self.config.detail_gains:
             return mel_BTC
         gains = (mel_BTC.new_tensor(one) for one in (self.config.detail_gains, self.config.time_detail_gains))
@@ -147,23 +147,23 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """
         steps_B = -(-mel_lengths // self.config.frames_per_step)
         real_BT1 = length_mask(mel_lengths, mel.shape[1])[..., None]
-        spectrum_BC = self.normalise(reference_spectrum)
-        steps_BNX, previous_BNC = self._in_steps((self.normalise(mel) - spectrum_BC[:, None]) * real_BT1)
+        spectrum_BC = self.normalize(reference_spectrum)
+        steps_BNX, previous_BNC = self._in_steps((self.normalize(mel) - spectrum_BC[:, None]) * real_BT1)
         context_BSD, embedded_BSD = self.text_encoder(input_ids, token_lengths)
         alignment_BNS = self.aligner(embedded_BSD, steps_BNX, token_lengths, steps_B)
         durations_BS = monotonic_search(alignment_BNS, token_lengths, steps_B)
-        token_BN, age_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
+        token_BN, steps_in_token_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
 
-        mean_BU, log_variance_BU = self.voice_encoder(self.normalise(reference_mel), reference_lengths)
+        mean_BU, log_variance_BU = self.voice_encoder(self.normalize(reference_mel), reference_lengths)
         latent_BU = sample_voice(mean_BU, log_variance_BU) if self.training else mean_BU
         token_BND = context_BSD.gather(1, token_BN[..., None].expand(-1, -1, context_BSD.shape[-1]))
         voice_BV = torch.cat((latent_BU, spectrum_BC), dim=1)
-        before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, age_BN, voice_BV)
+        before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, steps_in_token_BN, voice_BV)
         before_BTC = before_BTC[:, : mel.shape[1]]
         after_BTC = self.decoder.finish(before_BTC, real_BT1)
         return GoyaOutput(
-            mel_before_BTC=self.denormalise(before_BTC, voice_BV),
-            mel_after_BTC=self.denormalise(after_BTC, voice_BV),
+            mel_before_BTC=self.denormalize(before_BTC, voice_BV),
+            mel_after_BTC=self.denormalize(after_BTC, voice_BV),
             end_logits_BN=end_logits_BN,
             ends_BN=ends_BN,
             voice_BV=voice_BV,

@@ -25,8 +25,8 @@ from transformers import (
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError, shown
-from data_pipeline.speech import at_one_level, speech_spectrum
-from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
+from data_pipeline.speech import normalize_loudness, speech_spectrum
+from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalize_text
 from data_pipeline.utterance import Samples
 from modeling.configuration import GoyaConfig
 
@@ -84,11 +84,11 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
                 )
             clip = Samples(np.asarray(clip, dtype=np.float32), sampling_rate)
         wave = trim_silence(decode_audio(clip, self.sample_rate_hz), self.sample_rate_hz)
-        return log_mel(torch.from_numpy(at_one_level(wave, self.sample_rate_hz)), self.audio_config)
+        return log_mel(torch.from_numpy(normalize_loudness(wave, self.sample_rate_hz)), self.audio_config)
 
 
 class GoyaTokenizer(PreTrainedTokenizer):
-    """`data_pipeline.text.Vocabulary` for transformers: normalised characters, or phonemes, after a language tag.
+    """`data_pipeline.text.Vocabulary` for transformers: normalized characters, or phonemes, after a language tag.
 
     The tag, <bos> and <eos> always belong to the tokens. No text can spell them: "<bos>" in it is characters.
     """
@@ -114,7 +114,7 @@ class GoyaTokenizer(PreTrainedTokenizer):
 
         Raises UserError where nothing is left to speak.
         """
-        plain = normalise_text(text, language)
+        plain = normalize_text(text, language)
         if not any(character.isalnum() for character in plain):
             raise UserError(f"the text {shown(text)!r} holds nothing to speak; expected words")
         return [self.vocabulary.tokens[index] for index in self.vocabulary.encode(plain, language)]

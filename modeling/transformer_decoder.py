@@ -16,7 +16,7 @@ from modeling.configuration import GoyaConfig
 from modeling.decoder import Decoder, Steps
 from modeling.layers import Conv, LayerNorm, TransformerLayer, rope_table
 
-LONGEST_AGE = 31  # older tokens (pauses) share one embedding
+MOST_STEPS_IN_TOKEN = 31  # older tokens (pauses) share one embedding
 FIRST_ROOM = 256  # steps
 NOISE_STEPS = 64  # drawn at once
 
@@ -68,7 +68,7 @@ class TransformerDecoder(Decoder):
         self.config = config  # whose dropout can be changed later
         self.frames_per_step, self.n_mels, self.head_dim = config.frames_per_step, config.n_mels, config.head_dim
         self.prenet = PreNet(config)
-        self.age = nn.Embedding(LONGEST_AGE + 1, width)
+        self.age = nn.Embedding(MOST_STEPS_IN_TOKEN + 1, width)
         self.voice = nn.Linear(config.voice_size, width)
         self.input = nn.Linear(2 * width, width, bias=False)
         self.layers = nn.ModuleList(
@@ -81,10 +81,10 @@ class TransformerDecoder(Decoder):
         self.postnet = PostNet(config)
         self.frames.start_scale, self.postnet.last.start_scale = 0.1, 0.0  # as modeling.model initializes layers
 
-    def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor):
+    def forward(self, previous_BNC: Tensor, token_BND: Tensor, steps_in_token_BN: Tensor, voice_BV: Tensor):
         batch, steps, _ = previous_BNC.shape
         x = self.input(torch.cat((self.prenet(previous_BNC).to(token_BND.dtype), token_BND), dim=-1))
-        x = x + self.age(age_BN.clamp(max=LONGEST_AGE)) + self.voice(voice_BV)[:, None]
+        x = x + self.age(steps_in_token_BN.clamp(max=MOST_STEPS_IN_TOKEN)) + self.voice(voice_BV)[:, None]
         rope = rope_table(steps, self.head_dim, x.device)
         for layer in self.layers:
             x = layer(x, rope, causal=True)
@@ -144,8 +144,8 @@ class TransformerSteps(Steps):
         self.out_bias = torch.cat((decoder.frames.bias, decoder.end.bias))
         self.noise, self.done = noise, 0
 
-    def step(self, previous_BC: Tensor, token_B: Tensor, age_B: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._input(previous_BC, self.base_BSD[self.rows_B, token_B], age_B, next(self.noise))
+    def step(self, previous_BC: Tensor, token_B: Tensor, steps_in_token_B: Tensor) -> tuple[Tensor, Tensor]:
+        x = self._input(previous_BC, self.base_BSD[self.rows_B, token_B], steps_in_token_B, next(self.noise))
         turn = self._turn(x)
         for layer in self.layers:
             x = layer(x, self.done, turn)
@@ -153,25 +153,27 @@ class TransformerSteps(Steps):
         out = torch.addmm(self.out_bias, _normed(x, self.norm), self.out_weight).float()
         return out[:, :-1].view(self.shape), out[:, -1]
 
-    def read(self, previous_NC: Tensor, token_N: Tensor, age_N: Tensor) -> None:
+    def read(self, previous_NC: Tensor, token_N: Tensor, steps_in_token_N: Tensor) -> None:
         assert not self.done, "what is read comes before what is spoken"
         batch, steps = len(self.rows_B), len(token_N)
         noise_BNLD = torch.stack(list(islice(self.noise, steps)), dim=1)
         rows = torch.arange(steps, device=token_N.device).repeat(batch)
         base_XD = self.base_BSD[:, token_N].flatten(0, 1)
-        x = self._input(previous_NC[rows], base_XD, age_N[rows], noise_BNLD.flatten(0, 1)).unflatten(0, (batch, steps))
+        x = self._input(previous_NC[rows], base_XD, steps_in_token_N[rows], noise_BNLD.flatten(0, 1)).unflatten(
+            0, (batch, steps)
+        )
         turn = self._turn(x, steps)
         for layer in self.layers:
             x = layer.read(x, turn)
         self.done = steps
 
-    def _input(self, previous_XC: Tensor, base_XD: Tensor, age_X: Tensor, noise_XLD: Tensor) -> Tensor:
+    def _input(self, previous_XC: Tensor, base_XD: Tensor, steps_in_token_X: Tensor, noise_XLD: Tensor) -> Tensor:
         """What the first layer gets [X, D], for X steps of any utterances."""
         x = previous_XC
         for (bias, weight), noise_XD in zip(self.prenet, noise_XLD.unbind(1), strict=True):
             x = torch.addmm(bias, x, weight).relu_().mul_(noise_XD)
         x = torch.addmm(base_XD, x, self.from_frame)
-        return x.add_(F.embedding(age_X.clamp(max=LONGEST_AGE), self.age))
+        return x.add_(F.embedding(steps_in_token_X.clamp(max=MOST_STEPS_IN_TOKEN), self.age))
 
     def _turn(self, x: Tensor, steps: int = 1) -> tuple[Tensor, Tensor]:
         """Cosines and sines [N, 3, 1, K] of the next positions for queries and keys; values stay as they are."""

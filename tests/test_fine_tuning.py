@@ -20,7 +20,7 @@ from modeling.model import GoyaForTextToSpeech
 from tests import small_runs
 from tests.small_runs import losses, newest
 from training.arguments import parse
-from training.starting import starting_model
+from training.init_from import initial_model
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def tuned(tmp_path_factory) -> Path:
 def test_the_weights_lie_in_memory_of_their_own(tmp_path):
     """As those of a run that goes on do: views into the file have its alignment, and products round by it."""
     config, _, _ = parse([*tuning(tmp_path / "run")])
-    model, _ = starting_model(config)
+    model, _ = initial_model(config)
     assert all(one.untyped_storage().nbytes() == one.numel() * one.element_size() for one in model.parameters())
     assert {one.data_ptr() % 64 for one in model.parameters()} == {0}
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_pipeline.errors import UserError
-from training.config import Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
+from training.config import RENAMED, Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
 from training.config_file import read_file
 from training.hf_flags import UNDERSTOOD, translated
 from training.levels import LEVELS, REFERENCE_WIDTH
@@ -159,7 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=assign)
     show = "show every setting and where it came from, as yaml for --config, and exit"
     group.add_argument("--print-config", action="store_true", help=show)
-    read = "show how a text is normalised and what tokens it is read as, and exit; - takes the lines of standard input"
+    read = "show how a text is normalized and what tokens it is read as, and exit; - takes the lines of standard input"
     group.add_argument("--show-text", metavar="TEXT", help=read)
     return parser
 
@@ -209,7 +209,7 @@ def parse(
 def show_text(text: str, config: RunConfig) -> None:
     """Print what the model will read of a text ("-": of each line of standard input). Raises UserError."""
     from data_pipeline.shown_text import given_texts, shown_text
-    from training.starting import reading_vocabulary
+    from training.init_from import reading_vocabulary
 
     vocabulary, language = reading_vocabulary(config), config.data.language or LANGUAGE_OF_NONE
     where = "" if config.data.language else " (none was named: --language)"
@@ -238,5 +238,6 @@ def _by_hand(given: argparse.Namespace) -> Layer:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise UserError(f"--set {assignment} has no value; expected --set key=value, as in loss.kl_weight=0.5.")
+        key = RENAMED.get(key, key)
         layer[key] = (coerce(key, text, f"--set {key}"), f"--set {key}")
     return layer

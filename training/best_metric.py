@@ -11,7 +11,7 @@ FEWEST_SENTENCES = 10  # fewer make an error rate that is mostly chance
 STANDARD_ERROR = "_standard_error"  # after a metric's name: how far chance moves it
 
 
-def can_recognise() -> bool:
+def can_recognize() -> bool:
     """Whether the extra `eval` is installed."""
     return all(importlib.util.find_spec(name) for name in JUDGES)
 
@@ -20,7 +20,7 @@ def best_metric_layer(config: RunConfig) -> Layer:
     """What "auto" comes to, as far as it is known before the validation data is read (callbacks.default settles it)."""
     if not config.log.quality_sentences:
         return {"train.best_metric": ("eval_mel", "log.quality_sentences is 0, so no speech is judged")}
-    if not can_recognise():
+    if not can_recognize():
         return {"train.best_metric": ("eval_mel", 'to judge speech instead: pip install -e ".[eval]"')}
     reason = f"quality_cer, with {FEWEST_SENTENCES} English validation sentences or more; else eval_mel"
     return {"train.best_metric": ("auto", reason)}
@@ -30,9 +30,9 @@ def check_best_metric(config: RunConfig, reason: str) -> None:
     """Raises UserError where quality_cer is asked for and cannot be had."""
     if config.train.best_metric != "quality_cer":
         return
-    if not can_recognise():
+    if not can_recognize():
         raise UserError(
-            f"train.best_metric is quality_cer ({reason}), which needs a speech recogniser that is not installed: run "
+            f"train.best_metric is quality_cer ({reason}), which needs a speech recognizer that is not installed: run "
             'pip install -e ".[eval]", or give --set train.best_metric=eval_mel.'
         )
     if config.log.quality_sentences < FEWEST_SENTENCES:

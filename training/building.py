@@ -21,8 +21,8 @@ from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenize
 from training import lora
 from training.config import FIELDS, RunConfig, get
 from training.freezing import freeze
+from training.init_from import initial_model
 from training.precision import fp8_recipe
-from training.starting import starting_model
 
 # How long a process waits for the others in one exchange, at least. A process that dies closes its connections, and the
 # others know at once; this is for a machine that falls silent. It has to be longer than whatever one process does while
@@ -116,9 +116,9 @@ def tracker_errors(tracker: str) -> tuple[type[Exception], ...]:
 def build_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
     """A new model of the configured size and mel convention, or that of --init-from; and how it reads texts.
 
-    What --freeze and --lora-rank leave untrained takes no gradient. Raises UserError (training.starting, .freezing).
+    What --freeze and --lora-rank leave untrained takes no gradient. Raises UserError (training.init_from, .freezing).
     """
-    model, vocabulary = starting_model(config)
+    model, vocabulary = initial_model(config)
     fine_tune = config.fine_tune
     if fine_tune.lora_rank:
         lora.add_adapters(model, fine_tune.lora_rank)

@@ -19,8 +19,8 @@ from torch.distributed.checkpoint import CheckpointException
 
 from data_pipeline.errors import UserError
 from inference.safe_folder import read_json
-from training.agreement import as_main_says, first_failure
 from training.checksums import CHECKSUMS, damage, flush, seal
+from training.collectives import as_main_says, first_failure
 from training.config import CheckpointConfig
 from training.state_files import StateFiles
 

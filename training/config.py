@@ -18,6 +18,9 @@ from data_pipeline.errors import UserError
 from training.config_file import read_file
 from training.typed import bounds_of, expected_of, in_range, numbers_of, typed_as
 
+# Keys that earlier versions had: configuration files, --set, and checkpoints of theirs are understood.
+RENAMED = {"data.made_voices": "data.speaker_augmentation", "hub.data_licence": "hub.data_license"}
+
 Layer = dict[str, tuple[Any, str]]  # dotted key -> (value, the reason for it)
 Provenance = dict[str, str]  # dotted key -> where its value came from
 
@@ -47,7 +50,9 @@ class DataConfig:
     language_column: str | None = None  # None: found by its usual names, or no languages
     language: str | None = None  # language of rows that name none, as an ISO 639-1 code ("fa")
     text_units: Literal["characters", "phonemes", "espeak"] = "phonemes"  # what a text is read as; espeak: an extra
-    made_voices: int = within(0, low=0, high=1000)  # shifts of pitch and formants that half of it gets; an extra
+    speaker_augmentation: int = within(
+        0, low=0, high=1000
+    )  # shifts of pitch and formants that half of it gets; an extra
     speaker_balance: float = within(0.0, low=0, high=1)  # how far speakers of many rows give way; 0: not at all
     val_fraction: float = within(0.02, low=0, below=1)  # share held out, by a hash of the id, where nothing else is
     min_duration_s: float = within(0.3, low=0, high=DAY_S)  # shorter utterances are left out
@@ -173,7 +178,7 @@ class HubConfig:
     resume_from_hub: str | None = None  # id of a repository whose training state the run goes on from; None: none
     state_every_minutes: float = within(30.0, low=0, high=YEAR_MIN)  # between pushes of state, beside the end's
     wait_minutes: float = within(10.0, low=0, high=YEAR_MIN)  # for the last push, at the end of the run, at most
-    data_licence: str | None = None  # of the training data, as the Hub names it (cc0-1.0); None: unknown
+    data_license: str | None = None  # of the training data, as the Hub names it (cc0-1.0); None: unknown
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,7 @@ def flatten(values: Mapping[str, Any], source: str) -> dict[str, Any]:
             continue  # a section of a YAML file with all its lines commented out
         nested = isinstance(value, Mapping)
         for key, leaf in ((f"{name}.{k}", v) for k, v in value.items()) if nested else ((str(name), value),):
+            key = RENAMED.get(key, key)
             require_key(key, source)
             flat[key] = leaf
     return flat

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 
 from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.fingerprint import fingerprint, is_another_corpus
-from training.agreement import as_main_has
-from training.config import FIELDS, Provenance, RunConfig, get
+from training.collectives import as_main_has
+from training.config import FIELDS, RENAMED, Provenance, RunConfig, get
 from training.inputs import Inputs
 
 # A checkpoint of other values heard or read its data otherwise, has other weights, or held out other rows.
@@ -83,8 +83,11 @@ MISSING = "(a checkpoint of an earlier version does not say)"
 
 
 def _was(before: dict, key: str):
-    section, name = key.split(".")
-    return before.get(section, {}).get(name, MISSING)
+    for one in (key, *(old for old, new in RENAMED.items() if new == key)):
+        section, name = one.split(".")
+        if name in before.get(section, {}):
+            return before[section][name]
+    return MISSING
 
 
 def _is(config: RunConfig, key: str):

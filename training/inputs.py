@@ -11,10 +11,10 @@ from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.features import FeatureMaker
 from data_pipeline.held_out import HeldOut, Outside, hold_out
 from data_pipeline.loader import Loader, waited_for
-from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan
 from data_pipeline.sources import Source, open_source
 from data_pipeline.splits import TRAIN, VALIDATION
+from data_pipeline.stall_watchdog import StallWatchdog
 from data_pipeline.text import Vocabulary
 from training.config import DataConfig, RunConfig
 
@@ -46,7 +46,7 @@ def build_inputs(
     data, audio = config.data, PRESETS[config.audio.preset]
     where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
     on_rank = f", rank {rank}" if world_size > 1 else ""
-    patience = {split: Patience(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
+    patience = {split: StallWatchdog(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
     train, validation = _open_both(data, where, patience)
     train_plan, validation_plan = _plans(config, train, validation, rank, world_size)
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
@@ -70,7 +70,9 @@ def build_inputs(
     )
 
 
-def _open_both(data: DataConfig, where: dict[str, str], patience: dict[str, Patience]) -> tuple[Source, Source | None]:
+def _open_both(
+    data: DataConfig, where: dict[str, str], patience: dict[str, StallWatchdog]
+) -> tuple[Source, Source | None]:
     """The sources of training and of validation; None where validation is a share of training's rows."""
     train, validation = (_open(data, where[split], split, patience[split]) for split in (TRAIN, VALIDATION))
     if validation is None and data.val_data:  # a place named for validation, whose own names say nothing of a split
@@ -109,7 +111,7 @@ def _plans(
         train,
         grad_accum=config.train.grad_accum,
         by_length_rows=CURRICULUM_ROWS if config.train.length_curriculum else 0,
-        made_voices=data.made_voices,
+        speaker_augmentation=data.speaker_augmentation,
     )
     return train_plan, plan(train if validation is None else validation, shuffle=False)
 
@@ -117,10 +119,10 @@ def _plans(
 def open_training(config: RunConfig) -> Source:
     """The training corpus, to look at its rows. Raises UserError where it cannot be opened or does not come."""
     data = config.data
-    return _open(data, data.train_data, TRAIN, Patience(data.train_data, 60 * data.stall_minutes))
+    return _open(data, data.train_data, TRAIN, StallWatchdog(data.train_data, 60 * data.stall_minutes))
 
 
-def _open(data: DataConfig, where: str, split: str, patience: Patience) -> Source | None:
+def _open(data: DataConfig, where: str, split: str, patience: StallWatchdog) -> Source | None:
     columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
     with patience.waiting(lambda: "opening it"):
         return open_source(

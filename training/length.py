@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from accelerate import Accelerator
 
 from data_pipeline.cursor import Cursor
-from training.agreement import as_main_says
+from training.collectives import as_main_says
 from training.config import Provenance, RunConfig, apply_layer
 from training.levels import run_length_layer
 

@@ -174,14 +174,14 @@ def fast_convergence_layer(config: RunConfig, provenance: Provenance) -> Layer:
         "optim.warmup_steps": (config.optim.warmup_steps // 2, then("optim.warmup_steps", "halved")),
         "train.length_curriculum": (True, "fast convergence: short utterances first"),
     }
-    if not is_by_hand(provenance, "loss.alignment_weight"):
+    if not is_user_set(provenance, "loss.alignment_weight"):
         reason = f"fast convergence: falls from {FAST_ALIGNMENT_START:g} to {config.loss.alignment_weight:g}"
         layer["loss.alignment_weight_start"] = (FAST_ALIGNMENT_START, reason)
-    if not is_by_hand(provenance, "train.eval_every"):
+    if not is_user_set(provenance, "train.eval_every"):
         reason = f"fast convergence: each {FAST_EVAL_STEPS} steps or {FAST_EVAL_SHARE:.0%} of the run"
         layer["train.eval_every"] = (FAST_EVAL_STEPS, reason)
         layer["train.eval_every_share"] = (FAST_EVAL_SHARE, reason)
-    return {key: value for key, value in layer.items() if not is_by_hand(provenance, key)}
+    return {key: value for key, value in layer.items() if not is_user_set(provenance, key)}
 
 
 def apply_fast_convergence(config: RunConfig) -> RunConfig:
@@ -199,19 +199,19 @@ def run_length_layer(config: RunConfig, provenance: Provenance, total_steps: int
     """
     layer: Layer = {}
     warmup = config.optim.warmup_steps
-    if warmup > WARMUP_SHARE * total_steps and not is_by_hand(provenance, "optim.warmup_steps"):
+    if warmup > WARMUP_SHARE * total_steps and not is_user_set(provenance, "optim.warmup_steps"):
         warmup = max(1, int(WARMUP_SHARE * total_steps))
         reason = f"at most {WARMUP_SHARE:.0%} of {total_steps} steps ({config.optim.warmup_steps} before)"
         layer["optim.warmup_steps"] = (warmup, reason)
     period, left = config.optim.first_period_steps, max(1, total_steps - warmup)
     cosine = config.optim.schedule == "cosine_restarts"
-    if cosine and period > left and not is_by_hand(provenance, "optim.first_period_steps"):
+    if cosine and period > left and not is_user_set(provenance, "optim.first_period_steps"):
         reason = f"what warm-up leaves of {total_steps} steps ({period} before)"
         layer["optim.first_period_steps"] = (left, reason)
     return layer
 
 
-def is_by_hand(provenance: Provenance, key: str) -> bool:
+def is_user_set(provenance: Provenance, key: str) -> bool:
     """Whether the user gave the value: by a file, a flag or --set."""
     return provenance.get(key, "default").startswith(("file ", "flag ", "--set"))
 

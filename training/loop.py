@@ -26,28 +26,28 @@ from transformers.trainer_callback import CallbackHandler
 from data_pipeline.collate import Batch
 from data_pipeline.errors import UserError
 from data_pipeline.loader import is_of_lost_worker, told_lost_worker
-from data_pipeline.patience import BrokenOff
-from data_pipeline.tally import Tally, merged
+from data_pipeline.row_stats import RowStats, merged
+from data_pipeline.stall_watchdog import BrokenOff
 from modeling.losses import SUMS, LossShape
 from training import continuity, run_state
-from training.agreement import as_main_says
 from training.best_metric import STANDARD_ERROR, is_best
 from training.callback_states import callback_states
 from training.checkpoint import CheckpointFolder
+from training.collectives import as_main_says
 from training.config import Provenance, RunConfig
 from training.control import CallbackArguments, Control, Diverged
+from training.efficiency import EfficiencyMeter
+from training.eval_weights import EvalWeights
 from training.inputs import Inputs
 from training.interruption import Interruption
 from training.length import UNKNOWN_LENGTH, RunLength
-from training.out_of_memory import FittingStep
+from training.out_of_memory import AutoMicrobatch
 from training.run_folder import RunFolder
-from training.shipped import ShippedModel
 from training.state_files import StateFiles
 from training.step import LossWeights, clip_gradients
 from training.trackers import Trackers
 from training.training_voices import TrainingVoices
 from training.validation import validate
-from training.waste import Waste
 from training.weight_average import WeightAverage
 
 DIVERGED = (
@@ -100,11 +100,11 @@ class Trainer:
         self.inputs, self.checkpoints, self.weights = inputs, checkpoints, weights
         self.raw_model, self.processor, self.trackers = model, processor, Trackers(accelerator)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.take_step = FittingStep(accelerator, self.model, weights, shape)
+        self.accumulate_gradients = AutoMicrobatch(accelerator, self.model, weights, shape)
         decay = config.train.ema_decay
         self.average = WeightAverage(model, decay) if decay else None
-        self.shipped = ShippedModel(accelerator, model, self.average)
-        self.training_voices = TrainingVoices(accelerator, self.shipped, inputs.train)
+        self.eval_weights = EvalWeights(accelerator, model, self.average)
+        self.training_voices = TrainingVoices(accelerator, self.eval_weights, inputs.train)
         self.files = StateFiles(accelerator, model, self.optimizer, self.average.weights if self.average else {})
         self.arguments, self.control = CallbackArguments(config), Control()
         self.state = TrainerState(
@@ -124,8 +124,10 @@ class Trainer:
         self.proven = -1  # step at whose weights an update was found good, so that a checkpoint of it is, too
         self.saved_at = -1  # step of the newest checkpoint of this process
         self.is_unsaved = False  # whether the latest checkpoint could not be written
-        self.waste = Waste()
-        self.rows = Tally()  # once the run has ended: of all ranks' last whole epoch, else of one as far as they came
+        self.efficiency = EfficiencyMeter()
+        self.rows = (
+            RowStats()
+        )  # once the run has ended: of all ranks' last whole epoch, else of one as far as they came
 
     # What callbacks are built with
 
@@ -144,7 +146,7 @@ class Trainer:
         """Train to the end of the run, or to a signal. Raises UserError for data that turns out unusable."""
         self.callbacks = CallbackHandler(callbacks, self.raw_model, self.processor, self.optimizer, None)
         if resume_from is not None:
-            run_state.go_on(self, resume_from)
+            run_state.resume(self, resume_from)
         callback_states(self.callbacks)  # so that one that cannot be kept is told now, and not at the first save
         self._estimate_length()
         self._ask("on_train_begin")
@@ -154,11 +156,11 @@ class Trainer:
                 self._epoch_or_end()
         self._check_sound_end()
         if self._stopped_early:
-            self.shipped.read(self.checkpoints.root / "best")
+            self.eval_weights.read(self.checkpoints.root / "best")
         self.control.should_training_stop = True
         self._ask("on_train_end")
-        tallies = self.inputs.train.plan.tallies
-        self.rows = merged(gather_object([tallies.whole or tallies.to_cursor(self.cursor)]))
+        stats_by_epoch = self.inputs.train.plan.stats_by_epoch
+        self.rows = merged(gather_object([stats_by_epoch.whole or stats_by_epoch.to_cursor(self.cursor)]))
         if self.is_unsaved:
             raise UserError(
                 f"The run ended at step {self.state.global_step} and its last checkpoint could not be written. Free "
@@ -213,7 +215,7 @@ class Trainer:
         """Nothing of the epoch was left to take a step with; of a whole epoch that is an error, and never a loop."""
         plan = self.inputs.train.plan
         if self.cursor == plan.start(self.cursor.epoch) and not len(plan.taken):
-            raise UserError(plan.tally.why_nothing_is_left())
+            raise UserError(plan.row_stats.why_nothing_is_left())
         self._leave_epoch()
         self._heed_interruption()
 
@@ -225,9 +227,9 @@ class Trainer:
         self._estimate_length()
 
     def _step(self, batches: list[Batch]) -> None:
-        self.waste.begin_step()
+        self.efficiency.begin_step()
         self.callbacks.on_step_begin(self.arguments, self.state, self.control)
-        losses, frames, suspects = self.take_step(batches)
+        losses, frames, suspects = self.accumulate_gradients(batches)
         grad_norm = float(clip_gradients(self.accelerator, self.model, self.config.optim.clip_norm))
         total = self.weights.total(losses)
         named = partial(self._suspects, suspects, [name for batch in batches for name in batch.ids])
@@ -246,15 +248,15 @@ class Trainer:
                     "learning_rate": self.optimizer.param_groups[0]["lr"],
                     **{f"loss/{name}": value for name, value in losses.items()},
                     **{f"weight/{name}": value for name, value in self.weights.values.items()},
-                    "padded_share": self.waste.padded_share,
-                    "data_wait_share": self.waste.data_wait_share,
+                    "padded_share": self.efficiency.padded_share,
+                    "data_wait_share": self.efficiency.data_wait_share,
                 }
             )
         self._do_what_was_asked()
         if self.control.should_roll_back:
             self._roll_back()
         self._heed_interruption()
-        self.waste.want_data()
+        self.efficiency.want_data()
 
     def _update(self, facts: dict) -> None:
         """The optimizer's step, unless a callback objects or the gradients overflowed fp16."""
@@ -277,11 +279,11 @@ class Trainer:
         step, planned = self.state.global_step, batches[-1].planned
         self.cursor = planned.after
         self.state.epoch = self.cursor.epoch
-        self.waste.end_step(batches)
+        self.efficiency.end_step(batches)
         self.length.note_step(step)
         plan = self.inputs.train.plan
         plan.taken.add(name for batch in batches for name in batch.planned.taken)
-        plan.tallies.note_step(self.cursor, (found for batch in batches for found in batch.broken.items()))
+        plan.stats_by_epoch.note_step(self.cursor, (found for batch in batches for found in batch.broken.items()))
         if planned.ends_epoch:
             plan.leave(self.cursor.epoch)
             self.length.end_epoch(step)
@@ -303,7 +305,7 @@ class Trainer:
     def _ask_for_evaluation(self, is_end_of_epoch: bool) -> None:
         """In the step itself, so that no checkpoint is of a step whose evaluation is still to come."""
         if is_end_of_epoch:
-            self._check_broken(at_end=self.inputs.train.plan.tally.whole)
+            self._check_broken(at_end=self.inputs.train.plan.row_stats.whole)
             self.control.should_evaluate |= self.config.train.eval_every is None
         share = self.config.train.eval_every_share
         if share is None:
@@ -329,13 +331,13 @@ class Trainer:
         self.callbacks.on_log(self.arguments, self.state, self.control, logs)
 
     def _evaluate(self) -> None:
-        with torch.random.fork_rng(), self.shipped.in_place() as model:
+        with torch.random.fork_rng(), self.eval_weights.in_place() as model:
             self.owes_evaluation = True  # until it is done
-            is_interrupted, added = self.interruption.check, self.take_step.shape.added
+            is_interrupted, added = self.interruption.check, self.accumulate_gradients.shape.added
             metrics, voices = validate(self.accelerator, model, self.inputs.validation, is_interrupted, added)
         self.owes_evaluation = False
         if not metrics:
-            reasons = self.inputs.validation.plan.tally.why_nothing_is_left()
+            reasons = self.inputs.validation.plan.row_stats.why_nothing_is_left()
             raise UserError("The validation data holds no usable utterance. " + reasons)
         self.is_sound = all(map(math.isfinite, metrics.values()))
         if not self.is_sound:
@@ -356,7 +358,7 @@ class Trainer:
             self.state.best_metric = metric if lowest is None else min(metric, lowest)
             self.state.best_global_step = self.state.global_step
             self.state.best_model_checkpoint = str(self.checkpoints.root / "best")
-            self.checkpoints.save_best(self.shipped.write)
+            self.checkpoints.save_best(self.eval_weights.write)
 
     def _save(self) -> None:
         """A checkpoint, but never of weights that are no numbers or give none."""
@@ -414,16 +416,17 @@ class Trainer:
 
     def _check_broken(self, at_end: bool = False) -> None:
         """Raises UserError, with the list, where too many rows of an epoch, or of at least 20 so far, are broken."""
-        tally, share = self.inputs.train.plan.tally, self.config.data.max_broken_share
+        row_stats, share = self.inputs.train.plan.row_stats, self.config.data.max_broken_share
         # Every rank reads all rows, and decodes its share of them.
-        found = torch.tensor([tally.undecodable], device=self.accelerator.device)
-        broken = tally.broken_rows - tally.undecodable + int(self.accelerator.gather(found).sum())
+        found = torch.tensor([row_stats.undecodable], device=self.accelerator.device)
+        broken = row_stats.broken_rows - row_stats.undecodable + int(self.accelerator.gather(found).sum())
         # The part of an epoch can have more than its share by chance: three standard deviations.
-        chance = 0 if at_end else 3 * math.sqrt(share * (1 - share) * tally.seen)
-        if broken > share * tally.seen + chance and (at_end or tally.seen >= 20):
-            listed = "\n  ".join(list(tally.broken.values())[:20])
+        chance = 0 if at_end else 3 * math.sqrt(share * (1 - share) * row_stats.seen)
+        if broken > share * row_stats.seen + chance and (at_end or row_stats.seen >= 20):
+            listed = "\n  ".join(list(row_stats.broken.values())[:20])
             raise UserError(
-                f"{broken} of {tally.seen} rows are broken, more than {share:.0%} (data.max_broken_share):\n  {listed}"
+                f"{broken} of {row_stats.seen} rows are broken, more than {share:.0%} (data.max_broken_share):\n"
+                f"  {listed}"
             )
 
     def result(self, diverged: bool = False) -> Result:
@@ -444,7 +447,7 @@ class Trainer:
             self.length.seconds_to_first_step,
             self.state.best_metric,
             reason,
-            self.waste.padded_share,
-            self.waste.data_wait_share,
+            self.efficiency.padded_share,
+            self.efficiency.data_wait_share,
             self.interruption.signal or 0,
         )

@@ -41,12 +41,12 @@ def _message(error: RuntimeError, config: RunConfig) -> str:
     return (
         f"Rank {os.environ.get('RANK', '0')} lost another process of this run ({first_line}): it has ended, or its "
         "machine cannot be reached. See what it said last; of one that was killed, as for want of memory, the system's "
-        f"log tells. {how_to_go_on(config)} goes on from the newest checkpoint in "
+        f"log tells. {how_to_resume(config)} goes on from the newest checkpoint in "
         f"{config.checkpoint.dir}/checkpoints."
     )
 
 
-def how_to_go_on(config: RunConfig) -> str:
+def how_to_resume(config: RunConfig) -> str:
     """The subject of a sentence. A debug run starts over unless it is told to go on, as one that was reset does."""
     if config.train.debug:
         return "The same command with --resume"  # without --debug the model would be of another size

@@ -43,7 +43,7 @@ def _part(batch: Batch, start: int, end: int) -> Batch:
     return replace(batch, tensors=tensors, ids=batch.ids[start:end], voices=batch.voices[start:end], planned=planned)
 
 
-class FittingStep:
+class AutoMicrobatch:
     """training.step.forward_backward in micro-batches that fit. Call it on every rank.
 
     parts: what each planned micro-batch is cut into, 1 to begin with.

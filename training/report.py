@@ -14,13 +14,13 @@ from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, redacted
 from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
-from data_pipeline.normalise.reading import rules_of
+from data_pipeline.normalize.reading import rules_of
 from data_pipeline.utterance import Utterance
 from inference.known_languages import known_languages
 from training.callback_states import callback_states
 from training.config import RunConfig
 from training.loop import Result, Trainer
-from training.lost_rank import how_to_go_on
+from training.lost_rank import how_to_resume
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
 LOOKED_AT = 200  # held-out rows, for their language
@@ -62,7 +62,7 @@ def closing_lines(config: RunConfig, trainer: Trainer, result: Result, quality: 
     folder, rows = config.checkpoint.dir, trainer.rows
     lines = [f"\nEnded after {result.steps} steps and {result.seconds / 60:.1f} minutes ({result.reason})."]
     if result.interrupted:
-        lines.append(f"Saved in {folder}/checkpoints. {how_to_go_on(config)} goes on from there.")
+        lines.append(f"Saved in {folder}/checkpoints. {how_to_resume(config)} goes on from there.")
         return redact("\n".join(lines))
     if rows.broken:
         listed = "\n  ".join(list(rows.broken.values())[:10])
@@ -109,10 +109,10 @@ def _wasted(config: RunConfig, result: Result) -> str:
 def unknown_exclusions(trainer: Trainer) -> list[str]:
     """Ids of the exclude list that no row has; none where that is not known, as the corpus was not read to its end."""
     plans = (trainer.inputs.train.plan, trainer.inputs.validation.plan)
-    tallies = [plan.whole_tally for plan in plans]
-    if None in tallies:
+    stats_by_epoch = [plan.whole_row_stats for plan in plans]
+    if None in stats_by_epoch:
         return []
-    return sorted(plans[0].exclude.difference(*(tally.excluded for tally in tallies)))
+    return sorted(plans[0].exclude.difference(*(row_stats.excluded for row_stats in stats_by_epoch)))
 
 
 def something_to_say(

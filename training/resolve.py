@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import PurePath
 
-from data_pipeline import made_voices
+from data_pipeline import speaker_augmentation
 from data_pipeline.errors import UserError, redact
 from data_pipeline.held_out import FEWEST_ROWS
 from data_pipeline.languages import language_code
@@ -22,7 +22,7 @@ from data_pipeline.phonemes.registry import PHONEMIZERS
 from training.best_metric import best_metric_layer, check_best_metric
 from training.config import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
 from training.hardware import Hardware, check_precision, defaults_for, detect
-from training.levels import fast_convergence_layer, is_by_hand, level_layer, run_length_layer, width_of
+from training.levels import fast_convergence_layer, is_user_set, level_layer, run_length_layer, width_of
 
 DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the embedded demo corpus
 # Of training on a corpus of the user's own where no end is given. On two cores eight times what the demo corpus takes
@@ -54,10 +54,10 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
     if state[0].train.debug:
         state = _lay(state, _debug_start(state[1]))
     if state[0].fine_tune.init_from is not None:
-        from training.starting import starting_layer
+        from training.init_from import init_from_layer
 
         state = _lay(state, _folder_layer(state[0]))  # which may hold the run already
-        state = _lay(state, starting_layer(*state))
+        state = _lay(state, init_from_layer(*state))
     size = None if state[1]["model.size"] == "default" else state[0].model.size
     state = _lay(state, defaults_for(hardware, size))
     state = _lay(state, level_layer(state[0].train.level, width_of(state[0].model.size)))
@@ -77,7 +77,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
 
 def _lay(state: State, layer: Layer) -> State:
     config, provenance = state
-    return apply_layer(config, provenance, {k: v for k, v in layer.items() if not is_by_hand(provenance, k)})
+    return apply_layer(config, provenance, {k: v for k, v in layer.items() if not is_user_set(provenance, k)})
 
 
 def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
@@ -94,9 +94,9 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if config.train.debug:
         return layer
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
-    if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+    if not any(is_user_set(provenance, key) for key in LENGTH_KEYS):
         layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
-    if not is_by_hand(provenance, "optim.lr"):
+    if not is_user_set(provenance, "optim.lr"):
         too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
         layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
     return layer
@@ -115,7 +115,7 @@ def _text_layer(config: RunConfig) -> Layer:
 def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
     """An end in time where none was given: a level's epochs alone are minutes or months, by the size of the corpus."""
     is_settled = config.train.debug or config.train.max_minutes is not None
-    if is_settled or any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
+    if is_settled or any(is_user_set(provenance, key) for key in LENGTH_KEYS):
         return {}
     minutes, what = OWN_MINUTES[hardware.kind], f"default on {hardware.name}"
     if config.fine_tune.init_from is not None:
@@ -125,7 +125,7 @@ def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) ->
 
 def _debug_start(provenance: Provenance) -> Layer:
     layer: Layer = {"model.size": ("debug", "debug run")}
-    goes_on = is_by_hand(provenance, "checkpoint.resume") or is_by_hand(provenance, "hub.resume_from_hub")
+    goes_on = is_user_set(provenance, "checkpoint.resume") or is_user_set(provenance, "hub.resume_from_hub")
     if not goes_on:
         layer["checkpoint.reset"] = (True, "debug run")  # a finished debug run would leave nothing to do
     return layer
@@ -133,7 +133,7 @@ def _debug_start(provenance: Provenance) -> Layer:
 
 def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """About half a minute through every part: one evaluation, one checkpoint and one sample, at the end."""
-    steps = config.train.max_steps if is_by_hand(provenance, "train.max_steps") else DEBUG_STEPS
+    steps = config.train.max_steps if is_user_set(provenance, "train.max_steps") else DEBUG_STEPS
     values = {
         "train.max_steps": steps,
         "train.eval_every": steps,
@@ -197,8 +197,8 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
         from training.lora import require
 
         require()
-    if data.made_voices:
-        made_voices.require()
+    if data.speaker_augmentation:
+        speaker_augmentation.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
     from data_pipeline.audio import PRESETS
 
@@ -217,7 +217,7 @@ def _check_text_units(config: RunConfig, why: Provenance) -> None:
     data = config.data
     if data.text_units == "espeak":
         espeak.require()
-    if data.text_units == "phonemes" and is_by_hand(why, "data.text_units") and data.language is not None:
+    if data.text_units == "phonemes" and is_user_set(why, "data.text_units") and data.language is not None:
         if language_code(data.language) not in PHONEMIZERS:
             raise UserError(
                 f"data.text_units is phonemes ({why['data.text_units']}), and {data.language!r} "
@@ -275,7 +275,7 @@ TABLE = {
 
 def table(config: RunConfig, provenance: Provenance) -> str:
     """What will run and why, a row a line: the rows of TABLE, then whatever else was given by hand."""
-    keys = TABLE | {key: key for key in FIELDS if is_by_hand(provenance, key) and key not in TABLE.values()}
+    keys = TABLE | {key: key for key in FIELDS if is_user_set(provenance, key) and key not in TABLE.values()}
     rows = [("what", "value", "why")]
     for label, key in keys.items():
         value, reason = get(config, key), provenance[key]

@@ -8,9 +8,9 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from training.agreement import first_failure
+from training.collectives import first_failure
 from training.config import Provenance, RunConfig
-from training.levels import is_by_hand
+from training.levels import is_user_set
 
 try:
     import fcntl
@@ -33,7 +33,7 @@ class RunFolder:
         self.config, self.accelerator = config, accelerator
         self.root = Path(config.checkpoint.dir)
         self.resets = config.checkpoint.reset
-        self.resets_by_hand = self.resets and is_by_hand(provenance, "checkpoint.reset")
+        self.resets_by_hand = self.resets and is_user_set(provenance, "checkpoint.reset")
         self.file = None
 
     def check(self) -> None:

@@ -20,12 +20,12 @@ from training.callback_states import absent, callback_states, check_states, rest
 from training.checkpoint import CheckpointFolder
 from training.config import Provenance, RunConfig
 from training.control import CallbackArguments
+from training.efficiency import EfficiencyMeter
 from training.inputs import Inputs
 from training.length import RunLength
-from training.out_of_memory import FittingStep
+from training.out_of_memory import AutoMicrobatch
 from training.saved_state import check_like, check_voices, reading
 from training.state_files import StateFiles
-from training.waste import Waste
 
 # Fields of the trainer's state that are this process' own.
 OWN = {"is_world_process_zero", "is_local_process_zero", "logging_steps", "save_steps", "eval_steps"}
@@ -47,8 +47,8 @@ class Run(Protocol):
     arguments: CallbackArguments
     callbacks: CallbackHandler
     state: TrainerState
-    take_step: FittingStep
-    waste: Waste
+    accumulate_gradients: AutoMicrobatch
+    efficiency: EfficiencyMeter
     length: RunLength
     cursor: Cursor
     of_run: dict
@@ -66,8 +66,8 @@ def to_json(trainer: Run) -> dict:
         "length": trainer.length.to_json(trainer.state.max_steps),
         "evaluations_due": trainer.evaluations_due,
         "owes_evaluation": trainer.owes_evaluation,
-        "padding": [trainer.waste.padded, trainer.waste.batches],
-        "step": trainer.take_step.to_json(),
+        "padding": [trainer.efficiency.padded, trainer.efficiency.batches],
+        "step": trainer.accumulate_gradients.to_json(),
         "best_by": trainer.arguments.metric_for_best_model,
         "trainer": asdict(trainer.state),
         "callbacks": callback_states(trainer.callbacks),
@@ -78,11 +78,11 @@ def to_json(trainer: Run) -> dict:
 
 def _rows(trainer: Run) -> dict:
     """Of the corpus, as all ranks have read it. Call it on every rank."""
-    tallies = trainer.inputs.train.plan.tallies
-    return tallies.to_json(trainer.cursor, gather_object([(tallies.whole, tallies.undecoded)]))
+    stats_by_epoch = trainer.inputs.train.plan.stats_by_epoch
+    return stats_by_epoch.to_json(trainer.cursor, gather_object([(stats_by_epoch.whole, stats_by_epoch.undecoded)]))
 
 
-def go_on(trainer: Run, checkpoint: Path) -> None:
+def resume(trainer: Run, checkpoint: Path) -> None:
     """Take over weights, optimizer and all that `to_json` wrote, and say what has changed since.
 
     Raises UserError where they are of another run.
@@ -142,12 +142,12 @@ def _restore(trainer: Run, saved: dict) -> None:
         trainer.inputs.train.plan.taken.restore(saved["taken"])
     if "rows" in saved:
         is_first = trainer.accelerator.is_main_process
-        trainer.inputs.train.plan.tallies.restore(saved["rows"], trainer.cursor.epoch, is_first)
+        trainer.inputs.train.plan.stats_by_epoch.restore(saved["rows"], trainer.cursor.epoch, is_first)
     trainer.length.restore(saved["length"])
     trainer.evaluations_due = saved["evaluations_due"]
     trainer.owes_evaluation = saved.get("owes_evaluation", False)
-    trainer.waste.padded, trainer.waste.batches = saved["padding"]
-    trainer.take_step.restore(saved["step"])
+    trainer.efficiency.padded, trainer.efficiency.batches = saved["padding"]
+    trainer.accumulate_gradients.restore(saved["step"])
     for field in fields(trainer.state):
         if field.name in saved["trainer"] and field.name not in OWN:
             setattr(trainer.state, field.name, saved["trainer"][field.name])

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint import save as save_sharded
 
 from data_pipeline.errors import UserError
 from inference.safe_folder import read_json
-from training.agreement import first_failure
+from training.collectives import first_failure
 from training.lora import adapters, begun_at_merged, merged
 from training.saved_state import ODD_VALUES, check_like, check_scalars, reading
 from training.sharding import is_sharded, local, reshard

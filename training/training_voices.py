@@ -12,8 +12,8 @@ from torch import Tensor
 from data_pipeline.errors import UserError
 from data_pipeline.loader import Loader
 from inference.generation import encode_voice, evaluating
-from training.agreement import as_main_says
-from training.shipped import ShippedModel
+from training.collectives import as_main_says
+from training.eval_weights import EvalWeights
 from training.validation import MOST_VOICES
 
 CLIPS = 2  # of each voice
@@ -24,8 +24,8 @@ LOOKED_AT, LOOKED_AT_ON_HUB = 10_000, 1_000
 class TrainingVoices:
     """Encodes the first CLIPS recordings of each voice that validation has not heard; they are decoded once a run."""
 
-    def __init__(self, accelerator: Accelerator, shipped: ShippedModel, loader: Loader):
-        self.accelerator, self.shipped, self.loader = accelerator, shipped, loader
+    def __init__(self, accelerator: Accelerator, eval_weights: EvalWeights, loader: Loader):
+        self.accelerator, self.eval_weights, self.loader = accelerator, eval_weights, loader
         self.clips: dict[str, list[Tensor]] | None = None  # name -> log-mels [T, C] of the main rank
 
     def beside(self, heard: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -37,7 +37,7 @@ class TrainingVoices:
             self.clips = self._found(set(heard)) if self.accelerator.is_main_process else {}
         if not as_main_says(self.accelerator, len(self.clips)):
             return {}
-        with self.shipped.whole() as model:
+        with self.eval_weights.whole() as model:
             if model is None:
                 return {}
             with evaluating(model):

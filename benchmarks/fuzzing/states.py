@@ -56,7 +56,7 @@ def _go_on(draw: random.Random, run: Path, kit) -> None:
         found = trainer.checkpoints.to_resume(settings)
         if found is not None:
             trainer.checkpoints.step_of(found)
-            run_state.go_on(trainer, found)
+            run_state.resume(trainer, found)
         if (run / "best").is_dir() and draw.random() < 0.3:
             load_best(trainer.raw_model, run / "best")
     finally:

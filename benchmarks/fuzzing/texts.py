@@ -8,7 +8,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
 from data_pipeline.sentences import split_sentences
 from data_pipeline.shown_text import shown_text
-from data_pipeline.text import normalise_text
+from data_pipeline.text import normalize_text
 from inference.known_languages import doubts, language_to_speak
 
 WRITTEN = ("12.5.2024", "2024-02-30", "31/12", "5:60", "$3.50", "€1.000.000,00", "XIV", "Mr. O'Neil", "e.g.", "3°C",
@@ -26,8 +26,8 @@ def text(draw: random.Random, work: Path, kit) -> None:
     _read(drawn_text(draw)[:500], draw.choice(list(LANGUAGES)), processor)  # what was read between leaves no trace
     if _read(said, language, processor) != first:
         raise Ill("not the same", f"{said[:200]!r} in {language!r} is read in two ways")
-    once = normalise_text(said, language)
-    if len(once) < 2000 and normalise_text(once, language) != once:
+    once = normalize_text(said, language)
+    if len(once) < 2000 and normalize_text(once, language) != once:
         raise Ill("not stable", f"{said[:200]!r} in {language!r}: {once[:200]!r} becomes another text again")
     shown_text(said, language, vocabulary)
     doubts(said, language_to_speak(language, {"ann-en", "bob-fa"}, vocabulary), {"ann-en", "bob-fa"})

@@ -1,7 +1,7 @@
 """HiFi-GAN, universal V1, for inference only: the default vocoder, and its generator.
 
 Kong, Kim, Bae: "HiFi-GAN: Generative Adversarial Networks for Efficient and High Fidelity Speech Synthesis",
-NeurIPS 2020, section 2.2 and the V1 column of appendix A.1. Weight normalisation is a help in training alone,
+NeurIPS 2020, section 2.2 and the V1 column of appendix A.1. Weight normalization is a help in training alone,
 so it is folded into plain convolution weights when a published state dict is loaded.
 
 Shapes: B = utterances, C = channels, T = mel frames, N = samples = 256 T.

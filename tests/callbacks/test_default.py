@@ -21,9 +21,9 @@ from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from training.config import RunConfig, choices, with_values
 from training.control import CallbackArguments, Control
+from training.eval_weights import EvalWeights
 from training.length import Ahead
 from training.levels import apply_level
-from training.shipped import ShippedModel
 from training.step import LossWeights
 from training.trackers import Trackers
 from training.weight_average import WeightAverage
@@ -61,7 +61,7 @@ def chosen_for(config: RunConfig) -> list[TrainerCallback]:
         cursor=None,
         average=WeightAverage(debug_model(), 0.9) if config.train.ema_decay else None,
         trackers=Trackers(accelerator),
-        shipped=ShippedModel(accelerator, debug_model(), None),
+        eval_weights=EvalWeights(accelerator, debug_model(), None),
         inputs=SimpleNamespace(validation=validation),
         arguments=CallbackArguments(config),
     )

@@ -21,7 +21,7 @@ from inference.vocoders.griffin_lim import GriffinLim
 from tests import small_runs
 from tests.blows import ToldToStop
 from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
-from training.shipped import ShippedModel
+from training.eval_weights import EvalWeights
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ class Judge:
 
     def __init__(self, clock, cer: float | None = 0.5, takes_s: float = 1.0):
         self.clock, self.cer, self.takes_s = clock, cer, takes_s
-        self.sentences, self.listens, self.recognised = [None] * 10, cer is not None, 10
+        self.sentences, self.listens, self.recognized = [None] * 10, cer is not None, 10
 
     def __call__(self, model, processor) -> dict[str, float]:
         self.clock.now += self.takes_s
@@ -52,7 +52,7 @@ def evaluations(clock, judge: Judge, steps: range, step_s: float = 1.0, **more) 
     accelerator = SimpleNamespace(num_processes=1, is_main_process=True)
     options = {"every_steps": 10, "decides": True, "stretches": False} | more
     callback = QualityEval(
-        accelerator, ShippedModel(accelerator, torch.nn.Linear(1, 1), None), trackers, judge, **options
+        accelerator, EvalWeights(accelerator, torch.nn.Linear(1, 1), None), trackers, judge, **options
     )
     state = TrainerState(max_steps=steps[-1], is_world_process_zero=True)
     callback.on_train_begin(None, state, None)
@@ -109,15 +109,15 @@ def listen(monkeypatch):
     """Has a run's speech heard by a function of ours: (wave, rate) -> text."""
     pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
 
-    def by(recognise) -> None:
-        monkeypatch.setattr(evaluation.quality, "load_recogniser", lambda language="en": recognise)
+    def by(recognize) -> None:
+        monkeypatch.setattr(evaluation.quality, "load_recognizer", lambda language="en": recognize)
 
     # Nobody listens.
     monkeypatch.setattr(evaluation.quality, "opinion", lambda waves, rate: {})
     monkeypatch.setattr(inference.vocoders.registry, "fitting_vocoder", lambda audio_config: GriffinLim.name)
     monkeypatch.setattr(GriffinLim, "iterations", 1)
     for module in (evaluation.quality, training.best_metric):
-        monkeypatch.setattr(module, "can_recognise", lambda: True)
+        monkeypatch.setattr(module, "can_recognize", lambda: True)
     return by
 
 

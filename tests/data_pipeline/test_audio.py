@@ -98,8 +98,8 @@ def slaney_filters(config: AudioConfig) -> np.ndarray:
     edges = hz(np.linspace(mel(np.float64(config.f_min_hz)), mel(np.float64(config.f_max_hz)), config.n_mels + 2))
     bins = np.arange(config.n_fft // 2 + 1) * config.sample_rate_hz / config.n_fft
     filters = np.zeros((config.n_mels, len(bins)))
-    for row, (low, centre, high) in zip(filters, zip(edges, edges[1:], edges[2:], strict=False), strict=True):
-        triangle = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
+    for row, (low, center, high) in zip(filters, zip(edges, edges[1:], edges[2:], strict=False), strict=True):
+        triangle = np.minimum((bins - low) / (center - low), (high - bins) / (high - center))
         row[:] = np.maximum(triangle, 0) * 2 / (high - low)
     return filters
 

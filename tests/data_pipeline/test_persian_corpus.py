@@ -12,7 +12,7 @@ pytest.importorskip("espeakng_loader")
 
 from data_pipeline.features import FeatureMaker
 from data_pipeline.sources import open_source
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor
 from tests import small_runs
 from tests.data_pipeline.test_features import MAKE
@@ -72,4 +72,4 @@ def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, cap
     tokenizer = GoyaProcessor.from_pretrained(run / "best").tokenizer
     ids = tokenizer("ساعت ۵ است.", language="fa")["input_ids"]
     assert tokenizer.vocabulary.units == units and tokenizer.vocabulary.tokens[ids[0]] == "<fa>"
-    assert ids == Vocabulary(units=units).encode(normalise_text("ساعت پنج است.", "fa"), "fa")
+    assert ids == Vocabulary(units=units).encode(normalize_text("ساعت پنج است.", "fa"), "fa")

@@ -18,9 +18,9 @@ from data_pipeline.audio import BrokenAudio, decode_audio, duration_s
 from data_pipeline.columns import ColumnNames, RowReader
 from data_pipeline.errors import UserError, tell
 from data_pipeline.held_out import HeldOut
+from data_pipeline.row_stats import RowStats
 from data_pipeline.source_rows import BROKEN, tar_rows
 from data_pipeline.sources import Source, open_source
-from data_pipeline.tally import Tally
 from tests.data_pipeline.test_sources import open_hub, put, put_tar
 
 TEXT = json.dumps({"text": "a"}).encode()
@@ -136,9 +136,9 @@ def test_half_characters_reach_neither_screen_nor_file(tmp_path, recordings):
     with pytest.raises(UserError, match="does not exist") as caught:
         reader.to_utterance(row | {"audio": "\ud800.wav"})
     assert str(caught.value).encode()
-    tally = Tally()
-    tally.add_broken("a\ud800", "no \udc80")
-    assert tally.broken == {"a?": "no ?"}
+    row_stats = RowStats()
+    row_stats.add_broken("a\ud800", "no \udc80")
+    assert row_stats.broken == {"a?": "no ?"}
 
 
 # Archives
@@ -330,9 +330,9 @@ def test_a_cell_of_megabytes_is_no_message(tmp_path, recordings, capsys):
     assert len(str(caught.value)) < 3000
     tell(UserError(huge))
     assert len(capsys.readouterr().err) < 3000
-    tally = Tally()
-    tally.add_broken("a", huge)
-    assert len(tally.broken["a"]) < 3000
+    row_stats = RowStats()
+    row_stats.add_broken("a", huge)
+    assert len(row_stats.broken["a"]) < 3000
 
 
 # Recordings

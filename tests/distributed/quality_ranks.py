@@ -17,7 +17,7 @@ GriffinLim.iterations = 1
 calls = count()
 
 
-def recogniser(language: str = "en"):
+def recognizer(language: str = "en"):
     """The main rank hears ever less, another nothing."""
     return lambda wave, rate: "thank you for calling"[: 20 - next(calls) // 4] if PartialState().is_main_process else ""
 
@@ -32,8 +32,8 @@ class Tell(TrainerCallback):
 
 if __name__ == "__main__":
     for module in (evaluation.quality, training.best_metric):
-        module.can_recognise = lambda: True
-    evaluation.quality.load_recogniser = recogniser
+        module.can_recognize = lambda: True
+    evaluation.quality.load_recognizer = recognizer
     evaluation.quality.opinion = lambda waves, rate: {}
     code = train_main.main(sys.argv[1:], callbacks=[Tell()])
     assert PartialState().num_processes == 2

@@ -30,13 +30,13 @@ def heard(monkeypatch):
     answers = {0.0: "one two three", 1.0: "four five"}
     monkeypatch.setattr(speaking, "Synthesizer", Speaker)
     monkeypatch.setattr(speaking, "voice_for", lambda model, speaker, language: (speaker, language))
-    monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
+    monkeypatch.setattr(quality, "load_recognizer", lambda: lambda wave, rate: answers[float(wave[0])])
     monkeypatch.setattr(quality, "opinion", lambda waves, rate: {"distillmos": float(len(waves))})
     model = SimpleNamespace(config=SimpleNamespace(voices={"anna-en": []}))
     return lambda rows: quality.speech_quality(model, None, SimpleNamespace(sample_rate_hz=22_050), rows), spoken
 
 
-def test_only_sentences_that_the_recogniser_knows_are_judged(heard):
+def test_only_sentences_that_the_recognizer_knows_are_judged(heard):
     judge, spoken = heard
     rows = [
         Utterance("a", "one two three", b"", "anna", "en"),
@@ -55,9 +55,9 @@ def test_nothing_to_judge_is_none(heard):
     assert heard[0]([Utterance("c", "un deux trois", b"", None, "fr")]) is None
 
 
-def test_without_the_extra_there_is_no_judgement(monkeypatch):
+def test_without_the_extra_there_is_no_judgment(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
-    assert not quality.can_recognise()
+    assert not quality.can_recognize()
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_the_judge_says_how_like_the_recordings_the_voices_are_and_how_natural(m
     for package in ("webrtcvad", "distillmos"):
         pytest.importorskip(package, reason='needs the extra: pip install -e ".[eval]"')
     monkeypatch.setattr(quality, "WHILE_TRAINING", 2)
-    monkeypatch.setattr(quality, "load_recogniser", lambda language: lambda wave, rate: "")
+    monkeypatch.setattr(quality, "load_recognizer", lambda language: lambda wave, rate: "")
     source = open_source(str(DEMO), split="validation")
     rows = [source.to_utterance(row) for row in source.rows()]
     english, french = ([row for row in rows if row.language == language][:10] for language in ("en", "fr"))

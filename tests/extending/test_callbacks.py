@@ -173,7 +173,7 @@ def test_a_wrong_name_is_one_message(name, tmp_path, capsys, monkeypatch):
 BROKEN = {
     "import": ("import not_there", ["No module named 'not_there'"]),
     "syntax": ("def f(:", ["SyntaxError"]),
-    "exit": ("raise SystemExit('no licence')", ["SystemExit: no licence", "line 1 of "]),
+    "exit": ("raise SystemExit('no license')", ["SystemExit: no license", "line 1 of "]),
     "attribute": ("x = 1", ["has no attribute 'Bell'"]),
     "kind": ("Bell = 3", ["is int; expected Callable"]),
 }

@@ -100,7 +100,7 @@ def test_the_card_says_what_was_measured_and_what_was_not(pushed):
     rows = small_runs.rows()
     assert f"| {report['result']['best_metric']:.4f} | `training/validation.py`, at step 6 |" in card
     assert "Not measured: character error rate, likeness of the voice." in card
-    assert "license: unknown" in card and "| licence | unknown |" in card
+    assert "license: unknown" in card and "| license | unknown |" in card
     assert f"| recordings, held-out ones among them | {len(rows) + 4} |" in card
     assert "| size | debug, 1.0 M parameters |" in card and "| ended by | steps |" in card
     assert "a run of 6 steps" in card and "| corpus | corpus |" in card
@@ -213,7 +213,7 @@ def test_no_step_waits_for_a_push(server, tmp_path, monkeypatch):
 
 
 def test_public_and_a_branch_of_its_own(server, tmp_path, capfd):
-    options = ["--public", "--hub-branch", "run-1", "--set", "hub.data_licence=cc0-1.0"]
+    options = ["--public", "--hub-branch", "run-1", "--set", "hub.data_license=cc0-1.0"]
     assert train(tmp_path / "run", *PUSH, *options, "--max-steps", "2", "--set", "train.eval_every=2") == 0
     repository = server.repositories[ID]
     assert not repository.private and set(repository.branches) == {"main", "run-1", "run-1-training-state"}

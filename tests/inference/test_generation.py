@@ -1,4 +1,4 @@
-"""Free-running speech: neither going step by step nor neighbours change it, and it always arrives at the end."""
+"""Free-running speech: neither going step by step nor neighbors change it, and it always arrives at the end."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data_pipeline.speech import speech_spectrum
-from inference.generation import decode_steps, encode_voice, synthesise
+from inference.generation import decode_steps, encode_voice, synthesize
 from modeling.transformer_decoder import FIRST_ROOM, NOISE_STEPS, TransformerSteps, prenet_noise
 
 
@@ -74,19 +74,19 @@ def test_speech_is_what_teacher_forcing_on_it_would_write(talker, batch, voices)
     frames_BTC, token_BN = torch.cat(frames, dim=1), torch.stack(tokens, dim=1)
     _, previous_BNC = talker._in_steps(frames_BTC)
     context_BSD, _ = talker.text_encoder(ids, lengths)
-    age_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
-    expected, _ = talker.decoder(previous_BNC, context_BSD[:, token_BN[0]], age_BN, voices[:1])
+    steps_in_token_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
+    expected, _ = talker.decoder(previous_BNC, context_BSD[:, token_BN[0]], steps_in_token_BN, voices[:1])
     torch.testing.assert_close(frames_BTC, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_batched_speech_equals_one_by_one(talker, batch, voices, dropout):
     talker.decoder.prenet.probability = dropout
-    together = synthesise(talker, batch["input_ids"], batch["token_lengths"], voices, seed=3, first_number=40)
+    together = synthesize(talker, batch["input_ids"], batch["token_lengths"], voices, seed=3, first_number=40)
     assert len({len(speech.mel_TC) for speech in together}) > 1, "the utterances are of one length by chance"
     for row, speech in enumerate(together):
         one, length = slice(row, row + 1), batch["token_lengths"][row]
-        (single,) = synthesise(
+        (single,) = synthesize(
             talker, batch["input_ids"][one, :length], length[None], voices[one], seed=3, first_number=40 + row
         )
         assert speech.durations_S.tolist() == single.durations_S.tolist()
@@ -102,7 +102,7 @@ def test_every_token_is_spoken_once_and_in_order(talker, batch, voices):
         spoken = [token for token in path if token < batch["input_ids"].shape[1]]
         assert spoken == sorted(spoken) and set(spoken) == set(range(length))
         assert set(path[len(spoken) :]) <= {batch["input_ids"].shape[1]}, "it spoke on after its end"
-    for speech, length in zip(synthesise(talker, batch["input_ids"], lengths, voices), lengths, strict=True):
+    for speech, length in zip(synthesize(talker, batch["input_ids"], lengths, voices), lengths, strict=True):
         assert len(speech.durations_S) == length and (speech.durations_S >= 1).all()
         frames = int(speech.durations_S.sum()) * talker.config.frames_per_step
         assert speech.mel_TC.shape == (frames, talker.config.n_mels) and speech.mel_TC.dtype == torch.float32
@@ -114,7 +114,7 @@ def test_it_ends_whatever_the_logits_say(model, batch, voices, logit):
     with torch.no_grad():
         model.decoder.end.weight.zero_()
         model.decoder.end.bias.fill_(logit)
-    for speech in synthesise(model, batch["input_ids"], batch["token_lengths"], voices):
+    for speech in synthesize(model, batch["input_ids"], batch["token_lengths"], voices):
         assert (speech.durations_S == 7).all()
 
 
@@ -123,7 +123,7 @@ def test_a_token_takes_the_median_of_its_predicted_duration(model, batch, voices
     """With p at every step the duration is geometric, and its median the first k with (1 - p) ** k < 1/2."""
     constant_end(model, probability)
     median = math.ceil(math.log(0.5) / math.log(1 - probability))
-    for speech in synthesise(model, batch["input_ids"], batch["token_lengths"], voices):
+    for speech in synthesize(model, batch["input_ids"], batch["token_lengths"], voices):
         assert (speech.durations_S == median).all()
 
 
@@ -135,7 +135,7 @@ def test_speed_is_the_ratio_of_the_lengths_however_sure_the_ends_are(talker, bat
         talker.decoder.end.bias.fill_(-30.0)
     talker.config.max_token_steps = 10
     ids, lengths = batch["input_ids"], batch["token_lengths"]
-    at_speeds = [synthesise(talker, ids, lengths, voices, pace) for pace in (1.0, speed)]
+    at_speeds = [synthesize(talker, ids, lengths, voices, pace) for pace in (1.0, speed)]
     for plain, other in zip(*at_speeds, strict=True):
         assert len(plain.mel_TC) / len(other.mel_TC) == pytest.approx(speed, rel=0.05)  # whole steps
         assert int(other.durations_S.sum()) * talker.config.frames_per_step == len(other.mel_TC)
@@ -157,7 +157,7 @@ def test_voice_of_a_clip_is_the_one_that_training_hears(model, batch, alone):
 def test_the_voice_is_heard(talker, batch, voices):
     ids, lengths = batch["input_ids"][:1].expand(2, -1), torch.tensor([5, 5])
     constant_end(talker, 0.2)
-    first, second = synthesise(talker, ids, lengths, voices[:2])
+    first, second = synthesize(talker, ids, lengths, voices[:2])
     assert (first.mel_TC - second.mel_TC).abs().max() > 0.01
 
 
@@ -166,7 +166,7 @@ def test_the_spectrum_of_a_voice_is_that_of_its_speech(talker, batch, voices):
     talker.decoder.voice.weight.data[:, talker.config.voice_dim :] = 0
     shift_C = torch.linspace(-1, 1, talker.config.n_mels)
     brighter = voices + torch.cat((torch.zeros(talker.config.voice_dim), shift_C))
-    spoken = [synthesise(talker, batch["input_ids"], batch["token_lengths"], each) for each in (voices, brighter)]
+    spoken = [synthesize(talker, batch["input_ids"], batch["token_lengths"], each) for each in (voices, brighter)]
     for dull, bright in zip(*spoken, strict=True):
         assert dull.durations_S.tolist() == bright.durations_S.tolist()
         expected_TC = dull.mel_TC + talker.config.mel_std * shift_C
@@ -188,7 +188,7 @@ def test_a_seed_repeats_speech_whose_noise_is_no_more_than_in_training(
     constant_end(talker, 0.2)
 
     def speak(seed: int) -> torch.Tensor:
-        return synthesise(talker, batch["input_ids"], batch["token_lengths"], voices, seed=seed)[0].mel_TC
+        return synthesize(talker, batch["input_ids"], batch["token_lengths"], voices, seed=seed)[0].mel_TC
 
     assert torch.equal(speak(0), speak(0)) and torch.equal(speak(0), speak(1)) != varies
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from data_pipeline.errors import UserError
-from inference.generation import decode_steps, synthesise
+from inference.generation import decode_steps, synthesize
 from inference.prompt import MOST_S, UNSPOKEN, prompt_of, spoken_prompt
 from inference.streaming import stream_mel
 from modeling.processor import GoyaProcessor
@@ -50,7 +50,7 @@ def voices(talker):
 def test_the_prompt_is_the_clip_up_to_its_last_word(talker, processor, prompt):
     inputs = processor(text=TEXT, language=LANGUAGE, reference=CLIP)
     mel_TC, length = inputs["reference_mel"][0], int(inputs["token_lengths"][0])
-    normal_TC = talker.normalise(mel_TC) - talker.normalise(inputs["reference_spectrum"])
+    normal_TC = talker.normalize(mel_TC) - talker.normalize(inputs["reference_spectrum"])
     assert len(prompt.ids_P) == length and prompt.ids_P[:-1].tolist() == inputs["input_ids"][0, :-1].tolist()
     assert processor.tokenizer.convert_ids_to_tokens([int(prompt.ids_P[-1])]) == [" "]
     assert prompt.token_N.unique().tolist() == list(range(length - 1))  # each token, in order, but the end
@@ -71,9 +71,9 @@ def test_speech_is_what_teacher_forcing_on_both_would_write(talker, prompt, text
     joined = torch.cat((prompt.ids_P, ids[0, UNSPOKEN:]))[None]
     context_BSD, _ = talker.text_encoder(joined, torch.tensor([joined.shape[1]]))
     token_N = torch.cat((prompt.token_N, spoken + before - UNSPOKEN))
-    age_N = torch.cat((prompt.age_N, torch.arange(4).repeat(int(length) - 1)))
+    steps_in_token_N = torch.cat((prompt.steps_in_token_N, torch.arange(4).repeat(int(length) - 1)))
     previous_NC = torch.cat((prompt.previous_NC, prompt.last_C[None], frames_BTC[0, r - 1 : -r : r]))
-    expected, _ = talker.decoder(previous_NC[None], context_BSD[:, token_N], age_N[None], voices[:1])
+    expected, _ = talker.decoder(previous_NC[None], context_BSD[:, token_N], steps_in_token_N[None], voices[:1])
     torch.testing.assert_close(frames_BTC, expected[:, r * len(prompt.token_N) :], rtol=1e-3, atol=1e-4)
 
 
@@ -81,10 +81,10 @@ def test_speech_is_what_teacher_forcing_on_both_would_write(talker, prompt, text
 def test_batched_and_streamed_speech_equals_one_by_one(talker, prompt, texts, voices, dropout):
     talker.decoder.prenet.probability = talker.config.prenet_dropout = dropout
     ids, lengths = texts
-    together = synthesise(talker, ids, lengths, voices, seed=3, first_number=40, prompt=prompt)
+    together = synthesize(talker, ids, lengths, voices, seed=3, first_number=40, prompt=prompt)
     for row, speech in enumerate(together):
         ids_S, settings = ids[row, : lengths[row]], {"seed": 3, "prompt": prompt}
-        [one] = synthesise(
+        [one] = synthesize(
             talker, ids_S[None], lengths[row, None], voices[row, None], first_number=40 + row, **settings
         )
         streamed = torch.cat(list(stream_mel(talker, ids_S, voices[row], number=40 + row, **settings)))
@@ -104,7 +104,7 @@ def test_the_text_s_own_language_is_spoken_after_a_clip_in_another(prompt, proce
 
 
 def test_a_prompt_changes_what_is_spoken(talker, prompt, texts, voices):
-    [plain, gone_on] = (synthesise(talker, *texts, voices, prompt=each)[0].mel_TC for each in (None, prompt))
+    [plain, gone_on] = (synthesize(talker, *texts, voices, prompt=each)[0].mel_TC for each in (None, prompt))
     assert not torch.allclose(plain[: len(gone_on)], gone_on[: len(plain)], atol=0.1)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inference import streaming
-from inference.generation import decode_steps, synthesise
+from inference.generation import decode_steps, synthesize
 from inference.streaming import FIRST_FRAMES, in_windows, stream_mel, stream_wave
 
 
@@ -24,7 +24,7 @@ def talker(model):
 def test_streamed_mel_is_the_plain_one(talker, batch, tokens, steps, speed):
     talker.config.max_token_steps = steps
     ids, voice = batch["input_ids"][1, :tokens], torch.randn(1, talker.config.voice_size)
-    (plain,) = synthesise(talker, ids[None], torch.tensor([tokens]), voice, speed, seed=5, first_number=2)
+    (plain,) = synthesize(talker, ids[None], torch.tensor([tokens]), voice, speed, seed=5, first_number=2)
     chunks = list(stream_mel(talker, ids, voice[0], speed, seed=5, number=2))
     sizes = [len(chunk) for chunk in chunks]
     assert speed != 1 or sizes[:-2] == [

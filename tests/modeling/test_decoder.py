@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inference.generation import decode_steps, synthesise
+from inference.generation import decode_steps, synthesize
 from inference.prompt import prompt_of
 from inference.streaming import stream_mel
 from modeling.configuration import GoyaConfig
@@ -30,15 +30,22 @@ class RecurrentDecoder(Decoder):
         self.recurrent = nn.GRU(config.n_mels + width + 1 + config.voice_size, width, batch_first=True)
         self.out = nn.Linear(width, config.frames_per_step * config.n_mels + 1)
 
-    def run(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor, hidden: Tensor | None):
-        voice_BNV = voice_BV[:, None].expand(-1, age_BN.shape[1], -1)
-        x = torch.cat((previous_BNC, token_BND, age_BN[..., None] / 10, voice_BNV), dim=-1)
+    def run(
+        self,
+        previous_BNC: Tensor,
+        token_BND: Tensor,
+        steps_in_token_BN: Tensor,
+        voice_BV: Tensor,
+        hidden: Tensor | None,
+    ):
+        voice_BNV = voice_BV[:, None].expand(-1, steps_in_token_BN.shape[1], -1)
+        x = torch.cat((previous_BNC, token_BND, steps_in_token_BN[..., None] / 10, voice_BNV), dim=-1)
         x, hidden = self.recurrent(x, hidden)
         out = self.out(x)
         return out[..., :-1].unflatten(2, (-1, self.n_mels)).flatten(1, 2), out[..., -1], hidden
 
-    def forward(self, previous_BNC: Tensor, token_BND: Tensor, age_BN: Tensor, voice_BV: Tensor):
-        return self.run(previous_BNC, token_BND, age_BN, voice_BV, None)[:2]
+    def forward(self, previous_BNC: Tensor, token_BND: Tensor, steps_in_token_BN: Tensor, voice_BV: Tensor):
+        return self.run(previous_BNC, token_BND, steps_in_token_BN, voice_BV, None)[:2]
 
     def start(self, context_BSD: Tensor, voice_BV: Tensor, seed: int, numbers) -> "RecurrentSteps":
         return RecurrentSteps(self, context_BSD, voice_BV)
@@ -56,14 +63,14 @@ class RecurrentSteps(Steps):
         self.decoder, self.context_BSD, self.voice_BV, self.hidden = decoder, context_BSD, voice_BV, None
         self.rows_B = torch.arange(len(context_BSD))
 
-    def read(self, previous_NC: Tensor, token_N: Tensor, age_N: Tensor) -> None:
-        every = [one.expand(len(self.rows_B), *one.shape) for one in (previous_NC, age_N)]
+    def read(self, previous_NC: Tensor, token_N: Tensor, steps_in_token_N: Tensor) -> None:
+        every = [one.expand(len(self.rows_B), *one.shape) for one in (previous_NC, steps_in_token_N)]
         *_, self.hidden = self.decoder.run(every[0], self.context_BSD[:, token_N], every[1], self.voice_BV, None)
 
-    def step(self, previous_BC: Tensor, token_B: Tensor, age_B: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, previous_BC: Tensor, token_B: Tensor, steps_in_token_B: Tensor) -> tuple[Tensor, Tensor]:
         token_B1D = self.context_BSD[self.rows_B, token_B][:, None]
         frames, end, self.hidden = self.decoder.run(
-            previous_BC[:, None], token_B1D, age_B[:, None], self.voice_BV, self.hidden
+            previous_BC[:, None], token_B1D, steps_in_token_B[:, None], self.voice_BV, self.hidden
         )
         return frames, end[:, 0]
 
@@ -95,8 +102,8 @@ def test_a_second_decoder_speaks_what_teacher_forcing_on_it_would_write(other, b
     frames_BTC, token_BN = torch.cat(frames, dim=1), torch.stack(tokens, dim=1)
     _, previous_BNC = other._in_steps(frames_BTC)
     context_BSD, _ = other.text_encoder(ids, lengths)
-    age_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
-    expected, _ = other.decoder(previous_BNC, context_BSD[:, token_BN[0]], age_BN, voice)
+    steps_in_token_BN = torch.cat([torch.arange(int(count)) for count in token_BN.unique(return_counts=True)[1]])[None]
+    expected, _ = other.decoder(previous_BNC, context_BSD[:, token_BN[0]], steps_in_token_BN, voice)
     torch.testing.assert_close(frames_BTC, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -105,7 +112,7 @@ def test_a_second_decoder_goes_on_from_a_clip_and_streams(other):
     prompt = prompt_of(other, processor, row["audio"]["bytes"], row["text"], row["language"])
     inputs, voices = processor(text=["uno", "dos y tres"], language="es"), torch.ones(2, other.config.voice_size)
     ids, lengths = inputs["input_ids"], inputs["token_lengths"]
-    plain, together = (synthesise(other, ids, lengths, voices, prompt=one) for one in (None, prompt))
+    plain, together = (synthesize(other, ids, lengths, voices, prompt=one) for one in (None, prompt))
     assert not torch.allclose(plain[0].mel_TC[:8], together[0].mel_TC[:8], atol=1e-3)
     streamed = torch.cat(list(stream_mel(other, ids[1, : lengths[1]], voices[1], number=1, prompt=prompt)))
     torch.testing.assert_close(streamed, together[1].mel_TC, rtol=1e-3, atol=1e-3)

@@ -18,7 +18,7 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
-from inference.generation import encode_voice, synthesise
+from inference.generation import encode_voice, synthesize
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
 
@@ -94,7 +94,7 @@ def test_one_language_and_one_clip_serve_all_texts(processor, recordings):
     assert set(processor("One.")) == {"input_ids", "token_lengths"}
 
 
-def test_tokenizer_normalises_and_reads_back():
+def test_tokenizer_normalizes_and_reads_back():
     tokenizer = GoyaTokenizer()
     ids = tokenizer("I have 3 Cats, 日!", language="en")["input_ids"]
     assert ids == Vocabulary().encode("i have three cats, 日!", "en")
@@ -162,7 +162,7 @@ def test_the_model_takes_what_the_processor_gives(model, processor, recordings):
     assert output.mel_after_BTC.shape == found["reference_mel"].shape
     model.config.max_token_steps = 3
     voice = encode_voice(model, found["reference_mel"][0, : frames[0]])
-    assert len(synthesise(model, found["input_ids"], found["token_lengths"], voice.expand(2, -1))) == 2
+    assert len(synthesize(model, found["input_ids"], found["token_lengths"], voice.expand(2, -1))) == 2
 
 
 @pytest.mark.parametrize(

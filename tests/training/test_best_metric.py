@@ -28,7 +28,7 @@ def test_what_is_no_number_is_never_the_best():
     ],
 )
 def test_the_table_says_what_decides_and_why(installed, arguments, row, monkeypatch):
-    monkeypatch.setattr(best_metric, "can_recognise", lambda: installed)
+    monkeypatch.setattr(best_metric, "can_recognize", lambda: installed)
     config, provenance, _ = parse(["--device", "cpu", *arguments])
     assert re.search(f"^best checkpoint by +{row}", table(config, provenance), re.MULTILINE)
 
@@ -37,11 +37,11 @@ def test_what_cannot_be_had_is_an_error(monkeypatch):
     asked = ["--device", "cpu", "--set", "train.best_metric=quality_cer"]
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
-        assert not best_metric.can_recognise()
-    monkeypatch.setattr(best_metric, "can_recognise", lambda: False)
+        assert not best_metric.can_recognize()
+    monkeypatch.setattr(best_metric, "can_recognize", lambda: False)
     with pytest.raises(UserError, match=r'not installed: run pip install -e "\.\[eval\]"'):
         parse(asked)
-    monkeypatch.setattr(best_metric, "can_recognise", lambda: True)
+    monkeypatch.setattr(best_metric, "can_recognize", lambda: True)
     with pytest.raises(UserError, match="log.quality_sentences is 9; expected 10"):
         parse([*asked, "--set", "log.quality_sentences=9"])
 

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from data_pipeline.errors import UserError
-from training.config import FIELDS, RunConfig, choices, coerce, get, with_values
+from training.arguments import parse
+from training.config import FIELDS, RENAMED, RunConfig, choices, coerce, get, with_values
 
 CHANGED = {
     "data.train_data": "صدا/فارسی",
@@ -194,3 +195,13 @@ def test_a_config_file_that_cannot_be_there():
 def test_a_byte_order_mark_is_no_setting(tmp_path):
     (tmp_path / "c.yaml").write_bytes(b"\xef\xbb\xbfoptim:\n  lr: 1e-4\n")
     assert RunConfig.load(tmp_path / "c.yaml").optim.lr == 1e-4
+
+
+def test_a_setting_is_known_by_the_name_that_it_had_before(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text("data:\n  made_voices: 3\nhub.data_licence: cc0-1.0\n", encoding="utf-8")
+    config = RunConfig.load(path)
+    assert (config.data.speaker_augmentation, config.hub.data_license) == (3, "cc0-1.0")
+    assert not RENAMED.keys() & FIELDS.keys() and set(RENAMED.values()) <= FIELDS.keys()
+    given, *_ = parse(["--device", "cpu", "--set", "hub.data_licence=mit"])
+    assert given.hub.data_license == "mit"

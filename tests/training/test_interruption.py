@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 
 import train_main
 import training.validation
-from data_pipeline.patience import BrokenOff, Patience
+from data_pipeline.stall_watchdog import BrokenOff, StallWatchdog
 from tests import small_runs
 from tests.small_runs import assert_equal_ends, newest, scalars, train
 from training.interruption import Interruption
@@ -29,7 +29,7 @@ EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=100".split()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_wait_for_data_ends_with_the_signal(number):
     with Interruption(ONE) as interruption:
-        with pytest.raises(BrokenOff), Patience("a disk that is gone", 60).waiting(lambda: "nowhere"):
+        with pytest.raises(BrokenOff), StallWatchdog("a disk that is gone", 60).waiting(lambda: "nowhere"):
             signal.raise_signal(number)
         assert interruption.check() and interruption.signal == number
         signal.raise_signal(signal.SIGTERM)  # as a launcher sends one on

@@ -11,7 +11,7 @@ from tests.small_runs import ROOT
 # With a thread that never ends, and something to be done at the end.
 BUSY = """
 import atexit, sys, threading
-from data_pipeline.patience import Stalled
+from data_pipeline.stall_watchdog import Stalled
 from training.leave import leave
 atexit.register(print, "tidied")
 threading.Thread(target=threading.Event().wait).start()

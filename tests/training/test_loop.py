@@ -6,7 +6,7 @@ import pytest
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Tally
+from data_pipeline.plan import RowStats
 from tests import small_runs
 from tests.blows import ToldToStop
 from training.checkpoint import CheckpointFolder
@@ -50,10 +50,10 @@ def test_evaluations_of_a_share_come_once_each():
     (5, 0, True, False),
 ])  # fmt: skip
 def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
-    tally = Tally(kept)
+    row_stats = RowStats(kept)
     for number in range(broken):
-        tally.add_broken(f"{number}", f"row {number} is broken")
-    inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(tally=tally)))
+        row_stats.add_broken(f"{number}", f"row {number} is broken")
+    inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(row_stats=row_stats)))
     one = trainer(config=RunConfig(), inputs=inputs, accelerator=Accelerator(cpu=True))
     if stops:
         with pytest.raises(UserError, match=rf"{broken} of {kept + broken} rows are broken(?s:.*)row 2 is broken"):

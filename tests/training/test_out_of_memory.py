@@ -11,7 +11,7 @@ from modeling.model import GoyaForTextToSpeech
 from tests import small_runs
 from tests.distributed.splits import SHAPES, WEIGHTS, batch_of, flat, new_model, no_voice_noise, reference
 from tests.small_runs import newest, scalars, train
-from training.out_of_memory import FittingStep, split
+from training.out_of_memory import AutoMicrobatch, split
 from training.step import LossWeights
 
 pytestmark = pytest.mark.slow
@@ -33,10 +33,10 @@ def room(monkeypatch):
     return limit
 
 
-def fitting_step() -> FittingStep:
+def fitting_step() -> AutoMicrobatch:
     small_runs.forget_accelerator()
     accelerator = Accelerator(cpu=True)
-    return FittingStep(accelerator, accelerator.prepare(new_model()), LossWeights(dict(WEIGHTS)), SHAPE)
+    return AutoMicrobatch(accelerator, accelerator.prepare(new_model()), LossWeights(dict(WEIGHTS)), SHAPE)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 99])

@@ -54,7 +54,7 @@ def built(tmp_path):
 def test_the_losses_are_formed_as_the_settings_say(built):
     values = {"mel_loss": "l1", "huber_delta": 0.37, "mel_smoothing": 0.11, "stop_smoothing": 0.23}
     trainer, _ = built(*(f"loss.{name}={value}" for name, value in values.items()), "model.frames_per_step=3")
-    assert trainer.take_step.shape == LossShape("l1", 0.37, 0.11, 0.23, 3)
+    assert trainer.accumulate_gradients.shape == LossShape("l1", 0.37, 0.11, 0.23, 3)
 
 
 def test_running_means_take_the_share_that_the_settings_say(built):

@@ -70,11 +70,11 @@ def changed(value, path: tuple, new):
     return value
 
 
-def go_on(trainer, checkpoint: Path) -> str | None:
+def resume(trainer, checkpoint: Path) -> str | None:
     """The message, where there is one. The optimizer's groups stay as they are, of whose kinds the next has to be."""
     groups = [dict(group) for group in trainer.optimizer.param_groups]
     try:
-        run_state.go_on(trainer, checkpoint)
+        run_state.resume(trainer, checkpoint)
     except UserError as error:
         return str(error)
     finally:
@@ -87,13 +87,13 @@ def go_on(trainer, checkpoint: Path) -> str | None:
 def test_odd_values_are_one_message_or_have_no_effect(name, trainer, checkpoint):
     path = checkpoint / name
     good = json.loads(path.read_text())
-    assert go_on(trainer, checkpoint) is None
+    assert resume(trainer, checkpoint) is None
     whole_of_few = [one for one in places(good) if len(one) < 2 or one[0] not in ("scalars", "config")]
     said = {}
     for number, place in enumerate(whole_of_few):
         for new in ODD[number % 3 :: 3]:
             path.write_text(json.dumps(changed(good, place, new)))
-            said[(place, repr(new))] = go_on(trainer, checkpoint)  # anything but a UserError ends the test here
+            said[(place, repr(new))] = resume(trainer, checkpoint)  # anything but a UserError ends the test here
     path.write_text(json.dumps(good))
     refused = [message for message in said.values() if message is not None]
     assert len(refused) > len(said) / 4
@@ -106,7 +106,7 @@ def test_a_number_of_the_optimizer_that_is_none_is_one_message(new, trainer, che
     good = json.loads(path.read_text())
     name = next(iter(good["scalars"]))
     path.write_text(json.dumps(good | {"scalars": good["scalars"] | {name: new}}))
-    assert str(path) in (go_on(trainer, checkpoint) or "")
+    assert str(path) in (resume(trainer, checkpoint) or "")
     path.write_text(json.dumps(good))
 
 
@@ -115,7 +115,7 @@ def test_a_number_of_the_optimizer_that_is_none_is_one_message(new, trainer, che
 def test_what_is_no_state_is_one_message(name, content, trainer, checkpoint):
     good = (checkpoint / name).read_bytes()
     (checkpoint / name).write_bytes(content)
-    assert str(checkpoint / name) in (go_on(trainer, checkpoint) or "")
+    assert str(checkpoint / name) in (resume(trainer, checkpoint) or "")
     (checkpoint / name).write_bytes(good)
 
 

@@ -292,7 +292,7 @@ def test_with_a_model_the_alignment_is_scored_and_told(tmp_path, capsys):
 
 
 def test_each_row_gets_the_score_that_it_has_alone():
-    """Not that of its neighbour in the batch, nor one that the padding changes."""
+    """Not that of its neighbor in the batch, nor one that the padding changes."""
     run, _ = small_runs.trained_run()
     one = surveyor(small_runs.corpus(), 11)
     survey = survey_module.whole_survey(one)

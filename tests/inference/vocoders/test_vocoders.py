@@ -123,7 +123,7 @@ SHAPE = {"upsample_initial_channel": 16, "upsample_rates": [8, 8, 4], "upsample_
 
 
 def saved(folder: Path, network=SpeechT5HifiGan, settings=SpeechT5HifiGanConfig, **changes) -> Path:
-    """A small vocoder of transformers at random, loud enough to hear and with a mel normalisation of its own."""
+    """A small vocoder of transformers at random, loud enough to hear and with a mel normalization of its own."""
     torch.manual_seed(0)
     rate = {"sampling_rate": 22_050} if settings is SpeechT5HifiGanConfig else {}
     vocoder = network(settings(**{**SHAPE, **rate, **changes}))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from data_pipeline.normalise.rules import Reader
+from data_pipeline.normalize.rules import Reader
 
 # (day, month from 1, year or None) -> words
 DateReader = Callable[[int, int, int | None], str]

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import num2words
 from unicode_rbnf import RbnfEngine
 
-from data_pipeline.normalise.rules import Rules
+from data_pipeline.normalize.rules import Rules
 
 # num2words has Kazakh under a country's code.
 CONVERTER_NAMES = {"kk": "kz"}

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("parselmouth")
 
-from data_pipeline import made_voices
+from data_pipeline import speaker_augmentation
 from data_pipeline.errors import UserError
-from data_pipeline.made_voices import FORMANTS, PITCH, in_made_voices, shifted, voice_shift
+from data_pipeline.speaker_augmentation import FORMANTS, PITCH, augmented, shifted, voice_shift
 from data_pipeline.utterance import Utterance, VoiceShift
 from tests.data_pipeline.test_loader import assert_same, epoch, loader
 from training.arguments import parse
@@ -30,7 +30,7 @@ def vowel(seconds: float = 1.0) -> np.ndarray:
 
 
 def pitch_and_formant_hz(wave_N: np.ndarray) -> tuple[float, float]:
-    """The lag of the highest autocorrelation from 110 to 400 Hz; the centre of the power spectrum."""
+    """The lag of the highest autocorrelation from 110 to 400 Hz; the center of the power spectrum."""
     middle_N = wave_N[RATE_HZ // 4 : RATE_HZ // 4 + 8192] * np.hanning(8192)
     power_F = np.abs(np.fft.rfft(middle_N, 16_384)) ** 2
     lags = np.fft.irfft(power_F)[RATE_HZ // 400 : RATE_HZ // 110]
@@ -75,24 +75,27 @@ def batch(size: int) -> tuple[Utterance, ...]:
 
 
 def test_half_stays_as_recorded_and_the_shifts_are_drawn_evenly():
-    drawn = Counter(one.shift for seed in range(3000) for one in in_made_voices(batch(4), 5, (seed,)))
+    drawn = Counter(one.shift for seed in range(3000) for one in augmented(batch(4), 5, (seed,)))
     assert drawn.pop(None) / 12_000 == pytest.approx(0.5, abs=0.05)
     assert set(drawn) == {voice_shift(number) for number in range(5)}
     assert min(drawn.values()) > 0.8 * max(drawn.values())
 
 
 def test_a_batch_has_a_shift_for_each_four_and_is_otherwise_the_same():
-    made = in_made_voices(batch(8), 1000, (1, 2, 3))
-    assert made == in_made_voices(batch(8), 1000, (1, 2, 3)) != in_made_voices(batch(8), 1000, (1, 2, 4))
+    made = augmented(batch(8), 1000, (1, 2, 3))
+    assert made == augmented(batch(8), 1000, (1, 2, 3)) != augmented(batch(8), 1000, (1, 2, 4))
     assert tuple(replace(one, shift=None) for one in made) == batch(8)
     for seed in range(50):
-        counts = Counter(one.shift for one in in_made_voices(batch(8), 1000, (seed,)))
+        counts = Counter(one.shift for one in augmented(batch(8), 1000, (seed,)))
         assert set(counts.values()) <= {4, 8}
 
 
 @pytest.mark.slow
 def test_processes_and_cache_change_nothing():
-    plain, others = loader(made_voices=3), (loader(2, made_voices=3), loader(0, 64, made_voices=3))
+    plain, others = (
+        loader(speaker_augmentation=3),
+        (loader(2, speaker_augmentation=3), loader(0, 64, speaker_augmentation=3)),
+    )
     expected = [epoch(plain, 0), epoch(plain, 1)]
     for other in others:
         for number in (0, 1):
@@ -105,14 +108,23 @@ def test_processes_and_cache_change_nothing():
 
 
 def test_the_setting_is_for_training_only(demo_corpus):
-    words = ["--train-data", str(demo_corpus), "--device", "cpu", "--set", "data.made_voices=3", "--num-workers", "0"]
+    words = [
+        "--train-data",
+        str(demo_corpus),
+        "--device",
+        "cpu",
+        "--set",
+        "data.speaker_augmentation=3",
+        "--num-workers",
+        "0",
+    ]
     inputs = build_inputs(parse(words)[0], frames_per_step=2, rank=0, world_size=1)
-    assert (inputs.train.plan.made_voices, inputs.validation.plan.made_voices) == (3, 0)
+    assert (inputs.train.plan.speaker_augmentation, inputs.validation.plan.speaker_augmentation) == (3, 0)
 
 
 def test_without_the_extra_a_run_says_how_to_get_it(monkeypatch, demo_corpus):
-    monkeypatch.setattr(made_voices.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(speaker_augmentation.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"\[speaker-augmentation\]"):
-        parse(["--train-data", str(demo_corpus), "--device", "cpu", "--set", "data.made_voices=3"])
+        parse(["--train-data", str(demo_corpus), "--device", "cpu", "--set", "data.speaker_augmentation=3"])
     with pytest.raises(UserError, match=r"\[speaker-augmentation\]"):
         shifted(vowel(), RATE_HZ, voice_shift(0))

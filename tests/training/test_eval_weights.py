@@ -4,11 +4,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from inference.generation import synthesise
+from inference.generation import synthesize
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from training import lora
-from training.shipped import ShippedModel
+from training.eval_weights import EvalWeights
 
 
 def test_a_model_with_adapters_speaks_as_it_was_trained():
@@ -21,8 +21,8 @@ def test_a_model_with_adapters_speaks_as_it_was_trained():
         if name.endswith(lora.UP):
             torch.nn.init.normal_(parameter, std=0.3)
     ids, lengths, voice = torch.tensor([[4, 5, 6]]), torch.tensor([3]), torch.zeros(1, model.config.voice_size)
-    with ShippedModel(Accelerator(cpu=True), model, None).whole() as whole:
-        assert len(synthesise(whole, ids, lengths, voice)[0].mel_TC) > 0
+    with EvalWeights(Accelerator(cpu=True), model, None).whole() as whole:
+        assert len(synthesize(whole, ids, lengths, voice)[0].mel_TC) > 0
         assert whole.state_dict().keys() == plain.keys()
     previous, token = torch.zeros(1, 1, model.config.n_mels), model.text_encoder(ids, lengths)[0][:, :1]
     inputs = previous, token, torch.zeros(1, 1, dtype=torch.long), voice

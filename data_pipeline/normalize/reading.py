@@ -4,10 +4,10 @@ abbreviations. What is written in words already stays as it is, so that reading 
 import re
 from functools import cache
 
-from data_pipeline.normalise import arabic, english, french, german, italian, other_languages, persian, russian, spanish
-from data_pipeline.normalise.phone import read_phones
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import LONGEST_QUANTITY_DIGITS, cardinal, decimal, has_words, integer, ordinal
+from data_pipeline.normalize import arabic, english, french, german, italian, other_languages, persian, russian, spanish
+from data_pipeline.normalize.phone import read_phones
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import LONGEST_QUANTITY_DIGITS, cardinal, decimal, has_words, integer, ordinal
 
 RULES = {
     module.RULES.code: module.RULES
@@ -35,7 +35,7 @@ def rules_of(code: str | None) -> Rules:
     return RULES.get(code) or other_languages.rules(code)
 
 
-def read_aloud(text: str, code: str | None) -> str:
+def verbalize(text: str, code: str | None) -> str:
     """Text (NFC, ASCII digits) of a language's ISO code with what it writes in figures and signs in words.
 
     Numbers in a language that no library covers stay digits; a language without tables of its own has its numbers

@@ -2,8 +2,8 @@
 
 import re
 
-from data_pipeline.normalise.rules import Rules
-from data_pipeline.normalise.spelling import cardinal, one_by_one
+from data_pipeline.normalize.rules import Rules
+from data_pipeline.normalize.spelling import cardinal, one_by_one
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15  # E.164 has at most 15
 PATTERNS = [

@@ -1,6 +1,6 @@
 """Languages without tables of their own: num2words reads their numbers, where it has them, and the rest stays."""
 
-from data_pipeline.normalise.rules import Rules
+from data_pipeline.normalize.rules import Rules
 
 # These write 1.234,5; the others 1,234.5.
 COMMA_DECIMAL = frozenset({

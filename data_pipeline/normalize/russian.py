@@ -7,9 +7,9 @@ the case of any other number ("с 5 до 10" is said in the nominative), gender 
 
 import re
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import by_cldr, cardinal, ordinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import by_cldr, cardinal, ordinal
 
 MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 MONTH = any_month(" ".join(MONTHS))

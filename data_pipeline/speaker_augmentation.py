@@ -24,14 +24,14 @@ R2 = np.array([0.7548776662466927, 0.5698402909980532])
 
 
 def voice_shift(number: int) -> VoiceShift:
-    """The `number`-th of an endless list of shifts, which is always the same; none is another's near neighbour."""
+    """The `number`-th of an endless list of shifts, which is always the same; none is another's near neighbor."""
     places = (0.5 + R2 * (number + 1)) % 1
     low, high = np.log([FORMANTS, PITCH]).T
     formants, pitch = np.exp(low + places * (high - low))
     return VoiceShift(float(formants), float(pitch))
 
 
-def in_made_voices(entries: tuple[Utterance, ...], number: int, seed: tuple[int, ...]) -> tuple[Utterance, ...]:
+def augmented(entries: tuple[Utterance, ...], number: int, seed: tuple[int, ...]) -> tuple[Utterance, ...]:
     """A batch's utterances, each as it was recorded or in the first `number` shifts, as `seed` draws."""
     draw = np.random.default_rng((*seed, number))
     groups = -(-len(entries) // SAME_SHIFT)
@@ -65,5 +65,5 @@ def require() -> None:
     if importlib.util.find_spec("parselmouth") is None:
         raise UserError(
             "Made voices come from praat-parselmouth, which is not installed: run pip install -e "
-            '".[speaker-augmentation]", or give --set data.made_voices=0.'
+            '".[speaker-augmentation]", or give --set data.speaker_augmentation=0.'
         )

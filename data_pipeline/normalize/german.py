@@ -6,9 +6,9 @@ ordinal before a month, or between an article and a noun: elsewhere the dot may 
 
 import re
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import by_cldr, cardinal, ordinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import by_cldr, cardinal, ordinal
 
 MONTHS = "januar februar märz april mai juni juli august september oktober november dezember".split()
 AUSTRIAN = {"jänner": "januar", "feber": "februar"}

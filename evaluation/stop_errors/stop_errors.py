@@ -1,4 +1,4 @@
-"""Which utterances end too early, too late or not by themselves. Loads offline: evaluate.load("evaluation/endings")."""
+"""Which utterances end too early, too late, or not at all. Loads offline: evaluate.load("evaluation/stop_errors")."""
 
 import datasets
 import evaluate

@@ -6,9 +6,9 @@ that tells. Short vowels and the ezafe are not put where they are not written; t
 
 import re
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal, integer, one_by_one, ordinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal, integer, one_by_one, ordinal
 
 ZWNJ = "\u200c"
 # Letters that other keyboards and old software write for the Persian ones: yeh, kaf, heh, and alef wasla. Alef with

@@ -7,9 +7,9 @@ they are given; none are put.
 
 import re
 
-from data_pipeline.normalise.calendar import TIME, any_month, numeric_dates
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal, integer, one_by_one, ordinal
+from data_pipeline.normalize.calendar import TIME, any_month, numeric_dates
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal, integer, one_by_one, ordinal
 
 MONTHS = "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split()
 MONTH = any_month(" ".join([*MONTHS, "ابريل", "اغسطس", "اكتوبر"]))

@@ -5,7 +5,7 @@ import time
 from data_pipeline.collate import Batch
 
 
-class Waste:
+class EfficiencyMeter:
     """Padding of the whole run, resumed ones too; seconds of this process, without evaluations and checkpoints, and
     without the wait for the first batch."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from data_pipeline.cutting import batch_cost, cut
+from data_pipeline.length_bucketing import batch_cost, cut
 
 
 def lengths(count: int, seed: int = 0) -> list[int]:

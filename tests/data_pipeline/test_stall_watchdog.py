@@ -12,8 +12,8 @@ from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.loader import Loader
-from data_pipeline.patience import Patience, Stalled
 from data_pipeline.plan import Limits, Plan
+from data_pipeline.stall_watchdog import Stalled, StallWatchdog
 from tests import small_runs
 
 LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
@@ -42,14 +42,14 @@ def wait_for(path: str) -> None:
 
 
 def test_a_wait_in_time_is_no_matter(capfd):
-    with Patience("it", 60).waiting(str):
+    with StallWatchdog("it", 60).waiting(str):
         pass
     assert capfd.readouterr().err == ""
 
 
 def test_a_stall_is_said_once_and_ends(fifo, capfd):
     with pytest.raises(Stalled, match=r"No data came for 0.005 minutes .*from the disk \(at 3\).*the last checkpoint"):
-        with Patience("the disk", 0.3, notice_s=0.1).waiting(lambda: "at 3"):
+        with StallWatchdog("the disk", 0.3, notice_s=0.1).waiting(lambda: "at 3"):
             wait_for(fifo)
     assert issubclass(Stalled, UserError)
     assert capfd.readouterr().err.count("Waiting for data since 0.1 s: the disk (at 3); the run ends after") == 1
@@ -58,7 +58,7 @@ def test_a_stall_is_said_once_and_ends(fifo, capfd):
 def test_a_wait_that_swallows_the_end_ends_all_the_same(fifo):
     """As libraries do that call back from C."""
     with pytest.raises(Stalled):
-        with Patience("it", 0.1).waiting(str):
+        with StallWatchdog("it", 0.1).waiting(str):
             for _ in range(2):
                 with suppress(BaseException):
                     wait_for(fifo)
@@ -68,7 +68,7 @@ def test_other_signals_are_heard_while_waiting(fifo, monkeypatch):
     heard = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     with pytest.raises(Stalled):
-        with Patience("it", 0.3).waiting(str):
+        with StallWatchdog("it", 0.3).waiting(str):
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
             wait_for(fifo)
     signal.signal(signal.SIGTERM, before)
@@ -79,7 +79,7 @@ def test_another_thread_waits_without_it():
     done = []
 
     def wait():
-        with Patience("it", 60).waiting(str):
+        with StallWatchdog("it", 60).waiting(str):
             done.append(signal.getitimer(signal.ITIMER_REAL))
 
     thread = threading.Thread(target=wait)
@@ -113,7 +113,7 @@ class BlockedMaker(FeatureMaker):
 
 def loader(source, make, num_workers: int) -> Loader:
     plan = Plan(source, AudioConfig(), LIMITS, shuffle_buffer=10)
-    return Loader(plan, make(AudioConfig(), 2), Patience("it", 0.5), num_workers=num_workers)
+    return Loader(plan, make(AudioConfig(), 2), StallWatchdog("it", 0.5), num_workers=num_workers)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

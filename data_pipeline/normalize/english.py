@@ -6,9 +6,9 @@ name before nor one after shows which it is.
 
 import re
 
-from data_pipeline.normalise.calendar import numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal, one_by_one, ordinal
+from data_pipeline.normalize.calendar import numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal, one_by_one, ordinal
 
 MONTHS = "January February March April May June July August September October November December".split()
 SHORT = {name[:3]: name for name in MONTHS} | {"Sept": "September"}

@@ -50,7 +50,7 @@ def together(parts: list[Broken]) -> Broken:
 
 
 @dataclass
-class Tally:
+class RowStats:
     """The rows of one epoch that were read so far: kept, left out by reason, and broken.
 
     accepted: as far as reading tells. excluded: ids of the exclude list that were met. refused: broken rows that
@@ -108,7 +108,7 @@ class Tally:
         """A row that was accepted and turns out to be broken."""
         self.undecoded.add(name, message)
 
-    def read(self) -> "Tally":
+    def read(self) -> "RowStats":
         """A copy of what reading alone has told, which is the same on every rank."""
         parts = {"left_out": Counter(self.left_out), "excluded": set(self.excluded), "refused": self.refused.copy()}
         return replace(self, **parts, undecoded=Broken())
@@ -117,8 +117,8 @@ class Tally:
         return asdict(self) | {"left_out": dict(self.left_out), "excluded": sorted(self.excluded)}
 
     @classmethod
-    def from_json(cls, saved: dict) -> "Tally":
-        """Raises LookupError, TypeError or ValueError for what is no tally."""
+    def from_json(cls, saved: dict) -> "RowStats":
+        """Raises LookupError, TypeError or ValueError for what is no row_stats."""
         return cls(
             int(saved["accepted"]),
             Counter({str(reason): int(count) for reason, count in saved["left_out"].items()}),
@@ -128,12 +128,12 @@ class Tally:
         )
 
 
-def merged(ranks: list[Tally]) -> Tally:
-    """All ranks' tallies of one epoch: each has read every row, and decoded its share."""
-    return replace(ranks[0], undecoded=together([tally.undecoded for tally in ranks]))
+def merged(ranks: list[RowStats]) -> RowStats:
+    """All ranks' stats_by_epoch of one epoch: each has read every row, and decoded its share."""
+    return replace(ranks[0], undecoded=together([row_stats.undecoded for row_stats in ranks]))
 
 
-class Tallies:
+class RowStatsByEpoch:
     """Of the epoch under way, as far as it was read, which is ahead of the steps, and as far as the steps have come;
     and of the last epoch that was read whole.
 
@@ -142,7 +142,7 @@ class Tallies:
     """
 
     def __init__(self):
-        self.now, self.whole, self.undecoded = Tally(), None, Broken()
+        self.now, self.whole, self.undecoded = RowStats(), None, Broken()
         self.epoch, self.marks = -1, {}
         self.is_from_its_start = True
 
@@ -150,16 +150,16 @@ class Tallies:
         """The epoch is read from `cursor` on. Of what lies before it a mark tells, if there is one."""
         is_start = (cursor.rows, cursor.batch) == (0, 0)
         before = self.marks.get(cursor.rows) if self.epoch == cursor.epoch else None
-        before = Tally() if is_start else before
+        before = RowStats() if is_start else before
         self.is_from_its_start = before is not None
-        self._read_from(cursor.epoch, cursor.rows, before or Tally())
+        self._read_from(cursor.epoch, cursor.rows, before or RowStats())
 
     def begin_anew(self, epoch: int) -> None:
         """From its first row, past what the steps have taken."""
         self.is_from_its_start = True
-        self._read_from(epoch, 0, Tally())
+        self._read_from(epoch, 0, RowStats())
 
-    def _read_from(self, epoch: int, rows: int, before: Tally) -> None:
+    def _read_from(self, epoch: int, rows: int, before: RowStats) -> None:
         self.epoch, self.marks = epoch, {rows: before.read()}
         self.now = replace(before.read(), undecoded=self.undecoded.copy(), whole=False)
 
@@ -173,28 +173,28 @@ class Tallies:
 
     def leave(self, epoch: int) -> None:
         """The steps go on with the beginning of another epoch."""
-        self.undecoded, self.epoch, self.marks = Broken(), epoch, {0: Tally()}
+        self.undecoded, self.epoch, self.marks = Broken(), epoch, {0: RowStats()}
 
     def note_step(self, cursor: Cursor, found: Iterable[tuple[str, str]]) -> None:
         """A step has come to `cursor`; `found`: rows of it that cannot be decoded, each with a message."""
         for name, why in found:
             self.undecoded.add(name, why)
-        self.marks = {rows: tally for rows, tally in self.marks.items() if rows >= cursor.rows}
+        self.marks = {rows: row_stats for rows, row_stats in self.marks.items() if rows >= cursor.rows}
 
-    def to_cursor(self, cursor: Cursor) -> Tally:
+    def to_cursor(self, cursor: Cursor) -> RowStats:
         """Of the rows up to the end of the pool in which the cursor stands, as far as the steps have come."""
-        return replace(self.marks.get(self._places(cursor)[-1], Tally()), undecoded=self.undecoded)
+        return replace(self.marks.get(self._places(cursor)[-1], RowStats()), undecoded=self.undecoded)
 
     def _places(self, cursor: Cursor) -> list[int]:
         """Where the pool in which the cursor stands begins and ends; between two pools, the one place."""
         behind = sorted(rows for rows in self.marks if rows > cursor.rows)
         return [cursor.rows, *(behind[:1] if cursor.batch else [])]
 
-    def to_json(self, cursor: Cursor, ranks: list[tuple[Tally | None, Broken]]) -> dict:
-        """ranks: the whole tally and what was not decoded, of all of them."""
+    def to_json(self, cursor: Cursor, ranks: list[tuple[RowStats | None, Broken]]) -> dict:
+        """ranks: the whole row_stats and what was not decoded, of all of them."""
         wholes = [whole for whole, _ in ranks if whole is not None]
         return {
-            "marks": {rows: self.marks.get(rows, Tally()).to_json() for rows in self._places(cursor)},
+            "marks": {rows: self.marks.get(rows, RowStats()).to_json() for rows in self._places(cursor)},
             "undecoded": asdict(together([undecoded for _, undecoded in ranks])),
             "whole": merged(wholes).to_json() if wholes else None,
         }
@@ -202,7 +202,7 @@ class Tallies:
     def restore(self, saved: dict, epoch: int, is_first: bool) -> None:
         """is_first: of the ranks, whose sum is wanted; what decoding found is counted once."""
         self.epoch = epoch
-        self.marks = {int(rows): Tally.from_json(one) for rows, one in saved["marks"].items()}
+        self.marks = {int(rows): RowStats.from_json(one) for rows, one in saved["marks"].items()}
         self.undecoded = Broken.from_json(saved["undecoded"]) if is_first else Broken()
-        whole = saved["whole"] and Tally.from_json(saved["whole"])
+        whole = saved["whole"] and RowStats.from_json(saved["whole"])
         self.whole = whole if is_first or whole is None else whole.read()

@@ -3,9 +3,9 @@
 Not read: "un" and "una" before a noun that is spelled out (of units and currencies they agree), Roman numerals.
 """
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal
 
 MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
 MONTH = any_month(" ".join(MONTHS))

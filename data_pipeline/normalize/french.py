@@ -4,9 +4,9 @@ Not read: gender of a number before a noun that is spelled out ("1 page" is "un 
 agrees), Roman numerals ("XIXe"), "av." and "St" where the case may mislead.
 """
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal
 
 MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
 MONTH = any_month(" ".join(MONTHS))

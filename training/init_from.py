@@ -18,7 +18,7 @@ from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from training.config import Layer, Provenance, RunConfig, get
 from training.inputs import open_training
-from training.levels import is_by_hand
+from training.levels import is_user_set
 
 
 class Described(NamedTuple):
@@ -45,7 +45,7 @@ def described_by(config: RunConfig) -> Described | None:
     return Described(model_folder(start), False)  # "none", or no checkpoint, which is said when it is loaded
 
 
-def starting_layer(config: RunConfig, provenance: Provenance) -> Layer:
+def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """What the model of --init-from settles. Raises UserError for a value by hand that contradicts it."""
     described = described_by(config)
     assert described is not None, "asked of a run with --init-from"
@@ -58,7 +58,7 @@ def starting_layer(config: RunConfig, provenance: Provenance) -> Layer:
         "data.text_units": processor.tokenizer.vocabulary.units,
     }
     for key, value in found.items():
-        if is_by_hand(provenance, key) and get(config, key) != value:
+        if is_user_set(provenance, key) and get(config, key) != value:
             raise UserError(
                 f"{key} is {get(config, key)} ({provenance[key]}), and the model of --init-from {start} has {value}; "
                 "leave it out, or start from another model."
@@ -76,7 +76,7 @@ def _named(where: str, known: dict[str, dict], found: dict, what: str) -> str:
     )
 
 
-def starting_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
+def initial_model(config: RunConfig) -> tuple[GoyaForTextToSpeech, Vocabulary]:
     """The model to train, and how it reads texts. A run that goes on needs its shape; a checkpoint brings the weights.
 
     Raises UserError where the model of --init-from or the corpus cannot be read.

@@ -15,7 +15,7 @@ from training.state_files import load_best
 from training.weight_average import WeightAverage
 
 
-class ShippedModel:
+class EvalWeights:
     """What is evaluated, spoken with and saved as best. Every method is to be called on every rank."""
 
     def __init__(self, accelerator: Accelerator, model: GoyaForTextToSpeech, average: WeightAverage | None):

@@ -4,9 +4,9 @@ Not read: gender of a number before a noun that is spelled out ("200 personas" i
 currencies it agrees), ordinals past the ending they show, Roman numerals.
 """
 
-from data_pipeline.normalise.calendar import any_month, numeric_dates, times
-from data_pipeline.normalise.rules import Noun, Rules
-from data_pipeline.normalise.spelling import cardinal
+from data_pipeline.normalize.calendar import any_month, numeric_dates, times
+from data_pipeline.normalize.rules import Noun, Rules
+from data_pipeline.normalize.spelling import cardinal
 
 MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
 MONTH = any_month("enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre")

@@ -33,7 +33,7 @@ def break_off() -> None:
         raise BrokenOff
 
 
-class Patience:
+class StallWatchdog:
     """Bounds each wait of the main thread, whatever it waits for: a file, a network, a loading process.
 
     It is a no-op in other threads, which get no signals. Other signals work as they do without it.
@@ -55,7 +55,7 @@ class Patience:
 class _Wait:
     open = 0  # waits of the main thread under way
 
-    def __init__(self, patience: Patience, how_far: Callable[[], str]):
+    def __init__(self, patience: StallWatchdog, how_far: Callable[[], str]):
         self.patience, self.how_far = patience, how_far
         self.is_said = self.has_run_out = self.is_over = False
 

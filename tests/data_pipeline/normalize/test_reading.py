@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from data_pipeline.normalise.reading import RULES
+from data_pipeline.normalize.reading import RULES
 from data_pipeline.sentences import split_sentences
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 
 SAID = {
     "en": [
@@ -161,7 +161,7 @@ CASES = [(code, written, said) for code, rows in SAID.items() for written, said 
 
 @pytest.mark.parametrize(("code", "written", "said"), CASES)
 def test_what_is_written_becomes_what_is_said(code, written, said):
-    assert normalise_text(written, code) == said
+    assert normalize_text(written, code) == said
 
 
 @pytest.mark.parametrize("code", SAID)
@@ -186,11 +186,11 @@ def test_each_language_with_tables_is_tried():
     ("\u200fسلام\u200e\ufeff", "سلام"),
 ])  # fmt: skip
 def test_persian_has_one_spelling(written, letters):
-    assert normalise_text(written, "fa") == letters
+    assert normalize_text(written, "fa") == letters
 
 
 def test_a_soft_hyphen_is_a_joiner_in_persian_only():
-    assert normalise_text("soft\u00adhyphen", "fa") == normalise_text("soft\u00adhyphen", "en") == "softhyphen"
+    assert normalize_text("soft\u00adhyphen", "fa") == normalize_text("soft\u00adhyphen", "en") == "softhyphen"
 
 
 PIECES = [
@@ -214,7 +214,7 @@ def random_text(source: random.Random, code: str | None) -> str:
 @pytest.mark.parametrize("piece", ["9", "9-", "9.", "+9 ", "0 99 ", "$9", "9%", "am 9. "])
 def test_a_row_of_ten_thousand_characters_is_read(piece, code):
     """Python itself makes no number of more than 4,300 digits."""
-    assert normalise_text(piece * (10_000 // len(piece)) + "-" + "9" * 5000, code)
+    assert normalize_text(piece * (10_000 // len(piece)) + "-" + "9" * 5000, code)
 
 
 @pytest.mark.parametrize("code", [*RULES, "nl", "tr", "zh", "xx", None])
@@ -223,8 +223,8 @@ def test_any_text_is_read_once_and_for_all(code):
     source = random.Random(f"text of {code}")
     for _ in range(500):
         text = random_text(source, code)
-        once = normalise_text(text, code)
-        assert normalise_text(once, code) == once, text
+        once = normalize_text(text, code)
+        assert normalize_text(once, code) == once, text
         assert code not in RULES or not re.search("[0-9]", once), text
 
 
