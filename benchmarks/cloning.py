@@ -12,9 +12,9 @@ Beside it what other recordings of the voice itself reach, and these recordings 
 More voices, to train on and to be cloned unheard: DEBS is the folder of the packages above (needs dpkg-deb and
 ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesizers come with it
 (synthetic_speakers.py). FOLDER holds LibriSpeech: 235 people, and ten unheard (librispeech.py). Without it half of the
-training is in augmented voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What follows
--- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
-docs/measured.md.
+training is in augmented voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What
+follows -- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures
+into docs/measured.md.
 """
 
 import argparse

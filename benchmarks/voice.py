@@ -128,7 +128,7 @@ def judge(speaker: speech.Speaker, sentences: speech.Sentences, lines: list[str]
             rates.setdefault("wer_model" + speech.suffix(name), []).append(word_error_rate(heard, texts, LANGUAGE))
             if seed == seeds[0] and name == speech.DEFAULT_VOCODER:
                 likeness, said = beside_recordings(waves, english, speaker.audio), heard
-    ends, hard_heard = endings(speaker, english, lines)
+    ends, hard_heard = stop_errors(speaker, english, lines)
     heard = dict(zip([one.id for one in english], said, strict=True)) | dict(zip(lines, hard_heard, strict=True))
     figures = likeness | {name: statistics.mean(each) for name, each in rates.items()} | ends
     return figures, {"each_synthesis_seed": rates, "heard": heard}
@@ -150,7 +150,7 @@ def beside_recordings(waves: list[torch.Tensor], english: list, audio) -> dict[s
     }
 
 
-def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
+def stop_errors(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
     """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
     audio = speaker.audio
     vocoder = speech.vocoder_for(speech.DEFAULT_VOCODER, audio)
@@ -167,7 +167,7 @@ def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[d
         limited.append(any(ran_into_limit(one, speaker.model.config) for one in spoken))
         waves.append(torch.cat([one.wave for one in spoken]))
     heard = speech.hear(waves, audio.sample_rate_hz)
-    figures = load_metric("endings").compute(predictions=seconds, references=expected, ran_into_limit=limited)
+    figures = load_metric("stop_errors").compute(predictions=seconds, references=expected, ran_into_limit=limited)
     return figures | {"cer_hard": character_error_rate(heard, lines, LANGUAGE)}, heard
 
 

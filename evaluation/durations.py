@@ -57,5 +57,5 @@ def duration_figures(spoken: Sequence[Spoken], expected_s: Sequence[float], mode
     seconds = [len(one.speech.mel_TC) / frames_per_s for one in spoken]
     limited = [ran_into_limit(one, model_config) for one in spoken]
     ratio = load_metric("duration_ratio").compute(predictions=seconds, references=expected_s)
-    endings = load_metric("endings").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
-    return ratio | endings
+    errors = load_metric("stop_errors").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
+    return ratio | errors

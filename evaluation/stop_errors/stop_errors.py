@@ -17,7 +17,7 @@ its silent ends trimmed, or evaluation.durations.Pace); ran_into_limit: list of 
 EARLY, LATE = 0.7, 1.4
 
 
-class Endings(evaluate.Metric):
+class StopErrors(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         seconds = datasets.Value("float32")
         return evaluate.MetricInfo(

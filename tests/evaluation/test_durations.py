@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from evaluation.stop_errors.endings import EARLY, LATE
+from evaluation.stop_errors.stop_errors import EARLY, LATE
 
 from data_pipeline.sources import open_source
 from data_pipeline.text import Vocabulary
