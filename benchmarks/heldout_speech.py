@@ -17,7 +17,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.loader import Loader
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
-from evaluation.asr import load_recogniser
+from evaluation.asr import load_recognizer
 from evaluation.metrics import METRICS, load_metric
 from evaluation.speaking import speak_utterances
 from evaluation.text_metrics import character_error_rate
@@ -91,12 +91,12 @@ def vocoder_for(name: str, audio: AudioConfig) -> Vocoder:
 
 
 @cache
-def recogniser():
-    return load_recogniser("moonshine", ASR_LANGUAGE)
+def recognizer():
+    return load_recognizer("moonshine", ASR_LANGUAGE)
 
 
 def hear(waves: list, sample_rate_hz: int) -> list[str]:
-    return [recogniser()(wave, sample_rate_hz) for wave in waves]
+    return [recognizer()(wave, sample_rate_hz) for wave in waves]
 
 
 def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tuple[float, list[str]]:
@@ -106,7 +106,7 @@ def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tupl
 
 
 def recorded_figures(sentences: Sentences, audio: AudioConfig) -> dict[str, float]:
-    """CER and DistillMOS of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
+    """CER and DistillMOS of the recordings and of their copies: what recognizer and vocoders cost by themselves."""
     english = sentences[ASR_LANGUAGE]
     waves = recordings(english, audio)
     each = {"real": waves} | vocoded([log_mel(wave, audio) for wave in waves], audio)
