@@ -116,8 +116,8 @@ class StateFiles:
         rest, path = read_json(folder, OPTIMIZER), folder / OPTIMIZER
         own = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         check_like(rest, {"groups": own, "scalars": {}, "scaler": None}, path)
-        check_scalars(rest["scalars"], path)
         with reading(path):
+            check_scalars(rest["scalars"], path)
             pairs = list(zip(rest["groups"], own, strict=True))
             for saved, group in pairs:
                 check_like(saved, group, path, "groups")
