@@ -7,6 +7,7 @@ import sys
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 LONGEST_LINE = 2000  # characters of a message: a cell of a table can hold megabytes
 REMEDY = 600  # of them, at the end of a line that is cut
+MOST_LINES, LAST_LINES = 100, 30  # of a message: a name can hold thousands; and those at the end of one that is cut
 # What a terminal would obey, what turns the text around it, and halves of characters, which no file takes.
 ILLEGIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 SHORTEST_SECRET = 8  # a shorter value of such a variable is no token, and would be found in innocent words
@@ -30,9 +31,13 @@ class UserError(ValueError):
 
 
 def legible(text: str) -> str:
-    """Without characters that are ILLEGIBLE, and of a line that is too long the beginning and the end."""
+    """Without characters that are ILLEGIBLE, and of what is too long, a line or all, the beginning and the end."""
     escaped = ILLEGIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
-    return "\n".join(map(_shortened, escaped.split("\n")))
+    lines = escaped.split("\n")
+    if len(lines) > MOST_LINES:
+        first = MOST_LINES - LAST_LINES - 1
+        lines = [*lines[:first], f"... ({len(lines)} lines) ...", *lines[-LAST_LINES:]]
+    return "\n".join(map(_shortened, lines))
 
 
 def _shortened(line: str) -> str:

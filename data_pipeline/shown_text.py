@@ -41,7 +41,8 @@ def _with_bytes_marked(tokens: list[str]) -> tuple[list[str], list[str]]:
             start += 1
             continue
         lead = int(tokens[start][1:-1], 16)
-        length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4  # UTF-8; ASCII has tokens
+        # UTF-8; of ASCII the capitals have no token, which espeak-ng leaves in some languages.
+        length = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
         part = tokens[start : start + length]
         character = bytes(int(token[1:-1], 16) for token in part).decode("utf-8")
         shown.append(f"[{character} {' '.join(part)}]")

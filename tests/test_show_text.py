@@ -43,6 +43,12 @@ def test_phonemes_are_shown_where_they_are_read(capsys):
     assert "as bytes" not in found
 
 
+def test_a_capital_among_phonemes_is_shown_as_its_byte(capsys):
+    pytest.importorskip("espeakng_loader")
+    found = rows(shown(capsys, "--show-text", "$3.50", "--language", "ky", "--set", "data.text_units=espeak"))
+    assert "[S <0x53>]" in found["tokens"]
+
+
 def test_lines_of_standard_input(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("One 1\n\nTwo 2\n"))
     out = shown(capsys, "--show-text", "-", *CHARACTERS)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from training.config import RENAMED, Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
 from training.config_file import read_file
 from training.hf_flags import UNDERSTOOD, translated
@@ -187,7 +187,7 @@ def parse(
         flag = unknown[0].partition("=")[0]
         known = [*parser._option_string_actions, *UNDERSTOOD]
         suggestion = nearest(flag.replace("_", "-"), known) or " --help lists all flags."
-        raise UserError(f"There is no flag {flag}.{suggestion}")
+        raise UserError(f"There is no flag {shown(repr(flag)[1:-1])}.{suggestion}")
     by_hand = _by_hand(given)
 
     from training.hardware import detect

@@ -116,8 +116,8 @@ class StateFiles:
         rest, path = read_json(folder, OPTIMIZER), folder / OPTIMIZER
         own = [{key: value for key, value in group.items() if key != "params"} for group in self._groups()]
         check_like(rest, {"groups": own, "scalars": {}, "scaler": None}, path)
-        check_scalars(rest["scalars"], path)
         with reading(path):
+            check_scalars(rest["scalars"], path)
             pairs = list(zip(rest["groups"], own, strict=True))
             for saved, group in pairs:
                 check_like(saved, group, path, "groups")
@@ -201,6 +201,7 @@ def _read(folder: Path, name: str, into: dict[str, Tensor]) -> None:
     """Fill tensors, or this rank's shards of them, in place."""
     if into:
         reader = HuggingFaceStorageReader(str(_source(folder, name)))
+        reader.read_metadata()  # what cannot be read is raised here; torch would log its traceback and try again
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
             load_sharded(into, storage_reader=reader, no_dist=not torch.distributed.is_initialized())

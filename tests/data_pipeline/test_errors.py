@@ -75,6 +75,12 @@ def test_a_message_is_legible_whatever_a_stranger_put_into_it(name):
     assert told.encode() and str(UserError(told)) == told
 
 
+def test_a_name_of_many_lines_does_not_fill_the_screen():
+    told = str(UserError("There is no flag " + "x\n" * 10**5 + "; expected another."))
+    assert told.startswith("There is no flag x\n") and told.endswith("x\n; expected another.")
+    assert told.count("\n") < 100 and str(UserError(told)) == told
+
+
 def test_a_message_in_any_script_stays_as_it_is():
     for said in ("Größe „ä“\tb\nc", "سلام\u200cعلیکم", "नमस्ते", "\U0001f468\u200d\U0001f469", "ab"):
         assert str(UserError(said)) == said

@@ -110,6 +110,18 @@ def test_a_number_of_the_optimizer_that_is_none_is_one_message(new, trainer, che
     path.write_text(json.dumps(good))
 
 
+@pytest.mark.parametrize("name", ["model", "optimizer"])
+@pytest.mark.parametrize("keep", [0, 4, 1000, -1000])
+def test_weights_that_are_cut_are_one_message(name, keep, trainer, checkpoint, capfd, caplog):
+    path = checkpoint / f"{name}.safetensors"
+    good = path.read_bytes()
+    path.write_bytes(good[:keep])
+    told = go_on(trainer, checkpoint)
+    path.write_bytes(good)
+    assert str(checkpoint) in (told or "")
+    assert "Traceback" not in capfd.readouterr().err and not [one for one in caplog.records if one.exc_info]
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a":' * 10**5, b"\xff\xfe", b"null"])
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_no_state_is_one_message(name, content, trainer, checkpoint):
