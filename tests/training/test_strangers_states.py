@@ -116,7 +116,7 @@ def test_weights_that_are_cut_are_one_message(name, keep, trainer, checkpoint, c
     path = checkpoint / f"{name}.safetensors"
     good = path.read_bytes()
     path.write_bytes(good[:keep])
-    told = go_on(trainer, checkpoint)
+    told = resume(trainer, checkpoint)
     path.write_bytes(good)
     assert str(checkpoint) in (told or "")
     assert "Traceback" not in capfd.readouterr().err and not [one for one in caplog.records if one.exc_info]
