@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_pipeline.errors import UserError, redact, tell
-from training.arguments import parse
-from training.caches import ensure_caches
-from training.leave import leave
-from training.lost_rank import LostRank, telling_of_lost_ranks
-from training.output import lasting_output
-from training.parent import end_with_launcher
+from training.config.arguments import parse
+from training.distributed.leave import leave
+from training.distributed.lost_rank import LostRank, telling_of_lost_ranks
+from training.distributed.parent import end_with_launcher
+from training.loop.output import lasting_output
+from training.setup.caches import ensure_caches
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, callbacks: "Sequence[TrainerCallback
         except (LostRank, UserError) as error:
             tell(error)
             return 1 if isinstance(error, LostRank) else 2
-        except KeyboardInterrupt:  # while it starts, or after its last step; in between, training.interruption
+        except KeyboardInterrupt:  # while it starts, or after its last step; in between, training.loop.interruption
             print("\nStopped. What was saved stays; the same command goes on from it.", file=sys.stderr)
             return 128 + signal.SIGINT
 
@@ -53,8 +53,8 @@ def run(config, provenance, hardware, callbacks=()) -> int:
 
     from callbacks.named import named_callbacks
     from hub.session import hub_session
-    from training.building import build_accelerator
-    from training.resolve import table
+    from training.config.resolve import table
+    from training.setup.building import build_accelerator
 
     logging.disable_progress_bar()  # of each save; the training has its own
     callbacks = [*named_callbacks(config.train.callbacks), *callbacks]
@@ -82,9 +82,9 @@ def fit(config, accelerator, trainer, pusher, more_callbacks) -> int:
     from data_pipeline.audio import PRESETS
     from inference.options import AUTO
     from inference.vocoders.registry import load_vocoder
-    from training.building import start_trackers
-    from training.control import Diverged
-    from training.report import write_report
+    from training.loop.control import Diverged
+    from training.loop.report import write_report
+    from training.setup.building import start_trackers
 
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
     start_trackers(accelerator, config, trainer.checkpoints.step_of(resume_from) if resume_from else 0)
@@ -109,14 +109,14 @@ def build_trainer(config, provenance, accelerator):
     """Model, data, optimizer, checkpoints and the loop over them; says what the corpus and the model are."""
     from evaluation.data_check.check import brief
     from hub.remote_code import add_code
-    from training.building import build_model, build_processor, loss_shape
-    from training.checkpoint import CheckpointFolder
-    from training.freezing import what_trains
-    from training.inputs import build_inputs
-    from training.loop import Trainer
-    from training.optimizer import build_optimizer
-    from training.run_folder import RunFolder
-    from training.step import LossWeights
+    from training.loop.step import LossWeights
+    from training.loop.trainer import Trainer
+    from training.setup.building import build_model, build_processor, loss_shape
+    from training.setup.freezing import what_trains
+    from training.setup.inputs import build_inputs
+    from training.setup.optimizer import build_optimizer
+    from training.state.checkpoint import CheckpointFolder
+    from training.state.run_folder import RunFolder
 
     model, vocabulary = build_model(config)
     processor = build_processor(config, vocabulary)
@@ -168,7 +168,7 @@ def report(config, trainer, vocoder, result) -> None:
     from evaluation.learned_postfilter import learn_postfilter
     from evaluation.quality import can_recognize, speech_quality
     from modeling.model import GoyaForTextToSpeech
-    from training.report import closing_lines, write_report
+    from training.loop.report import closing_lines, write_report
 
     folder, quality, unheard = Path(config.checkpoint.dir), None, ""
     if config.train.debug or result.interrupted or not (folder / "best").is_dir():

@@ -112,8 +112,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "settings": {
         "help": "python train_main.py --help",
-        "completion": "pip install shtab && shtab --shell bash --prog goya-train training.arguments.build_parser "
-        "> goya-train.bash && source goya-train.bash",
+        "completion": "pip install shtab && "
+        "shtab --shell bash --prog goya-train training.config.arguments.build_parser > goya-train.bash && "
+        "source goya-train.bash",
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
     },

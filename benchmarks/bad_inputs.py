@@ -34,8 +34,8 @@ from data_pipeline.audio import decode_audio  # noqa: E402
 from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "bad_inputs.json"
 GOOD_ROWS, RATE_HZ, LIMIT_S = 12, 16_000, 60

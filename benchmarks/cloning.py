@@ -32,7 +32,7 @@ from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, co
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.speech_rows import DEMO, beside_the_demo_corpus  # noqa: E402
-from training.config import RunConfig  # noqa: E402
+from training.config.fields import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN, CORPUS = "runs/cloning", "runs/cloning_corpus"

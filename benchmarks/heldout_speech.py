@@ -27,9 +27,9 @@ from inference.vocoders.registry import load_vocoder
 from inference.voices import known_voices
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from training.config import RunConfig
-from training.inputs import build_inputs
-from training.validation import validate
+from training.config.fields import RunConfig
+from training.loop.validation import validate
+from training.setup.inputs import build_inputs
 
 CORPUS = Path(__file__).resolve().parents[1] / "assets" / "demo_corpus"
 ASR_LANGUAGE = "en"
@@ -76,7 +76,7 @@ class Speaker:
         return build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
 
     def validated(self, loader: Loader) -> dict[str, float]:
-        """The measures of training.validation, teacher-forced, in fp32."""
+        """The measures of training.loop.validation, teacher-forced, in fp32."""
         found, _ = validate(Accelerator(cpu=True), self.model, loader)
         self.model.eval()  # validate leaves it training
         return found

@@ -40,15 +40,21 @@ def of_effect(file: str, old: str, new: str) -> Mutant:
 
 SHAPE = "loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothing"
 MUTANTS = {
-    "fsync skipped": of_effect("training/checksums.py", "        os.fsync(handle)", "        pass"),
+    "fsync skipped": of_effect("training/state/checksums.py", "        os.fsync(handle)", "        pass"),
     "rotation in place": of_effect(
-        "training/checkpoint.py", "    os.replace(path, doomed)\n    shutil.rmtree(doomed)", "    shutil.rmtree(path)"
+        "training/state/checkpoint.py",
+        "    os.replace(path, doomed)\n    shutil.rmtree(doomed)",
+        "    shutil.rmtree(path)",
     ),
-    "mel_loss not handed on": of_effect("training/building.py", SHAPE, SHAPE.replace("loss.mel_loss", '"huber"')),
-    "huber_delta not handed on": of_effect("training/building.py", SHAPE, SHAPE.replace("loss.huber_delta", "0.6")),
-    "mel_smoothing not handed on": of_effect("training/building.py", SHAPE, SHAPE.replace("loss.mel_smoothing", "0.0")),
+    "mel_loss not handed on": of_effect("training/setup/building.py", SHAPE, SHAPE.replace("loss.mel_loss", '"huber"')),
+    "huber_delta not handed on": of_effect(
+        "training/setup/building.py", SHAPE, SHAPE.replace("loss.huber_delta", "0.6")
+    ),
+    "mel_smoothing not handed on": of_effect(
+        "training/setup/building.py", SHAPE, SHAPE.replace("loss.mel_smoothing", "0.0")
+    ),
     "stop_smoothing not handed on": of_effect(
-        "training/building.py", SHAPE, SHAPE.replace("loss.stop_smoothing", "0.0")
+        "training/setup/building.py", SHAPE, SHAPE.replace("loss.stop_smoothing", "0.0")
     ),
     "loss_smoothing unused by the guard": of_effect(
         "callbacks/default.py", "SpikeGuard(loss.loss_smoothing, ", "SpikeGuard(0.08, "
@@ -58,9 +64,11 @@ MUTANTS = {
     ),
     "spike detection always off": of_effect("callbacks/default.py", "detect=train.spike_detection", "detect=False"),
     "spike detection always on": of_effect("callbacks/default.py", "detect=train.spike_detection", "detect=True"),
-    "roll-back loads nothing": of_effect("training/loop.py", "            self.files.load(good)", "            pass"),
+    "roll-back loads nothing": of_effect(
+        "training/loop/trainer.py", "            self.files.load(good)", "            pass"
+    ),
     "clip norm ignored": of_effect(
-        "training/step.py", "clip_grad_norm_(model.parameters(), norm)", "clip_grad_norm_(model.parameters(), 1.0)"
+        "training/loop/step.py", "clip_grad_norm_(model.parameters(), norm)", "clip_grad_norm_(model.parameters(), 1.0)"
     ),
     "restart_decay fixed": Mutant(
         "callbacks/cosine_restarts.py", "optim.restart_decay", "0.8", "tests/callbacks/test_schedules.py"
@@ -74,14 +82,16 @@ MUTANTS = {
         "self.probability, training=self.training)",
     ),
     "validation of the mel before the post-net": of_effect(
-        "training/validation.py", "output.mel_after_BTC", "output.mel_before_BTC"
+        "training/loop/validation.py", "output.mel_after_BTC", "output.mel_before_BTC"
     ),
     "Python's random state not restored": of_effect(
-        "training/state_files.py", "    random.setstate((version, tuple(internal), gauss))", "    pass"
+        "training/state/state_files.py", "    random.setstate((version, tuple(internal), gauss))", "    pass"
     ),
-    "numpy's random state not restored": of_effect("training/state_files.py", "    np.random.set_state(", "    str("),
+    "numpy's random state not restored": of_effect(
+        "training/state/state_files.py", "    np.random.set_state(", "    str("
+    ),
     "torch's random state not restored": of_effect(
-        "training/state_files.py", '    torch.set_rng_state(_bytes(state["torch"]))', "    pass"
+        "training/state/state_files.py", '    torch.set_rng_state(_bytes(state["torch"]))', "    pass"
     ),
     "floor of the rate ignored": Mutant(
         "callbacks/rate_schedule.py", "max(optim.lr_floor, ", "max(0.0, ", "tests/callbacks/test_schedules.py"
@@ -114,22 +124,28 @@ MUTANTS = {
         "tests/callbacks/test_spike_guard.py",
     ),
     "mean of means": Mutant(
-        "training/step.py", "sums[name] / counts[name]", "sums[name] / 1000", "tests/training/test_step.py"
+        "training/loop/step.py", "sums[name] / counts[name]", "sums[name] / 1000", "tests/training/loop/test_step.py"
     ),
     "the two mel losses added up": Mutant(
         "modeling/losses.py", "    return total / 2", "    return total", "tests/modeling/test_losses.py"
     ),
     "one checkpoint more is kept": Mutant(
-        "training/checkpoint.py", "[: -self.keep]", "[: -self.keep - 1]", "tests/training/test_checkpoint.py"
+        "training/state/checkpoint.py",
+        "[: -self.keep]",
+        "[: -self.keep - 1]",
+        "tests/training/state/test_checkpoint.py",
     ),
     "damage not looked for": Mutant(
-        "training/checksums.py", "if _sha256(here[name]) != expected:", "if False:", "tests/training/test_checkpoint.py"
+        "training/state/checksums.py",
+        "if _sha256(here[name]) != expected:",
+        "if False:",
+        "tests/training/state/test_checkpoint.py",
     ),
     "links of a checkpoint followed": Mutant(
-        "training/checksums.py",
+        "training/state/checksums.py",
         "    if odd is not None:\n",
         "    if False:\n",
-        "tests/training/test_strangers_states.py",
+        "tests/training/state/test_strangers_states.py",
     ),
     "another host may ask": Mutant(
         "inference/web/guard.py",
@@ -162,10 +178,10 @@ MUTANTS = {
         "tests/inference/test_strangers_models.py",
     ),
     "aliases in a config file": Mutant(
-        "training/config_file.py",
+        "training/config/config_file.py",
         "if isinstance(event, yaml.AliasEvent):",
         "if False:",
-        "tests/training/test_config.py",
+        "tests/training/config/test_fields.py",
     ),
     "names in a card as they are": Mutant(
         "hub/card.py",
@@ -174,10 +190,10 @@ MUTANTS = {
         "tests/hub/test_cards.py",
     ),
     "numbers without an end": Mutant(
-        "training/typed.py",
+        "training/config/typed.py",
         "MOST_WHOLE, MOST_REAL = 10**9, 1e38",
         "MOST_WHOLE, MOST_REAL = 10**99, 1e99",
-        "tests/training/test_config.py",
+        "tests/training/config/test_fields.py",
     ),
 }
 

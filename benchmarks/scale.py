@@ -46,7 +46,7 @@ VARIED = [("tiny", 8, 2.0), ("tiny", 8, 8.0), ("tiny", 8, 16.0), ("tiny", 2, 4.0
 GPUS = (1, 8, 64, 512)
 LEAST_ROWS, RATE_HZ = 20_000, 4_000
 BATCH_ON_PAPER = 16  # utterances of a GPU's micro-batch
-POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.hardware has it
+POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.config.hardware has it
 BACKWARD_SHARE = 2 / 3
 
 

@@ -13,9 +13,9 @@ from data_pipeline.utterance import Utterance
 from evaluation.speaking import first_seconds, speak_utterances
 from inference.plots import mel_and_alignment_figure
 from inference.synthesizer import Spoken
-from training.collectives import as_main_says
-from training.eval_weights import EvalWeights
-from training.trackers import Trackers
+from training.distributed.collectives import as_main_says
+from training.loop.eval_weights import EvalWeights
+from training.setup.trackers import Trackers
 
 LONGEST_NAME = 50  # characters, of up to four bytes each, in a file name of 255 bytes at most
 

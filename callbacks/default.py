@@ -26,9 +26,9 @@ from data_pipeline.errors import UserError
 from data_pipeline.row_count import row_count
 from evaluation.quality import SpeechJudge
 from evaluation.speaking import FEWEST_WORDS, in_turn, sentences_by_language
-from training.best_metric import FEWEST_SENTENCES
-from training.length import UNKNOWN_LENGTH, Ahead
-from training.loop import Trainer
+from training.loop.length import UNKNOWN_LENGTH, Ahead
+from training.loop.trainer import Trainer
+from training.setup.best_metric import FEWEST_SENTENCES
 
 SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
 

@@ -7,10 +7,10 @@ from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import ExportableState
 
 from evaluation.quality import SpeechJudge
-from training.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
-from training.collectives import as_main_has, as_main_says
-from training.eval_weights import EvalWeights
-from training.trackers import Trackers
+from training.distributed.collectives import as_main_has, as_main_says
+from training.loop.eval_weights import EvalWeights
+from training.setup.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
+from training.setup.trackers import Trackers
 
 CER = "eval_quality_cer"  # among the metrics of an evaluation
 MOST_SHARE = 0.05  # of the run's time

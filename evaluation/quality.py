@@ -13,7 +13,7 @@ from evaluation.speaking import choose_sentences, first_seconds, in_turn, speak_
 from evaluation.speech_metrics import Speech, added_metrics, measured
 from evaluation.text_metrics import character_error_rate, error_rate
 from inference.synthesizer import Spoken
-from training.best_metric import FEWEST_SENTENCES, can_recognize
+from training.setup.best_metric import FEWEST_SENTENCES, can_recognize
 
 RECOGNISED = "en"  # the language of the recognizer in the extra `eval`
 # Sentences that get a DistillMOS: each takes 0.4 s of a core.

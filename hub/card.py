@@ -25,7 +25,7 @@ UNKNOWN = "unknown"  # as the Hub names the license of what nobody told it
 
 # Figure of an evaluation -> (what it is, how it is shown, which script measures it).
 EVALUATED = {
-    "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/validation.py"),
+    "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/loop/validation.py"),
     "eval_quality_cer": ("character error rate while training", "{:.1%}", "evaluation/quality.py"),
     "similarity": ("cosine of voices, spoken and recorded (Resemblyzer)", "{:.3f}", "evaluation/quality.py"),
     "distillmos": ("DistillMOS while training, 1 to 5", "{:.2f}", "evaluation/quality.py"),

@@ -8,7 +8,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
 from data_pipeline.errors import UserError, redact
-from training.config import HubConfig
+from training.config.fields import HubConfig
 
 # What a request can end in: a status (HfHubHTTPError), no answer or half of one (HTTPError, OSError), an answer that is
 # no JSON or says no (ValueError) or lacks what it should have (KeyError), and what huggingface_hub makes of one when a

@@ -12,7 +12,7 @@ from data_pipeline.sources import DEMO_CORPUS
 from evaluation.data_check.report import hours
 from evaluation.data_check.survey import Survey, Surveyor
 from inference.voices import known_voices
-from training.config import RunConfig
+from training.config.fields import RunConfig
 
 READ_S = 5.0  # of the corpus, at the start of a run, at most
 DEMO_LICENSE = "cc-by-sa-3.0"  # assets/demo_corpus/LICENSE
@@ -66,7 +66,7 @@ class RunFacts:
 
 
 def data_facts(config: RunConfig, inputs) -> DataFacts:
-    """Of the inputs that training reads (training.inputs); takes READ_S at most, and decodes nothing it need not."""
+    """Of what training reads (training.setup.inputs); takes READ_S at most, and decodes nothing it need not."""
     surveyor, survey = Surveyor(inputs, 0, config.train.seed, quick=True), Survey()
     surveyor.look(survey, time.monotonic() + READ_S)
     used = survey.used()

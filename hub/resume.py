@@ -10,8 +10,8 @@ from huggingface_hub import HfApi
 from data_pipeline.errors import UserError
 from hub.client import ERRORS, LOG_IN, check_id, is_lasting, reason
 from hub.folders import state_branch
-from training.checksums import damage
-from training.config import RunConfig
+from training.config.fields import RunConfig
+from training.state.checksums import damage
 
 CHECKPOINT = re.compile(r"checkpoints/(step-\d{8,})/")
 PARTIAL = "from_hub.partial"  # in the run folder

@@ -8,7 +8,7 @@ from unittest import mock
 from transformers import TrainerCallback
 
 from callbacks.adaptive_weights import AdaptiveWeights
-from training.checkpoint import CheckpointFolder
+from training.state.checkpoint import CheckpointFolder
 
 
 class Blow(TrainerCallback):

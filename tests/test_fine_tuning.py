@@ -19,8 +19,8 @@ from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
 from tests import small_runs
 from tests.small_runs import losses, newest
-from training.arguments import parse
-from training.init_from import initial_model
+from training.config.arguments import parse
+from training.setup.init_from import initial_model
 
 pytestmark = pytest.mark.slow
 
@@ -249,7 +249,7 @@ def test_adapters_want_a_model_and_a_package(tmp_path, capsys, monkeypatch):
 
 
 def test_without_a_folder_by_hand_the_run_does_not_fall_into_the_first_one(monkeypatch, tmp_path):
-    from training.arguments import parse
+    from training.config.arguments import parse
 
     monkeypatch.chdir(tmp_path)
     config, _, _ = parse(["--init-from", str(base() / "best")])

@@ -37,7 +37,7 @@ def test_no_layer_imports_a_higher_one(path):
 @pytest.mark.parametrize(
     ("layer", "source", "found"),
     [
-        ("modeling", "from training.config import Config", {"training"}),
+        ("modeling", "from training.config.fields import Config", {"training"}),
         ("data_pipeline", "import os, callbacks.progress as p", {"callbacks"}),
         ("training", "def f():\n    import train_main", {"train_main"}),
         ("callbacks", "from evaluation import asr\nfrom modeling.model import GoyaOutput", set()),

@@ -6,7 +6,7 @@ import listen
 import synthesize
 import train_main
 from tests import small_runs
-from training.caches import ensure_caches
+from training.setup.caches import ensure_caches
 
 NAMES = {"too long": "x" * 5000, "a part too long": "x" * 300 + "/y", "nobody's home": "~nobody-of-this-name/x"}
 TRAINS = ("--train-data", "--val-data", "--exclude-list", "--init-from", "--resume", "--config", "--checkpoint-dir")

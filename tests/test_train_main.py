@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import PrinterCallback, TrainerCallback
 
 import train_main
-import training.step
+import training.loop.step
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 from tests import blows, small_runs
@@ -354,13 +354,13 @@ def test_early_stopping_ends_with_the_best_weights_in_the_model_and_saves_where_
 
 def break_steps(monkeypatch, steps) -> None:
     """The mel loss of these steps (of two micro-batches each) is NaN."""
-    plain, calls = training.step.loss_sums, iter(range(10_000))
+    plain, calls = training.loop.step.loss_sums, iter(range(10_000))
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if next(calls) // 2 + 1 in steps else sums
 
-    monkeypatch.setattr(training.step, "loss_sums", broken)
+    monkeypatch.setattr(training.loop.step, "loss_sums", broken)
 
 
 def test_a_loss_that_is_not_a_number_does_not_reach_the_weights(tmp_path, capsys, monkeypatch):

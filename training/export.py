@@ -36,9 +36,9 @@ def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
 
     from inference.pretrained import load_description
     from modeling.model import GoyaForTextToSpeech
-    from training.checkpoint import check
-    from training.saved_state import reading
-    from training.state_files import load_weights
+    from training.state.checkpoint import check
+    from training.state.saved_state import reading
+    from training.state.state_files import load_weights
 
     if (checkpoint / "checkpoints").is_dir():
         whole = sorted((checkpoint / "checkpoints").glob("step-????????"))

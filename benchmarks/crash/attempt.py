@@ -20,9 +20,9 @@ import train_main
 from benchmarks.crash.forked import Child
 from callbacks.audio_samples import AudioSamples
 from tests import blows
-from training.checkpoint import CheckpointFolder
-from training.interruption import Interruption
-from training.loop import Trainer
+from training.loop.interruption import Interruption
+from training.loop.trainer import Trainer
+from training.state.checkpoint import CheckpointFolder
 
 PHASES = ("starting", "training", "saving", "rotating", "evaluating", "sampling", "best", "ending")
 WRAPPED = {

@@ -23,8 +23,8 @@ torch.set_num_threads(1)
 import callbacks.default  # noqa: E402, F401
 import evaluation.quality  # noqa: E402, F401
 import train_main  # noqa: E402, F401
-import training.building  # noqa: E402, F401
-import training.report  # noqa: E402, F401
+import training.loop.report  # noqa: E402, F401
+import training.setup.building  # noqa: E402, F401
 
 LONGEST_S = 300.0  # of a child; a run that takes longer hangs
 PR_SET_PDEATHSIG = 1

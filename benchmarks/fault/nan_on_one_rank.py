@@ -15,7 +15,7 @@ import torch
 from transformers import TrainerCallback
 
 import train_main
-from training.leave import leave
+from training.distributed.leave import leave
 
 STEP, RANK = 3, 1
 

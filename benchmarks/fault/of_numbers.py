@@ -11,7 +11,7 @@ from unittest import mock
 import torch
 from transformers import TrainerCallback
 
-import training.step
+import training.loop.step
 from benchmarks.fault import nan_on_one_rank
 from benchmarks.fault.stage import STEPS, Done, Stage
 from modeling.model import GoyaForTextToSpeech
@@ -35,13 +35,13 @@ class Steps(TrainerCallback):
 @contextmanager
 def broken_losses(steps: Container[int]) -> Iterator[list[TrainerCallback]]:
     """The mel loss of these steps is NaN; gives the callback that counts them."""
-    plain, count = training.step.loss_sums, Steps()
+    plain, count = training.loop.step.loss_sums, Steps()
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if count.now in steps else sums
 
-    with mock.patch.object(training.step, "loss_sums", broken):
+    with mock.patch.object(training.loop.step, "loss_sums", broken):
         yield [count]
 
 

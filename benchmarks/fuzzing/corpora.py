@@ -18,8 +18,8 @@ from benchmarks.fuzzing.drawn import cut, file_replaced, harmed, letters, number
 from data_pipeline.columns import SYNONYMS
 from data_pipeline.errors import UserError
 from data_pipeline.plan import Cursor
-from training.arguments import parse
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.setup.inputs import build_inputs
 
 NAMES = [name for role in SYNONYMS.values() for name in role] + ["start", "end", "offset", "duration", "begin", "stop"]
 SETTINGS = "--device cpu --model-size debug --num-workers 0 --set data.max_broken_share=1.0"

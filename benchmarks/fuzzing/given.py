@@ -12,9 +12,9 @@ import listen
 import synthesize
 from benchmarks.fuzzing.drawn import cut, digits, harmed, letters, number, value, word
 from inference.web.listening import Voices
-from training.arguments import build_parser, parse
-from training.config import FIELDS, RunConfig, choices, coerce
-from training.hf_flags import UNDERSTOOD
+from training.config.arguments import build_parser, parse
+from training.config.fields import FIELDS, RunConfig, choices, coerce
+from training.config.hf_flags import UNDERSTOOD
 
 ALIASES = b"optim: &a\n  lr: 1\ndata: *a\n"
 

@@ -27,10 +27,10 @@ from data_pipeline.text import UNITS, Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor, GoyaTokenizer
-from training import run_state
-from training.arguments import parse
-from training.building import build_accelerator
-from training.hardware import Hardware, detect
+from training.config.arguments import parse
+from training.config.hardware import Hardware, detect
+from training.setup.building import build_accelerator
+from training.state import run_state
 
 RATE_HZ, RECORDINGS = 16_000, 8
 # A run of the debug size on the embedded corpus, as short as they are.

@@ -11,7 +11,7 @@ from inference.synthesizer import Line, Synthesizer
 from inference.vocoders.registry import load_vocoder
 from inference.voices import known_voices, voice_for
 from inference.web.listening import Voices
-from training.arguments import parse
+from training.config.arguments import parse
 
 DESCRIPTIONS = ("config.json", "processor_config.json", "vocabulary.json", "tokenizer_config.json")
 INDEX = "model.safetensors.index.json"

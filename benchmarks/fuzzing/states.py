@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.fuzzing.drawn import field_changed, file_changed, file_replaced
-from training import run_state
-from training.checkpoint import CheckpointFolder
-from training.checksums import seal
-from training.run_folder import RunFolder
-from training.state_files import load_best
+from training.state import run_state
+from training.state.checkpoint import CheckpointFolder
+from training.state.checksums import seal
+from training.state.run_folder import RunFolder
+from training.state.state_files import load_best
 
 JSON = ("training_state.json", "training_state.json", "optimizer.json", "random_state_0.json", "config.json")
 JSON += ("checksums.json", "vocabulary.json")

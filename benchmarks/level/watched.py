@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its grand
 
 import callbacks.default  # noqa: E402
 import train_main  # noqa: E402
-from training.eval_weights import EvalWeights  # noqa: E402
-from training.leave import leave  # noqa: E402
+from training.distributed.leave import leave  # noqa: E402
+from training.loop.eval_weights import EvalWeights  # noqa: E402
 
 
 class Watch(TrainerCallback):

@@ -17,11 +17,11 @@ from evaluation.data_check.page import clips_of, page
 from evaluation.data_check.report import Report, as_text, hours, too_little
 from evaluation.data_check.survey import Survey, Surveyor, whole_survey
 from inference.pretrained import load_description, model_folder
-from training.arguments import FLAGS
-from training.config import FIELDS, Provenance, RunConfig, get
-from training.init_from import new_config
-from training.inputs import Inputs, build_inputs
-from training.levels import is_user_set
+from training.config.arguments import FLAGS
+from training.config.fields import FIELDS, Provenance, RunConfig, get
+from training.config.levels import is_user_set
+from training.setup.init_from import new_config
+from training.setup.inputs import Inputs, build_inputs
 
 PAGE, EXCLUDE_LIST = "index.html", "exclude.tsv"
 IN_RUN_FOLDER = "run"  # the value of data.check_data where --check-data names no folder

@@ -15,7 +15,7 @@ from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape, kl_sum
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
-from training.arguments import parse
+from training.config.arguments import parse
 
 RATE_HZ = 4000
 

@@ -19,14 +19,14 @@ from inference.vocoders.registry import load_vocoder
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from training.config import RunConfig, choices, with_values
-from training.control import CallbackArguments, Control
-from training.eval_weights import EvalWeights
-from training.length import Ahead
-from training.levels import apply_level
-from training.step import LossWeights
-from training.trackers import Trackers
-from training.weight_average import WeightAverage
+from training.config.fields import RunConfig, choices, with_values
+from training.config.levels import apply_level
+from training.loop.control import CallbackArguments, Control
+from training.loop.eval_weights import EvalWeights
+from training.loop.length import Ahead
+from training.loop.step import LossWeights
+from training.loop.weight_average import WeightAverage
+from training.setup.trackers import Trackers
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
 # Not callbacks: rate_schedule is what the schedules share; named makes those of the user. hub_push goes through whole

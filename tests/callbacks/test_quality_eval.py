@@ -15,13 +15,13 @@ from transformers import TrainerControl, TrainerState
 
 import evaluation.quality
 import inference.vocoders.registry
-import training.best_metric
+import training.setup.best_metric
 from callbacks.quality_eval import QualityEval
 from inference.vocoders.griffin_lim import GriffinLim
 from tests import small_runs
 from tests.blows import ToldToStop
 from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
-from training.eval_weights import EvalWeights
+from training.loop.eval_weights import EvalWeights
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,7 @@ def listen(monkeypatch):
     monkeypatch.setattr(evaluation.quality, "opinion", lambda waves, rate: {})
     monkeypatch.setattr(inference.vocoders.registry, "fitting_vocoder", lambda audio_config: GriffinLim.name)
     monkeypatch.setattr(GriffinLim, "iterations", 1)
-    for module in (evaluation.quality, training.best_metric):
+    for module in (evaluation.quality, training.setup.best_metric):
         monkeypatch.setattr(module, "can_recognize", lambda: True)
     return by
 

@@ -13,8 +13,8 @@ from data_pipeline.errors import UserError
 from data_pipeline.speaker_augmentation import FORMANTS, PITCH, augmented, shifted, voice_shift
 from data_pipeline.utterance import Utterance, VoiceShift
 from tests.data_pipeline.test_loader import assert_same, epoch, loader
-from training.arguments import parse
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.setup.inputs import build_inputs
 
 RATE_HZ = 22_050
 PITCH_HZ, FORMANT_HZ = 150.0, 1500.0

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 import train_main
 from data_pipeline.errors import UserError
-from training.leave import leave
+from training.distributed.leave import leave
 
 
 class Die(TrainerCallback):

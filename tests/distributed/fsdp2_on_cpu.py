@@ -58,6 +58,6 @@ class Sharded(TrainerCallback):
 
 if __name__ == "__main__":
     import train_main
-    from training.leave import leave
+    from training.distributed.leave import leave
 
     leave(train_main.main(sys.argv[1:], callbacks=[Sharded(int(os.environ["WORLD_SIZE"]))]))

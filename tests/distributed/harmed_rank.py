@@ -12,9 +12,9 @@ from accelerate.state import PartialState
 from transformers import TrainerCallback
 
 import train_main
-import training.step
+import training.loop.step
 from modeling.model import GoyaForTextToSpeech
-from training.leave import leave
+from training.distributed.leave import leave
 
 
 class Harm(TrainerCallback):
@@ -32,25 +32,25 @@ class Harm(TrainerCallback):
 
 
 def broken_loss(harm: Harm):
-    plain = training.step.loss_sums
+    plain = training.loop.step.loss_sums
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if harm.is_due else sums
 
-    return mock.patch.object(training.step, "loss_sums", broken)
+    return mock.patch.object(training.loop.step, "loss_sums", broken)
 
 
 def broken_gradient(harm: Harm):
     """A loss that is finite and whose gradient is not: the root of nothing."""
-    plain = training.step.loss_sums
+    plain = training.loop.step.loss_sums
 
     def broken(output, *args):
         sums = plain(output, *args)
         root = (output.mel_before_BTC.sum() * 0.0).sqrt()
         return {**sums, "mel": sums["mel"] + root} if harm.is_due else sums
 
-    return mock.patch.object(training.step, "loss_sums", broken)
+    return mock.patch.object(training.loop.step, "loss_sums", broken)
 
 
 def little_memory(harm: Harm):

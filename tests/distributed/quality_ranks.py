@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 import evaluation.quality
 import inference.vocoders.registry
 import train_main
-import training.best_metric
+import training.setup.best_metric
 from inference.vocoders.griffin_lim import GriffinLim
 
 inference.vocoders.registry.fitting_vocoder = lambda audio_config: GriffinLim.name
@@ -31,7 +31,7 @@ class Tell(TrainerCallback):
 
 
 if __name__ == "__main__":
-    for module in (evaluation.quality, training.best_metric):
+    for module in (evaluation.quality, training.setup.best_metric):
         module.can_recognize = lambda: True
     evaluation.quality.load_recognizer = recognizer
     evaluation.quality.opinion = lambda waves, rate: {}

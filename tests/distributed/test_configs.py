@@ -14,8 +14,8 @@ from data_pipeline.plan import Plan
 from modeling import layers
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, launch, losses, train
-from training.arguments import parse
-from training.hardware import Hardware
+from training.config.arguments import parse
+from training.config.hardware import Hardware
 
 pytestmark = pytest.mark.slow
 

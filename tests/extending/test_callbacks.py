@@ -15,7 +15,7 @@ from data_pipeline.plugins import CALLBACKS
 from tests import small_runs
 from tests.extending import packages
 from tests.small_runs import SMALL, assert_equal_ends, launch, newest, scalars
-from training.checksums import seal
+from training.state.checksums import seal
 
 ROOT = Path(__file__).parents[2]
 RARELY = "--set checkpoint.every_steps=100 --set train.eval_every=100".split()

@@ -20,8 +20,8 @@ from tests import small_runs
 from tests.extending import packages
 from tests.hub.test_cards import card
 from tests.small_runs import SMALL, launch, newest, scalars
-from training.config import coerce
-from training.levels import LEVELS
+from training.config.fields import coerce
+from training.config.levels import LEVELS
 
 ROOT = Path(__file__).parents[2]
 ADDED = {
@@ -177,7 +177,8 @@ def test_a_level_that_hides_one_built_in_is_refused(tmp_path, monkeypatch, capsy
     ],
 )
 def test_a_level_of_what_there_is_not_is_one_message(more, said, tmp_path, monkeypatch, capsys):
-    code = f"from dataclasses import replace\nfrom training.levels import BASIC\nODD = replace(BASIC, more={more})\n"
+    code = "from dataclasses import replace\nfrom training.config.levels import BASIC\n"
+    code += f"ODD = replace(BASIC, more={more})\n"
     name = "-".join(["goya", *more]).replace(".", "-")  # of its own: an imported module stays
     packages.write_package(tmp_path, name, plugins.LEVELS, {"odd": "ODD"}, code)
     packages.use(tmp_path, monkeypatch)

@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 from tests.extending import packages
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
-LOOP = (Path(__file__).parents[2] / "training" / "loop.py").read_text(encoding="utf-8")
+LOOP = (Path(__file__).parents[2] / "training" / "loop" / "trainer.py").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_the_package_that_is_tested():

@@ -22,10 +22,10 @@ from hub.remote_code import flattened, requirements
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaProcessor
 from tests import small_runs
-from training.arguments import parse
-from training.config import RunConfig, with_values
-from training.hardware import Hardware
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.config.fields import RunConfig, with_values
+from training.config.hardware import Hardware
+from training.setup.inputs import build_inputs
 
 DATA = DataFacts("my_speech", 1200, 3.25, 2, ["en", "fa"], True, "cc0-1.0")
 FACTS = RunFacts(

@@ -20,7 +20,7 @@ from inference.synthesizer import Synthesizer
 from tests import small_runs
 from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
 from tests.small_runs import ROOT, losses, newest, train
-from training.config import RunConfig, with_values
+from training.config.fields import RunConfig, with_values
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_a_run_s_model_is_there_private_and_whole(pushed):
 def test_the_card_says_what_was_measured_and_what_was_not(pushed):
     card, report = content(pushed, "README.md"), json.loads((pushed.run / "report.json").read_text())
     rows = small_runs.rows()
-    assert f"| {report['result']['best_metric']:.4f} | `training/validation.py`, at step 6 |" in card
+    assert f"| {report['result']['best_metric']:.4f} | `training/loop/validation.py`, at step 6 |" in card
     assert "Not measured: character error rate, likeness of the voice." in card
     assert "license: unknown" in card and "| license | unknown |" in card
     assert f"| recordings, held-out ones among them | {len(rows) + 4} |" in card

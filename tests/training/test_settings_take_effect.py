@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from tests.training.test_checkpoint import Run
 from transformers import TrainerCallback
 
 import train_main
-import training.checkpoint
+import training.state.checkpoint
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.default import default_callbacks
 from callbacks.spike_guard import SpikeGuard
@@ -22,12 +23,11 @@ from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech
 from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
-from tests.training.test_checkpoint import Run
-from training.arguments import parse
-from training.building import build_accelerator
-from training.checksums import damage
-from training.control import Control
-from training.validation import validate
+from training.config.arguments import parse
+from training.loop.control import Control
+from training.loop.validation import validate
+from training.setup.building import build_accelerator
+from training.state.checksums import damage
 
 pytestmark = pytest.mark.slow
 
@@ -209,7 +209,7 @@ def test_a_kill_while_an_old_checkpoint_goes_leaves_no_half_of_one(run, monkeypa
 
     for step in (1, 2):
         run.save(step, {})
-    monkeypatch.setattr(training.checkpoint.shutil, "rmtree", half)
+    monkeypatch.setattr(training.state.checkpoint.shutil, "rmtree", half)
     with pytest.raises(Killed):
         run.save(3, {})  # two are kept
     assert [path.name for path in run.folder.all()] == ["step-00000002", "step-00000003"]

@@ -9,7 +9,7 @@ from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.espeak import phonemize
 from data_pipeline.text import Vocabulary, normalize_text
 from tests import small_runs
-from training.checksums import seal
+from training.state.checksums import seal
 
 
 @pytest.mark.parametrize(("text", "language", "expected"), [

@@ -32,9 +32,9 @@ from tests import small_runs
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus
 from tests.small_runs import train
-from training.arguments import parse
-from training.hardware import Hardware
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.config.hardware import Hardware
+from training.setup.inputs import build_inputs
 
 pytestmark = pytest.mark.slow
 
