@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 
 import datasets
+import pyarrow.dataset
+from datasets.packaged_modules.parquet.parquet import ParquetConfig
 
 from data_pipeline import nameless, plugins, source_rows
 from data_pipeline.audio import header_of
@@ -216,10 +218,15 @@ def read_hub(request: Request) -> Opened | None:
 
 
 def stream_dataset(where: str, request: Request) -> Opened:
-    """A dataset through datasets.load_dataset: of the Hub, or in tests a local folder laid out as one."""
+    """A dataset through datasets: of the Hub, or in tests a local folder laid out as one."""
     name, _, named_split = where.partition(":")
     try:
-        splits = datasets.load_dataset(name, request.dataset_config, streaming=True)
+        builder = datasets.load_dataset_builder(name, request.dataset_config)
+        if isinstance(builder.config, ParquetConfig):
+            # Its buffer would keep every byte of a file until the end of it.
+            builder.config.fragment_scan_options = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False)
+            builder.config.batch_size = source_rows.PARQUET_BATCH_ROWS
+        splits = builder.as_streaming_dataset()
     # Not found, no network; no such configuration, or one has to be chosen; a script, which datasets does not run.
     except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
