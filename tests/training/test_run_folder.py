@@ -1,16 +1,21 @@
 """What is moved aside or replaced is a run's own, and one process at a time trains in a folder."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accelerate import Accelerator
 
 import train_main
+from data_pipeline.errors import UserError
 from hub.folders import clear
 from tests import small_runs
 from tests.small_runs import newest, train
+from training.config import CheckpointConfig, RunConfig
+from training.run_folder import LOCK, MARKER, RunFolder, write_anew
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +100,31 @@ def test_a_run_folder_that_may_not_be_listed_is_a_message(tmp_path, monkeypatch,
     monkeypatch.setattr(Path, "iterdir", refused)  # the tests may be root's, whom nothing is forbidden
     assert train(run, "--max-steps", "1") == 2
     assert f"The run folder {run} cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", [lambda path, other: path.symlink_to(other), lambda path, _: os.mkfifo(path)])
+@pytest.mark.parametrize("name", [MARKER, LOCK])
+def test_nothing_of_a_strangers_run_is_written_through(name, make, tmp_path):
+    """A link would have its target written over, and a pipe would be waited for."""
+    root, other = tmp_path / "run", tmp_path / "somebody's"
+    (root / "best").mkdir(parents=True)
+    other.write_text("precious")
+    make(root / name, other)
+    small_runs.forget_accelerator()
+    config = RunConfig(checkpoint=CheckpointConfig(dir=str(root)))
+    folder = RunFolder(config, {}, Accelerator(cpu=True))
+    try:
+        folder.check()
+        folder.take()
+        assert name == MARKER and (root / MARKER).is_file() and not (root / MARKER).is_symlink()
+    except UserError as error:
+        assert name == LOCK and f"{root / LOCK} is no regular file" in str(error)
+    folder.release()
+    assert other.read_text() == "precious"
+
+
+def test_a_report_is_written_in_the_place_of_a_link(tmp_path):
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / "report.json").symlink_to(tmp_path / "other")
+    write_anew(tmp_path / "report.json", "{}")
+    assert (tmp_path / "report.json").read_text() == "{}" and (tmp_path / "other").read_text() == "precious"
