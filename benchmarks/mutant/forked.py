@@ -1,0 +1,75 @@
+"""Tests of a copy of the tree, in a process forked from one that has imported what they want: a second, not ten.
+
+The parent imports libraries only, and nothing of this repository that a mutant may be in.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# The first three for what reads them when it is imported. Nothing is kept compiled: of two mutants of one size and one
+# second Python would take the one for the other.
+os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1")
+sys.dont_write_bytecode = True
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+import datasets  # noqa: E402, F401
+import matplotlib.figure  # noqa: E402, F401
+import pytest  # noqa: E402
+import torch.distributed.checkpoint  # noqa: E402, F401
+import torchaudio  # noqa: E402, F401
+from accelerate import Accelerator  # noqa: E402, F401
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402, F401
+from transformers import EarlyStoppingCallback, PreTrainedModel, ProcessorMixin  # noqa: E402, F401
+
+from benchmarks.crash.child import Child  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+HANGS = -1
+
+
+class Tests:
+    """Runs tests in `tree`; what they print is added to `log`, and what they write goes to a folder that is emptied."""
+
+    def __init__(self, tree: Path, log: Path):
+        self.tree, self.log = tree, log
+        self.passed_in_s: dict[tuple[str, ...], float] = {}
+
+    def pass_as_it_is(self, tests: tuple[str, ...]) -> bool:
+        """Whether they pass without a mutant, in a time that is kept for its limit with one."""
+        began = time.monotonic()
+        code = self._run(tests, 1800.0)
+        self.passed_in_s[tests] = time.monotonic() - began
+        return code == 0
+
+    def fail(self, tests: tuple[str, ...]) -> bool:
+        """Whether they see a mutant, or hang by it."""
+        return self._run(tests, 60.0 + 4 * self.passed_in_s[tests]) != 0
+
+    def _run(self, tests: tuple[str, ...], longest_s: float) -> int:
+        with tempfile.TemporaryDirectory(prefix="goya-mutant-") as folder:
+
+            def run() -> int:
+                os.environ["TMPDIR"] = tempfile.tempdir = folder
+                os.chdir(self.tree)
+                _forget_this_tree()
+                return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
+
+            try:
+                return Child(run, self.log).wait(longest_s)
+            except TimeoutError:
+                return HANGS
+
+
+def _forget_this_tree() -> None:
+    """So that whatever is imported is the copy's."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file is not None and Path(file).is_relative_to(ROOT):
+            del sys.modules[name]
