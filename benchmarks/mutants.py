@@ -4,8 +4,8 @@ Each is one change of one line or a few, in a copy of the tree. Those of mutant/
 are drawn by a seed of what cosmic-ray's operators make of the files in mutant/tests_of.py. For each its file's quick
 tests are run, then, where they let it through, the wide ones. One that these let through too survives: a test of what
 the line is for is missing, unless mutant/explained.py says why no test can tell. Prints how each ended and writes
-benchmarks/results/mutants.json as it goes; what is there of the same commit is kept. Exit code 1 where one survived or
-no longer applies. Linux only; needs cosmic-ray beside the packages of the extra dev: pip install "cosmic-ray>=8.7,<9"
+benchmarks/results/mutants.json as it goes; what was killed there, in code that is the same, is kept. Exit code 1 where
+one survived or no longer applies. Linux only; needs cosmic-ray beside the packages of the extra dev: pip install "cosmic-ray>=8.7,<9"
 """
 
 import argparse
@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
-
 
 from benchmarks import command_line  # noqa: E402
 from benchmarks.mutant import tests_of  # noqa: E402
@@ -65,22 +65,39 @@ def main(argv: list[str] | None = None) -> int:
         print(*mutants, sep="\n")
         return 0
     began = origin() | {"cosmic_ray": importlib.metadata.version("cosmic-ray"), "seed": arguments.seed}
-    before = command_line.read_json(arguments.out, {})
-    is_same = is_clean(began) and before.get("commit") == began["commit"] and before.get("seed") == arguments.seed
-    ends = {name: end for name, end in before.get("ends", {}).items() if is_same and name in mutants}
+    ends = dict.fromkeys(mutants, "survived") | killed_before(arguments.out, mutants)
     with tempfile.TemporaryDirectory(prefix="goya-mutants-") as folder:
         copy(Path(folder))
         tests = Tests(Path(folder), (arguments.log or Path("/dev/null")).absolute())
-        left = [name for name in mutants if name not in ends]
-        for stage in sorted({stage for name in left for stage in mutants[name].stages}):
-            if not tests.pass_as_it_is(stage):
-                print("These fail without any mutant: python -m pytest", *stage)
-                return 1
-        for name in left:
-            ends[name] = end_of(name, mutants[name], Path(folder), tests)
-            print(f"{ends[name]:<10}{name}", flush=True)
+        for name, end in ends_of(mutants, ends, tests):
+            ends[name] = end
+            print(f"{end:<10}{name}", flush=True)
             command_line.write_json(began | results(ends), arguments.out)
     return summary(ends)
+
+
+def killed_before(out: Path, mutants: dict[str, Mutant]) -> dict[str, str]:
+    """Those of the results that are there, where nothing but tests was changed since: more tests kill no fewer."""
+    before = command_line.read_json(out, {})
+    if not before or not is_clean(before):
+        return {}
+    command = ["git", "diff", "--name-only", before["commit"]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    changed = {name for name in done.stdout.split("\n") if not name.startswith(("tests/", "benchmarks/", "docs/"))}
+    if done.returncode or changed & {mutant.file for mutant in mutants.values()}:
+        return {}
+    return {name: end for name, end in before["ends"].items() if name in mutants and end == "killed"}
+
+
+def ends_of(mutants: dict[str, Mutant], ends: dict[str, str], tests: Tests) -> Iterator[tuple[str, str]]:
+    """How each that is not killed yet ends, or has fared so far: a stage of all mutants comes before the next."""
+    for stage in range(max(len(mutant.stages) for mutant in mutants.values())):
+        for name, mutant in mutants.items():
+            if mutant.text is None:
+                yield name, "stale"
+            elif ends[name] != "killed" and stage < len(mutant.stages):
+                seen = tests.see(mutant.file, mutant.text, mutant.stages[stage])
+                yield name, "killed" if seen else "explained" if name in EXPLAINED else "survived"
 
 
 def all_mutants(number: int, seed: int) -> dict[str, Mutant]:
@@ -103,21 +120,6 @@ def copy(folder: Path) -> None:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-
-
-def end_of(name: str, mutant: Mutant, folder: Path, tests: Tests) -> str:
-    """ "killed", "survived", "explained" or "stale"."""
-    if mutant.text is None:
-        return "stale"
-    path = folder / mutant.file
-    before = path.read_text(encoding="utf-8")
-    path.write_text(mutant.text, encoding="utf-8")
-    try:
-        if any(map(tests.fail, mutant.stages)):
-            return "killed"
-        return "explained" if name in EXPLAINED else "survived"
-    finally:
-        path.write_text(before, encoding="utf-8")
 
 
 def results(ends: dict[str, str]) -> dict:

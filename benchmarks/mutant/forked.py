@@ -30,6 +30,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, ProcessorMixin 
 from benchmarks.crash.child import Child  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST_S = 1800.0  # of tests without a mutant
 HANGS = -1
 
 
@@ -40,16 +41,20 @@ class Tests:
         self.tree, self.log = tree, log
         self.passed_in_s: dict[tuple[str, ...], float] = {}
 
-    def pass_as_it_is(self, tests: tuple[str, ...]) -> bool:
-        """Whether they pass without a mutant, in a time that is kept for its limit with one."""
-        began = time.monotonic()
-        code = self._run(tests, 1800.0)
-        self.passed_in_s[tests] = time.monotonic() - began
-        return code == 0
-
-    def fail(self, tests: tuple[str, ...]) -> bool:
-        """Whether they see a mutant, or hang by it."""
-        return self._run(tests, 60.0 + 4 * self.passed_in_s[tests]) != 0
+    def see(self, file: str, text: str, tests: tuple[str, ...]) -> bool:
+        """Whether tests fail, or hang, with `text` in a file's place. Raises RuntimeError where they fail without."""
+        if tests not in self.passed_in_s:
+            began = time.monotonic()
+            if self._run(tests, LONGEST_S):
+                raise RuntimeError(f"Without any mutant there is a failure in python -m pytest {' '.join(tests)}")
+            self.passed_in_s[tests] = time.monotonic() - began
+        path = self.tree / file
+        before = path.read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        try:
+            return self._run(tests, 60.0 + 4 * self.passed_in_s[tests]) != 0
+        finally:
+            path.write_text(before, encoding="utf-8")
 
     def _run(self, tests: tuple[str, ...], longest_s: float) -> int:
         with tempfile.TemporaryDirectory(prefix="goya-mutant-") as folder:
