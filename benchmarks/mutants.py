@@ -4,8 +4,9 @@ Each is one change of one line or a few, in a copy of the tree. Those of mutant/
 are drawn by a seed of what cosmic-ray's operators make of the files in mutant/tests_of.py. For each its file's quick
 tests are run, then, where they let it through, the wide ones. One that these let through too survives: a test of what
 the line is for is missing, unless mutant/explained.py says why no test can tell. Prints how each ended and writes
-benchmarks/results/mutants.json as it goes; what was killed there, in code that is the same, is kept. Exit code 1 where
-one survived or no longer applies. Linux only; needs cosmic-ray beside the packages of the extra dev: pip install "cosmic-ray>=8.7,<9"
+benchmarks/results/mutants.json as it goes; what is killed there, of a file that was not changed since, is kept. Exit
+code 1 where one survived or no longer applies. Linux only; besides the extra dev it needs cosmic-ray:
+pip install "cosmic-ray>=8.7,<9"
 """
 
 import argparse
@@ -77,16 +78,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def killed_before(out: Path, mutants: dict[str, Mutant]) -> dict[str, str]:
-    """Those of the results that are there, where nothing but tests was changed since: more tests kill no fewer."""
+    """Those of the results that are there whose file was not changed since: more tests kill no fewer."""
     before = command_line.read_json(out, {})
     if not before or not is_clean(before):
         return {}
     command = ["git", "diff", "--name-only", before["commit"]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    changed = {name for name in done.stdout.split("\n") if not name.startswith(("tests/", "benchmarks/", "docs/"))}
-    if done.returncode or changed & {mutant.file for mutant in mutants.values()}:
-        return {}
-    return {name: end for name, end in before["ends"].items() if name in mutants and end == "killed"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    same = {name for name in before["ends"].keys() & mutants.keys() if mutants[name].file not in done.stdout.split()}
+    return {name: "killed" for name in mutants if name in same and before["ends"][name] == "killed"}
 
 
 def ends_of(mutants: dict[str, Mutant], ends: dict[str, str], tests: Tests) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 The parent imports libraries only, and nothing of this repository that a mutant may be in.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -39,6 +40,7 @@ class Tests:
 
     def __init__(self, tree: Path, log: Path):
         self.tree, self.log = tree, log
+        gc.freeze()  # else each child's collector writes to all that was imported, which copies it: most of its time
         self.passed_in_s: dict[tuple[str, ...], float] = {}
 
     def see(self, file: str, text: str, tests: tuple[str, ...]) -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 Stages = list[tuple[str, ...]]
 
-RUNS = "tests/test_train_main.py"
+# Whole runs in this process: without the one that starts and kills others, which takes as long as all the rest.
+SLOWEST = "tests/test_train_main.py::test_signals_and_a_kill_in_saving_lose_nothing"
+RUNS = ("tests/test_train_main.py", f"--deselect={SLOWEST}")
 TUNING = "tests/test_fine_tuning.py"
 EFFECT = "tests/training/test_settings_take_effect.py"
 PLAN = "tests/data_pipeline/test_plan.py"
@@ -27,39 +29,40 @@ CONFIG = "tests/training/test_config.py"
 LEVELS = "tests/training/test_levels.py"
 AVERAGE = "tests/training/test_weight_average.py"
 LOSSES = "tests/modeling/test_losses.py"
+SCHEDULES = "tests/callbacks/test_schedules.py"
 DEFAULT = "tests/callbacks/test_default.py"
 QUALITY = "tests/callbacks/test_quality_eval.py"
-PAGE = "tests/test_model_improvements.py"  # of the levels
 GRADIENTS = "tests/distributed/test_gradients.py"
 RANKS = "tests/distributed/test_train.py"
 
 STAGES: dict[str, Stages] = {
-    "training/step.py": [(STEP, MEMORY), (RUNS, EFFECT), (GRADIENTS,)],
-    "training/loop.py": [(LOOP, EFFECT), (RUNS,), (SIGNALS, CONTINUITY, MEMORY, AVERAGE)],
-    "training/checkpoint.py": [(CHECKPOINT, EFFECT), (RUNS,), (CONTINUITY, RANKS)],
-    "training/checksums.py": [(CHECKPOINT, EFFECT), (STRANGERS,)],
-    "training/state_files.py": [(CHECKPOINT, EFFECT, AVERAGE), (RUNS, TUNING), (STRANGERS, RANKS)],
-    "training/levels.py": [(LEVELS, CONFIG, PAGE), (ARGUMENTS, RUNS)],
-    "training/resolve.py": [(ARGUMENTS, METRIC), (LEVELS, CONFIG, RUNS, TUNING)],
-    "training/continuity.py": [(CONTINUITY,), (RUNS, TUNING)],
-    "training/run_folder.py": [(FOLDER,), (RUNS, EFFECT)],
-    "training/validation.py": [(EFFECT,), (RUNS, SIGNALS), (RANKS,)],
-    "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY, RUNS)],
+    "training/step.py": [(STEP,), (MEMORY, GRADIENTS)],
+    "training/loop.py": [(LOOP,), (EFFECT, AVERAGE), (SIGNALS, MEMORY), RUNS],
+    "training/checkpoint.py": [(CHECKPOINT,), (EFFECT, LOOP)],
+    "training/checksums.py": [(CHECKPOINT,), (EFFECT,)],
+    "training/state_files.py": [(CHECKPOINT,), (EFFECT, AVERAGE), (TUNING,)],
+    "training/levels.py": [(LEVELS, CONFIG), (ARGUMENTS,)],
+    "training/resolve.py": [(ARGUMENTS, METRIC), (LEVELS, CONFIG), (TUNING,)],
+    "training/continuity.py": [(CONTINUITY,), (TUNING,)],
+    "training/run_folder.py": [(FOLDER,)],
+    "training/validation.py": [(EFFECT,), (SIGNALS,), (RANKS,)],
+    "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
     "data_pipeline/tally.py": [(PLAN,), (LOADER, LOOP), (CONTINUITY,)],
-    "modeling/losses.py": [(LOSSES, EFFECT), (STEP, MEMORY), (RUNS,)],
-    "callbacks/audio_samples.py": [("tests/callbacks/test_audio_samples.py",), (RUNS,)],
-    "callbacks/default.py": [(DEFAULT, EFFECT), (RUNS, QUALITY)],
+    "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
+    "callbacks/default.py": [(DEFAULT,), (EFFECT,), (QUALITY,)],
     "callbacks/ema.py": [(AVERAGE,)],
-    "callbacks/hub_push.py": [("tests/hub/test_hub_runs.py",)],
-    "callbacks/quality_eval.py": [(QUALITY,)],
-    "callbacks/rate_schedule.py": [("tests/callbacks/test_schedules.py", EFFECT), (RUNS,)],
-    "callbacks/tracking.py": [(RUNS,)],
+    "callbacks/noam.py": [(SCHEDULES,)],
+    "callbacks/constant_rate.py": [(SCHEDULES,)],
+    "callbacks/cosine_restarts.py": [(SCHEDULES,)],
+    "callbacks/rate_schedule.py": [(SCHEDULES,), (EFFECT,)],
+    "callbacks/weight_schedule.py": [(SCHEDULES,)],
+    "callbacks/tracking.py": [RUNS],
 }
 
 
 def stages(file: str) -> Stages:
     """A callback without any here has tests of its own name."""
-    return STAGES.get(file) or [(f"tests/callbacks/test_{Path(file).stem}.py",), (RUNS, EFFECT)]
+    return STAGES.get(file) or [(f"tests/callbacks/test_{Path(file).stem}.py",), RUNS]
 
 
 def files(root: Path) -> list[str]:

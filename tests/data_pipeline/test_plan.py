@@ -279,10 +279,12 @@ def test_a_long_corpus_is_read_no_further_than_needed():
     assert source.read <= 100 + 2 * LIMITS.pool_batches * LIMITS.batch_size
 
 
-def test_large_rows_shrink_the_shuffle_buffer():
+def test_large_rows_shrink_the_shuffle_buffer(monkeypatch):
     row = [{"id": "1", "seconds": 10.0}]
     assert plan(MadeUp(rows=row), shuffle_buffer=2000)._buffer_size() == 256 * 2**20 // (10 * 4000 * 4)
     assert plan(MadeUp(rows=row), shuffle_buffer=50)._buffer_size() == 50
+    monkeypatch.setattr(plan_module, "SHUFFLE_BYTES", 10 * 4000)  # less than one row
+    assert plan(MadeUp(rows=row))._buffer_size() == 1
 
 
 class Unequal(MadeUp):

@@ -67,6 +67,15 @@ def test_what_is_saved_comes_back(run):
         assert torch.equal(state["exp_avg"], moments[name]) and float(state["step"]) == 1
 
 
+def test_the_scale_of_fp16_comes_back(run):
+    run.files.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    run.files.accelerator.scaler.scale(torch.ones(()))  # it makes its numbers when they are wanted first
+    path = run.save(3, {})
+    run.files.accelerator.scaler.update(2.0)
+    run.load(path)
+    assert run.files.accelerator.scaler.get_scale() == 8.0
+
+
 def test_a_checkpoint_of_another_model_is_refused(run, tmp_path):
     path = run.save(7, {})
     run.model.weight = torch.nn.Parameter(torch.zeros(3, 2))
@@ -162,6 +171,12 @@ def test_a_save_that_fails_leaves_the_old_ones_and_says_so(run, capsys):
     assert run.save(5, {}).name == "step-00000005"
 
 
+def test_a_first_save_that_fails_says_that_there_is_none_yet(run, capsys):
+    run.folder.export = full_disk
+    assert run.save(4, {}) is None
+    assert "The newest is none yet." in capsys.readouterr().out
+
+
 def test_a_checkpoint_of_the_same_step_is_replaced(run):
     run.save(3, {"number": 1})
     run.save(3, {"number": 2})
@@ -198,7 +213,7 @@ def test_going_back_sets_the_later_ones_aside(run, capsys):
 def test_best_is_replaced_whole(run, capsys):
     for content in ("1", "2"):
         run.folder.save_best(lambda path, content=content: (path / "model.safetensors").write_text(content))
-    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2"
+    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2" and capsys.readouterr().out == ""
     assert sorted(os.listdir(run.folder.root / "best")) == ["config.json", "model.safetensors"]
     run.folder.save_best(full_disk)
     assert "was not written ([Errno 28] No space left on device)" in capsys.readouterr().out

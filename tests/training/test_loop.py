@@ -6,10 +6,13 @@ import pytest
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Tally
+from data_pipeline.plan import Cursor
+from data_pipeline.taken import RowsTaken
+from data_pipeline.tally import Tallies, Tally
 from tests import small_runs, wrapped_train
 from training.checkpoint import CheckpointFolder
 from training.config import RunConfig, with_values
+from training.length import RunLength
 from training.loop import Trainer
 
 
@@ -59,6 +62,44 @@ def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
             one._check_broken(at_end)
     else:
         one._check_broken(at_end)
+
+
+@pytest.mark.parametrize(("step", "elapsed_s", "signal", "diverged", "reason"), [
+    (10, 3.0, None, False, "steps"),
+    (12, 3.0, None, False, "epochs"),  # fewer than were asked for would be early stopping
+    (12, 59.9, None, False, "epochs"),
+    (10, 60.0, None, False, "minutes"),
+    (9, 60.0, None, False, "early stopping"),
+    (9, 60.0, 15, False, "SIGTERM"),
+    (9, 60.0, 15, True, "diverged"),
+])  # fmt: skip
+def test_a_run_says_why_it_ended(step, elapsed_s, signal, diverged, reason):
+    one = trainer(
+        config=with_values(RunConfig(), {"train.max_minutes": 1.0, "train.max_steps": 10}),
+        state=SimpleNamespace(global_step=step, max_steps=max(step, 10), best_metric=None),
+        interruption=SimpleNamespace(signal=signal, name="SIGTERM"),
+        length=SimpleNamespace(elapsed_s=elapsed_s, seconds_to_first_step=1.0),
+        waste=SimpleNamespace(padded_share=0.1, data_wait_share=0.2),
+    )
+    result = one.result(diverged)
+    assert (result.reason, result.steps, result.interrupted) == (reason, step, signal or 0)
+
+
+def test_a_run_that_the_clock_ends_does_not_go_on_for_what_is_left_of_it():
+    """Its rates have come down to the end that was told; only where a look is due does that move."""
+    planned = SimpleNamespace(after=Cursor(rows=8), ends_epoch=False, taken=())
+    batch = SimpleNamespace(planned=planned, broken={})
+    length = RunLength(with_values(RunConfig(), {"train.max_minutes": 60.0, "log.every_steps": 7}), {}, None)
+    length.first_step, length.is_guessed = (0, 0.0), False
+    one = trainer(
+        state=SimpleNamespace(global_step=99, max_steps=100, epoch=0),
+        waste=SimpleNamespace(end_step=lambda batches: None),
+        length=length,
+        accelerator=Accelerator(cpu=True),
+        inputs=SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(taken=RowsTaken(), tallies=Tallies()))),
+    )
+    one._advance([batch])
+    assert one.state.global_step == one.state.max_steps == 100
 
 
 def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monkeypatch):
