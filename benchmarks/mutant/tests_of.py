@@ -45,7 +45,11 @@ STAGES: dict[str, Stages] = {
     "training/resolve.py": [(ARGUMENTS, METRIC), (LEVELS, CONFIG), (TUNING,)],
     "training/continuity.py": [(CONTINUITY,), (TUNING,)],
     "training/run_folder.py": [(FOLDER,)],
-    "training/validation.py": [(EFFECT,), (SIGNALS,), (RANKS,)],
+    "training/validation.py": [
+        (f"{EFFECT}::test_validation_measures_the_mel_that_is_heard",),
+        (EFFECT, SIGNALS),
+        (RANKS,),
+    ],
     "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
     "data_pipeline/tally.py": [(PLAN,), (LOADER, LOOP), (CONTINUITY,)],
     "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
