@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    began = origin() | {"cosmic_ray": importlib.metadata.version("cosmic-ray"), "seed": arguments.seed}
     mutants = all_mutants(arguments.drawn, arguments.seed)
     if unknown := set(arguments.names) - set(mutants):
         parser.error(f"no mutant {', '.join(sorted(unknown))}")
@@ -65,7 +66,6 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.list:
         print(*mutants, sep="\n")
         return 0
-    began = origin() | {"cosmic_ray": importlib.metadata.version("cosmic-ray"), "seed": arguments.seed}
     ends = dict.fromkeys(mutants, "survived") | killed_before(arguments.out, mutants)
     with tempfile.TemporaryDirectory(prefix="goya-mutants-") as folder:
         copy(Path(folder))
@@ -94,9 +94,9 @@ def ends_of(mutants: dict[str, Mutant], ends: dict[str, str], tests: Tests) -> I
         for name, mutant in mutants.items():
             if mutant.text is None:
                 yield name, "stale"
-            elif ends[name] != "killed" and stage < len(mutant.stages):
-                seen = tests.see(mutant.file, mutant.text, mutant.stages[stage])
-                yield name, "killed" if seen else "explained" if name in EXPLAINED else "survived"
+            elif ends[name] in ("survived", "explained") and stage < len(mutant.stages):
+                end = tests.end(mutant.file, mutant.text, mutant.stages[stage])
+                yield name, "explained" if end == "survived" and name in EXPLAINED else end
 
 
 def all_mutants(number: int, seed: int) -> dict[str, Mutant]:
@@ -125,7 +125,7 @@ def results(ends: dict[str, str]) -> dict:
     counts = Counter(ends.values())
     figures = {
         "mutants_tried": len(ends) - counts["stale"],
-        "mutants_killed": counts["killed"],
+        "mutants_killed": counts["killed"] + counts["hangs"],
         "mutants_explained": counts["explained"],
         "mutants_survived": counts["survived"],
     }
@@ -139,7 +139,7 @@ def summary(ends: dict[str, str]) -> int:
     for name in EXPLAINED.keys() & ends.keys():
         if ends[name] != "explained":
             print(f"Explained, and {ends[name]}: {name}")
-    return int(not set(ends.values()) <= {"killed", "explained"})
+    return int(not set(ends.values()) <= {"killed", "hangs", "explained"})
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def _is_of_no_use(operator: str) -> bool:
 
 
 def _behavior(source: str) -> str:
-    """The code without what only readers and checkers of types take notice of; decorators and their words aside."""
+    """The code without types, decorators and print's flush, in which a change asks for no test."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -104,6 +104,8 @@ def _behavior(source: str) -> str:
             node.returns = None
         elif isinstance(node, ast.arg | ast.AnnAssign):
             node.annotation = None
+        elif isinstance(node, ast.Call):
+            node.keywords = [one for one in node.keywords if one.arg != "flush"]  # when a line is seen, not which
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.test, node.body = None, []
     return ast.dump(tree)
