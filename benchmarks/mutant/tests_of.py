@@ -7,9 +7,20 @@ from pathlib import Path
 
 Stages = list[tuple[str, ...]]
 
-# Whole runs in this process: without the one that starts and kills others, which takes as long as all the rest.
-SLOWEST = "tests/test_train_main.py::test_signals_and_a_kill_in_saving_lose_nothing"
-RUNS = ("tests/test_train_main.py", f"--deselect={SLOWEST}")
+# Whole runs in this process: those of tests/test_train_main.py that are quick.
+RUNS = tuple(
+    f"tests/test_train_main.py::test_{name}"
+    for name in (
+        "a_run_of_epochs_evaluates_at_the_end_of_each_and_ends_after_the_last",
+        "a_long_single_epoch_ends_with_it",
+        "a_run_ends_with_an_evaluation_in_the_middle_of_an_epoch",
+        "a_finished_run_has_nothing_left_to_do",
+        "a_rate_that_leaves_no_numbers_ends_as_diverged_and_nothing_of_it_is_kept",
+        "three_in_a_row_go_back_to_the_last_checkpoint_with_half_the_rate",
+        "a_roll_back_passes_over_the_checkpoint_whose_own_update_did_the_harm",
+        "early_stopping_ends_the_run_and_best_holds_the_best_weights",
+    )
+)
 TUNING = "tests/test_fine_tuning.py"
 EFFECT = "tests/training/test_settings_take_effect.py"
 PLAN = "tests/data_pipeline/test_plan.py"
@@ -37,7 +48,7 @@ RANKS = "tests/distributed/test_train.py"
 
 STAGES: dict[str, Stages] = {
     "training/step.py": [(STEP,), (MEMORY, GRADIENTS)],
-    "training/loop.py": [(LOOP,), (EFFECT, AVERAGE), (SIGNALS, MEMORY), RUNS],
+    "training/loop.py": [(LOOP,), RUNS, (EFFECT, AVERAGE, SIGNALS, MEMORY)],
     "training/checkpoint.py": [(CHECKPOINT,), (EFFECT, LOOP)],
     "training/checksums.py": [(CHECKPOINT,), (EFFECT,)],
     "training/state_files.py": [(CHECKPOINT,), (EFFECT, AVERAGE), (TUNING,)],

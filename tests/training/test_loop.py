@@ -52,9 +52,10 @@ def test_evaluations_of_a_share_come_once_each():
     (5, 0, True, False),
 ])  # fmt: skip
 def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
-    tally = Tally(kept)
-    for number in range(broken):
-        tally.add_broken(f"{number}", f"row {number} is broken")
+    tally = Tally(kept + broken // 2)
+    for number in range(broken):  # a half of them is found when it is decoded
+        add = tally.add_undecodable if number < broken // 2 else tally.add_broken
+        add(f"{number}", f"row {number} is broken")
     inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(tally=tally)))
     one = trainer(config=RunConfig(), inputs=inputs, accelerator=Accelerator(cpu=True))
     if stops:
