@@ -86,21 +86,33 @@ def test_a_run_says_why_it_ended(step, elapsed_s, signal, diverged, reason):
     assert (result.reason, result.steps, result.interrupted) == (reason, step, signal or 0)
 
 
-def test_a_run_that_the_clock_ends_does_not_go_on_for_what_is_left_of_it():
-    """Its rates have come down to the end that was told; only where a look is due does that move."""
-    planned = SimpleNamespace(after=Cursor(rows=8), ends_epoch=False, taken=())
-    batch = SimpleNamespace(planned=planned, broken={})
-    length = RunLength(with_values(RunConfig(), {"train.max_minutes": 60.0, "log.every_steps": 7}), {}, None)
-    length.first_step, length.is_guessed = (0, 0.0), False
+def after_a_step(values: dict, **length) -> int:
+    """The run's end after step 100, which was the end so far, and at which no look at it is due."""
+    config, accelerator = with_values(RunConfig(), values | {"log.every_steps": 7}), Accelerator(cpu=True)
     one = trainer(
         state=SimpleNamespace(global_step=99, max_steps=100, epoch=0),
         waste=SimpleNamespace(end_step=lambda batches: None),
-        length=length,
-        accelerator=Accelerator(cpu=True),
+        length=RunLength(config, {}, accelerator),
+        accelerator=accelerator,
         inputs=SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(taken=RowsTaken(), tallies=Tallies()))),
     )
-    one._advance([batch])
-    assert one.state.global_step == one.state.max_steps == 100
+    one.length.first_step = (0, 0.0)
+    for name, value in length.items():
+        setattr(one.length, name, value)
+    planned = SimpleNamespace(after=Cursor(epoch=1, rows=8), ends_epoch=False, taken=())
+    one._advance([SimpleNamespace(planned=planned, broken={})])
+    assert one.state.global_step == 100
+    return one.state.max_steps
+
+
+def test_a_run_that_the_clock_ends_does_not_go_on_for_what_is_left_of_it():
+    """Its rates have come down to the end that was told; only where a look is due does that move."""
+    assert after_a_step({"train.max_minutes": 60.0}, is_guessed=False) == 100
+
+
+def test_a_run_does_not_end_by_what_was_guessed_of_its_epochs():
+    guess = {"is_guessed": True, "steps_per_epoch": 50, "epoch_began_at": 60}
+    assert after_a_step({"train.epochs": 3}, **guess) == 160
 
 
 def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monkeypatch):
