@@ -8,11 +8,13 @@ import datasets
 import numpy as np
 import pyarrow
 import pytest
+import torch
 
 from data_pipeline import plan as plan_module
-from data_pipeline.audio import AudioConfig
+from data_pipeline.audio import AudioConfig, log_mel
 from data_pipeline.balance import SpeakerBalance, is_in_share
 from data_pipeline.errors import UserError
+from data_pipeline.features import rounded_up
 from data_pipeline.held_out import HeldOut
 from data_pipeline.plan import Cursor, Limits, Plan, most_frames
 from data_pipeline.tally import ANOTHER_TIME, MOST_MESSAGES
@@ -158,6 +160,20 @@ def test_batches_keep_to_size_and_frames():
         frames = frames_of(batch)
         assert len(frames) <= 4 and len(frames) * max(frames) <= 500
         assert frames == sorted(frames, reverse=True)
+
+
+def test_a_header_tells_the_frames_with_room_for_a_whole_decoder_step_and_no_more():
+    config = AudioConfig()
+    for samples in range(20_000, 22_000, 99):
+        frames = len(log_mel(torch.zeros(samples), config))
+        assert rounded_up(frames, 2) <= most_frames(samples / config.sample_rate_hz, config) <= frames + 1
+
+
+def test_examples_are_chosen_of_what_can_be_used():
+    rows = [{"id": "1"}, {"id": "2", "broken": "no file"}, {"id": "3", "seconds": 30.0}, {"id": "4"}, {"id": "5"}]
+    one = plan(MadeUp(rows=rows), exclude=frozenset("4"))
+    assert [utterance.id for utterance in one.utterances()] == ["1", "3", "5"]
+    assert [utterance.id for utterance in one.usable()] == ["1", "5"]
 
 
 def test_what_is_left_out_is_counted_by_reason():

@@ -1,5 +1,6 @@
 """What is moved aside or replaced is a run's own, and one process at a time trains in a folder."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,15 @@ def test_a_debug_run_of_an_earlier_version_is_moved_aside(tmp_path):
     (tmp_path / "run" / "goya_run.json").unlink()
     assert train(tmp_path / "run", "--debug", "--max-steps", "1") == 0
     assert newest(tmp_path / "run.old1").name == "step-00000001"
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", "goya_run.json"], ids=["ended early", "of an earlier version"])
+def test_a_run_folder_is_known_by_its_marker_or_by_its_checkpoints_and_the_new_one_is_locked_too(run, gone):
+    (run / "notes.txt").write_text("mine")
+    os.replace(run / gone, run.parent / gone)
+    assert train(run, "--max-steps", "1", "--reset-training") == 0
+    assert (run.with_name("run.old1") / "notes.txt").is_file() and not (run / "notes.txt").exists()
+    assert (run / "run.lock").read_text() == str(os.getpid())
 
 
 def test_a_folder_that_cannot_be_locked_can_be_trained_in(run):
