@@ -24,6 +24,7 @@ RUNS = tuple(
 TUNING = "tests/test_fine_tuning.py"
 EFFECT = "tests/training/test_settings_take_effect.py"
 PLAN = "tests/data_pipeline/test_plan.py"
+TALLY = "tests/data_pipeline/test_tally.py"
 LOADER = "tests/data_pipeline/test_loader.py"
 CHECKPOINT = "tests/training/test_checkpoint.py"
 CONTINUITY = "tests/training/test_continuity.py"
@@ -62,7 +63,7 @@ STAGES: dict[str, Stages] = {
         (RANKS,),
     ],
     "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
-    "data_pipeline/tally.py": [(PLAN,), (LOADER, LOOP), (CONTINUITY,)],
+    "data_pipeline/tally.py": [(TALLY, PLAN), (LOADER, LOOP), (CONTINUITY,)],
     "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
     "callbacks/default.py": [(DEFAULT,), (EFFECT,), (QUALITY,)],
     "callbacks/ema.py": [(AVERAGE,)],
