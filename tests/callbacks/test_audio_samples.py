@@ -13,7 +13,7 @@ def test_ids_that_begin_alike_have_samples_of_their_own():
     names = file_names(ids)
     assert len(set(names)) == len(ids) and max(map(len, names)) < 60
     assert names[2:4] == [start, "wavs_1"]  # as ever, where they do
-    assert file_names(ids) == names
+    assert file_names(ids) == names and file_names(["b", "a", "ab"]) == ["b", "a", "ab"]
 
 
 def test_they_are_spoken_after_so_many_minutes_and_at_the_end(tmp_path, monkeypatch):
