@@ -88,6 +88,46 @@ def test_debug_moves_no_real_run_aside(run, tmp_path, capsys):
     assert newest(run).name == "step-00000001" and not (tmp_path / "run.old1").exists()
 
 
+@pytest.mark.parametrize("marker", ["{", "[]", "{}", None], ids=["no json", "no facts", "no debug", "unreadable"])
+def test_a_run_that_does_not_say_what_it_was_is_no_debug_run(run, marker, capsys, monkeypatch):
+    if marker is not None:
+        (run / "goya_run.json").write_text(marker)
+    else:
+        read = Path.read_text
+
+        def refused(self, *args, **more):
+            if self.name == "goya_run.json":
+                raise PermissionError(13, "Permission denied")
+            return read(self, *args, **more)
+
+        monkeypatch.setattr(Path, "read_text", refused)
+    assert train(run, "--debug", "--max-steps", "1") == 2
+    assert "holds a run that was no --debug run" in capsys.readouterr().err
+
+
+def test_a_debug_run_of_an_earlier_version_is_moved_aside(tmp_path):
+    assert train(tmp_path / "run", "--debug", "--max-steps", "1") == 0
+    (tmp_path / "run" / "goya_run.json").unlink()
+    assert train(tmp_path / "run", "--debug", "--max-steps", "1") == 0
+    assert newest(tmp_path / "run.old1").name == "step-00000001"
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", "goya_run.json"], ids=["ended early", "of an earlier version"])
+def test_a_run_folder_is_known_by_its_marker_or_by_its_checkpoints_and_the_new_one_is_locked_too(run, gone):
+    (run / "notes.txt").write_text("mine")
+    os.replace(run / gone, run.parent / gone)
+    assert train(run, "--max-steps", "1", "--reset-training") == 0
+    assert (run.with_name("run.old1") / "notes.txt").is_file() and not (run / "notes.txt").exists()
+    assert (run / "run.lock").read_text() == str(os.getpid())
+
+
+def test_a_folder_that_cannot_be_locked_can_be_trained_in(run):
+    (run / "run.lock").unlink()
+    (run / "run.lock").mkdir()
+    assert train(run, "--max-steps", "2") == 0
+    assert newest(run).name == "step-00000002"
+
+
 def test_a_run_folder_that_may_not_be_listed_is_a_message(tmp_path, monkeypatch, capsys):
     run, listed = tmp_path / "run", Path.iterdir
 
