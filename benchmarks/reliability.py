@@ -53,7 +53,8 @@ GATHERED = {
     },
     "mutants": {
         "mutants_tried": ("mutants_tried", "faults put into the code", WHOLE),
-        "mutants_survived": ("mutants_survived", "of them that the tests let through", WHOLE),
+        "mutants_explained": ("mutants_explained", "of them that change nothing a test could see", WHOLE),
+        "mutants_survived": ("mutants_survived", "others that the tests let through", WHOLE),
     },
     "reading_memory": {
         f"{kind}_{what}_mb": (f"{kind}_{what}_mb", f"{label} of reading 2 GB as {kind}", MB)

@@ -25,6 +25,7 @@ from data_pipeline.containers import NeedsConversion, NotConverted, mp4_header, 
 from data_pipeline.errors import UserError
 from data_pipeline.mono import SILENCE_DB, averaged, without_rumble
 from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
+from data_pipeline.seeking import Seeking
 from data_pipeline.utterance import Audio, Samples, Segment
 
 FORMATS = "wav, flac, mp3, ogg, opus; with ffmpeg m4a, aac, webm, wma, amr, 3gp"
@@ -341,7 +342,7 @@ def _opened(audio: bytes | str, name: str):
         raise BrokenAudio(f"{label} is empty (0 bytes); expected an audio file ({FORMATS}).")
     try:
         where = audio if isinstance(audio, str) else None
-        with _handle(audio) as handle, _ReadOnce(readable(handle, where)) as file:
+        with _handle(audio) as handle, _ReadOnce(Seeking(readable(handle, where))) as file:
             if file.frames >= UNKNOWN_FRAMES:
                 raise BrokenAudio(
                     f"{label} does not say how long it is (it was written through a pipe); expected a "

@@ -115,7 +115,7 @@ class RowReader:
             content = audio
             if isinstance(audio, dict):
                 content = audio["bytes"] if audio.get("bytes") is not None else audio.get("array")
-            raw = content if isinstance(content, bytes) else repr(np.asarray(content)).encode()
+            raw = content if isinstance(content, bytes) else _as_array(content).encode()
             return hashlib.sha256(plain(f"{value['text']}\n").encode() + raw).hexdigest()[:16]
         if self.folder and os.path.isabs(name) and name.startswith(self.folder + os.sep):
             name = os.path.relpath(name, self.folder)
@@ -188,6 +188,14 @@ class RowReader:
 def _ends_of(segment: Segment) -> str:
     end = "" if segment.end is None else f"{segment.end:.0f}" if segment.in_samples else f"{segment.end:.3f}"
     return f"{segment.start:.0f}-{end}" if segment.in_samples else f"{segment.start:.3f}-{end}"
+
+
+def _as_array(content) -> str:
+    """What a list of samples looks like; one that is no array, which `RowReader._audio` refuses, as it is."""
+    try:
+        return repr(np.asarray(content))
+    except (ValueError, OverflowError):  # lists of different lengths
+        return plain(repr(content))
 
 
 def fields(row: dict) -> dict:

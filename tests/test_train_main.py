@@ -389,13 +389,14 @@ def test_three_in_a_row_go_back_to_the_last_checkpoint_with_half_the_rate(tmp_pa
     break_steps(monkeypatch, {4, 5, 6})
     run = tmp_path / "run"
     steps = ["--max-steps", str(2 * STEPS_AN_EPOCH)]
-    arguments = [*steps, *sets("checkpoint.every_steps=3", "optim.schedule=constant", "optim.lr=0.001")]
+    rates = sets("optim.schedule=constant", "optim.lr=0.001", "optim.lr_vector=0.003")
+    arguments = [*steps, *sets("checkpoint.every_steps=3"), *rates]
     assert train(run, *arguments) == 0
     assert f"Rolled back to {run / 'checkpoints' / 'step-00000003'}" in capsys.readouterr().out
-    rates = scalars(run)["learning_rate"]
-    assert rates[6] == pytest.approx(0.001) and rates[7] == rates[8] == pytest.approx(0.0005)
+    shown = scalars(run)["learning_rate"]  # that of matrices
+    assert shown[6] == pytest.approx(0.001) and shown[7] == shown[8] == pytest.approx(0.0005)
     groups = json.loads((newest(run) / "optimizer.json").read_text())["groups"]
-    assert groups[0]["peak_lr"] == pytest.approx(0.0005)
+    assert [group["peak_lr"] for group in groups] == pytest.approx([0.0005, 0.0015])
     assert state_of(run)["cursor"]["epoch"] == 2  # the data went on
 
 

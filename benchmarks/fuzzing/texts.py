@@ -16,6 +16,7 @@ WRITTEN = ("12.5.2024", "2024-02-30", "31/12", "5:60", "$3.50", "€1.000.000,00
            "IV. Kapitel", "km/h", "-273,15", "1.2.3.4", "1,2,3", "§ 9", "٣٫١٤", "۱۴۰۳/۰۱/۰۱", "C++", "!?…", "...",
            "\u200c", "\u202e", "\u0301", "ﷺ", "ﬁ", "½½", "²³", "①", "〇一二", "İIıi", "ß", "ǅ", "\ufffd")  # fmt: skip
 MANY = 100_000  # characters
+MOST_SENTENCES = 50  # of such a text, each of which is read by itself
 
 
 def text(draw: random.Random, work: Path, kit) -> None:
@@ -35,7 +36,7 @@ def text(draw: random.Random, work: Path, kit) -> None:
 
 def _read(said: str, language: str | None, processor) -> list:
     """Ids of each sentence, or why one has none; and of the whole, as a row is read."""
-    found = [_ids(sentence.text, language, processor) for sentence in split_sentences(said, language)]
+    found = [_ids(sentence.text, language, processor) for sentence in split_sentences(said, language)[:MOST_SENTENCES]]
     if len(said) <= 2000:
         found.append(_ids(said, language, processor))
     return found

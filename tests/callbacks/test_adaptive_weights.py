@@ -51,6 +51,12 @@ def test_multipliers_stay_within_half_and_double(jump):
         assert factors["stop"] == 2.0 and factors["mel"] == 0.5
 
 
+def test_a_loss_that_stays_nothing_has_fallen():
+    _, used = feed([dict.fromkeys(BASE, 1.0) | {"kl": 0.0}] * 21)
+    power = np.exp([1 / 2, 1 / 2, 0.0, 1 / 2])
+    assert [used[-1][name] / BASE[name] for name in BASE] == pytest.approx(len(BASE) * power / power.sum())
+
+
 def test_losses_are_smoothed():
     callback, _ = feed([dict.fromkeys(BASE, 1.0), dict.fromkeys(BASE, 2.0)], smoothing=0.08)
     assert callback.means == pytest.approx(dict.fromkeys(BASE, 1.08))

@@ -12,8 +12,9 @@ from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
 import callbacks
-from callbacks.default import SCHEDULES, default_callbacks
+from callbacks.default import SCHEDULES, default_callbacks, quality_eval
 from data_pipeline.audio import AudioConfig
+from data_pipeline.errors import UserError
 from data_pipeline.utterance import Samples, Utterance
 from inference.vocoders.registry import load_vocoder
 from modeling.configuration import GoyaConfig
@@ -135,3 +136,28 @@ def test_the_level_decides(tmp_path):
     assert "CosineRestarts" in enhanced and "AdaptiveWeights" in enhanced and "EarlyStopping" in enhanced
     assert basic[0] == "DefaultFlowCallback" and basic[-2:] == ["Progress", "Tracking"]
     assert "AudioSamples" in basic and "AudioSamples" not in kinds("basic", **{"log.samples": 0})
+
+
+@pytest.mark.parametrize(("listens", "metric", "minutes", "decides", "stretches"), [
+    (True, "auto", None, True, False),  # a run of steps has to choose the same best whatever the clock says
+    (True, "auto", 5.0, True, True),
+    (True, "quality_cer", None, True, False),
+    (True, "eval_mel", None, False, True),
+    (False, "auto", None, False, True),
+    (False, "eval_mel", 5.0, False, True),
+])  # fmt: skip
+def test_speech_decides_where_it_can_be_heard_and_may(listens, metric, minutes, decides, stretches):
+    config = with_values(RunConfig(), {"train.best_metric": metric, "train.max_minutes": minutes})
+    trainer = SimpleNamespace(config=config, arguments=CallbackArguments(config), shipped=None, trackers=None)
+    judge = SimpleNamespace(listens=listens, sentences=["one"], recognized=0)
+    [callback] = quality_eval(trainer, None, judge)
+    assert (callback.decides, callback.stretches) == (decides, stretches)
+    assert trainer.arguments.metric_for_best_model == ("eval_quality_cer" if decides else "eval_mel")
+
+
+def test_speech_that_nobody_hears_cannot_be_asked_to_decide():
+    config = with_values(RunConfig(), {"train.best_metric": "quality_cer"})
+    judge = SimpleNamespace(listens=False, sentences=[], recognized=2)
+    with pytest.raises(UserError, match="of the validation data 2 English sentences"):
+        quality_eval(SimpleNamespace(config=config), None, judge)
+    assert quality_eval(SimpleNamespace(config=RunConfig()), None, judge) == []

@@ -64,6 +64,17 @@ def test_lines_come_no_oftener_than_that(clock, capsys):
     assert capsys.readouterr().out.startswith("step 6/182")
 
 
+def test_a_clock_that_stands_still_gives_no_pace(clock, capsys):
+    one = made([Ahead(182)])
+    assert "step_s" not in logged(one, clock, 100.0, 1, 500) and capsys.readouterr().out == ""
+
+
+def test_a_line_that_is_late_comes_too(clock, capsys):
+    one = made([Ahead(182)], step=4)
+    logged(one, clock, 100.0 + 3 * progress.LINE_EVERY_S, 5, 500)
+    assert capsys.readouterr().out.startswith("step 5/182")
+
+
 def test_in_a_terminal_the_bar_has_the_end_or_the_time_until_it(clock, monkeypatch, capsys):
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
     ahead = [Ahead(None, most_s=2710.0)]

@@ -89,6 +89,15 @@ def test_a_run_of_steps_goes_by_steps_and_says_what_it_costs(clock, capsys):
     assert capsys.readouterr().out.count("Judging speech takes 29% of the time; --set log.quality_every=40") == 1
 
 
+def test_of_an_interval_of_one_step_each_step_is_judged(clock):
+    assert list(evaluations(clock, Judge(clock), range(1, 6), every_steps=1)[0]) == [1, 2, 3, 4, 5]
+
+
+def test_what_it_costs_is_a_share_of_the_time_however_short_that_is(clock, capsys):
+    evaluations(clock, Judge(clock, takes_s=0.02), range(10, 30, 10), step_s=0.01)
+    assert "Judging speech takes 17% of the time" in capsys.readouterr().out
+
+
 # Whole runs
 
 

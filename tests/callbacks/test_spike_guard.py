@@ -60,6 +60,13 @@ def test_a_spike_is_not_learned_from():
     assert guard.mean_log == before and guard.steps == 50
 
 
+def test_what_was_skipped_is_counted():
+    guard = settled()
+    for loss in (math.nan, 1.0, 1e9):
+        step(guard, loss)
+    assert guard.state()["attributes"]["skipped"] == 2
+
+
 def test_three_in_a_row_ask_for_a_roll_back_and_a_good_step_starts_over():
     guard = SpikeGuard(0.08, detect=True)
     nan = math.nan

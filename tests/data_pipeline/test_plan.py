@@ -8,12 +8,14 @@ import datasets
 import numpy as np
 import pyarrow
 import pytest
+import torch
 
 from data_pipeline import plan as plan_module
-from data_pipeline.audio import AudioConfig
+from data_pipeline.audio import AudioConfig, log_mel
 from data_pipeline.balance import SpeakerBalance, is_in_share
 from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
+from data_pipeline.features import rounded_up
 from data_pipeline.held_out import HeldOut
 from data_pipeline.plan import Limits, Plan, most_frames
 from data_pipeline.row_stats import ANOTHER_TIME, MOST_MESSAGES
@@ -161,6 +163,20 @@ def test_batches_keep_to_size_and_frames():
         assert frames == sorted(frames, reverse=True)
 
 
+def test_a_header_tells_the_frames_with_room_for_a_whole_decoder_step_and_no_more():
+    config = AudioConfig()
+    for samples in range(20_000, 22_000, 99):
+        frames = len(log_mel(torch.zeros(samples), config))
+        assert rounded_up(frames, 2) <= most_frames(samples / config.sample_rate_hz, config) <= frames + 1
+
+
+def test_examples_are_chosen_of_what_can_be_used():
+    rows = [{"id": "1"}, {"id": "2", "broken": "no file"}, {"id": "3", "seconds": 30.0}, {"id": "4"}, {"id": "5"}]
+    one = plan(MadeUp(rows=rows), exclude=frozenset("4"))
+    assert [utterance.id for utterance in one.utterances()] == ["1", "3", "5"]
+    assert [utterance.id for utterance in one.usable()] == ["1", "5"]
+
+
 def test_what_is_left_out_is_counted_by_reason():
     rows = [{"id": f"u{n}"} for n in range(3)]
     rows += [{"id": "short", "seconds": 0.1}, {"id": "long", "seconds": 25.0}, {"id": "wordy", "text": "x" * 401}]
@@ -280,10 +296,12 @@ def test_a_long_corpus_is_read_no_further_than_needed():
     assert source.read <= 100 + 2 * LIMITS.pool_batches * LIMITS.batch_size
 
 
-def test_large_rows_shrink_the_shuffle_buffer():
+def test_large_rows_shrink_the_shuffle_buffer(monkeypatch):
     row = [{"id": "1", "seconds": 10.0}]
     assert plan(MadeUp(rows=row), shuffle_buffer=2000)._buffer_size() == 256 * 2**20 // (10 * 4000 * 4)
     assert plan(MadeUp(rows=row), shuffle_buffer=50)._buffer_size() == 50
+    monkeypatch.setattr(plan_module, "SHUFFLE_BYTES", 10 * 4000)  # less than one row
+    assert plan(MadeUp(rows=row))._buffer_size() == 1
 
 
 class Unequal(MadeUp):

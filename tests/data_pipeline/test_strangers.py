@@ -141,6 +141,15 @@ def test_half_characters_reach_neither_screen_nor_file(tmp_path, recordings):
     assert row_stats.broken == {"a?": "no ?"}
 
 
+@pytest.mark.parametrize("audio", [[1, [2], 3], [[1, 2], [3]], [{"x": 1}, 2], ["\ud800"], [10**400]])
+def test_samples_that_are_none_cost_one_row(audio, tmp_path):
+    """Also where the row has no name, so that it is called by what it holds."""
+    reader = RowReader("it", ColumnNames(), str(tmp_path), confined=False)
+    for given in (audio, {"array": audio, "sampling_rate": 16_000}):
+        with pytest.raises(UserError, match="as a list of .* values"):
+            reader.to_utterance({"text": "a", "audio": given, "rate": 16_000})
+
+
 # Archives
 
 

@@ -60,6 +60,13 @@ def smoothed(mel_TC: np.ndarray, share: float) -> np.ndarray:
     )
 
 
+def test_nothing_is_smoothed_unless_it_is_asked_for(output, targets):
+    output.mel_before_BTC = output.mel_after_BTC = targets["mel"]
+    output.end_logits_BN = torch.where(output.ends_BN, 1e4, -1e4)
+    found = loss_sums(output, targets, LossShape())
+    assert float(found["mel"]) == float(found["stop"]) == 0.0
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.25])
 @pytest.mark.parametrize("kind", ["l1", "huber"])
 def test_mel(output, targets, kind, smoothing):

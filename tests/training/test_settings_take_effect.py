@@ -18,9 +18,10 @@ import training.state.checkpoint
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.default import default_callbacks
 from callbacks.spike_guard import SpikeGuard
+from data_pipeline.collate import Batch
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
-from modeling.model import GoyaForTextToSpeech
+from modeling.model import GoyaForTextToSpeech, GoyaOutput
 from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
 from training.config.arguments import parse
@@ -141,8 +142,9 @@ def test_the_prenet_drops_out_while_speech_is_learned_and_judged():
             assert torch.equal(*mels) == is_same
 
 
-def test_validation_measures_the_mel_that_is_heard():
-    """After the post-net, not before it."""
+@pytest.fixture
+def validated() -> tuple[dict, GoyaOutput, Batch]:
+    """What validation finds of a batch, and what the model makes of it."""
     small_runs.forget_accelerator()
     accelerator, model, batch = Accelerator(cpu=True), new_model(), batch_of(small_runs.features()[:3])
     loader = SimpleNamespace(epoch=lambda cursor: [batch], plan=SimpleNamespace(start=lambda epoch: None))
@@ -150,7 +152,12 @@ def test_validation_measures_the_mel_that_is_heard():
     model.config.prenet_dropout = model.decoder.prenet.probability = 0.0
     found, _ = validate(accelerator, model, loader)
     with torch.no_grad():
-        output = model.eval()(**batch.tensors)
+        return found, model.eval()(**batch.tensors), batch
+
+
+def test_validation_measures_the_mel_that_is_heard(validated):
+    """After the post-net, not before it."""
+    found, output, batch = validated
     means = {}
     for name in ("mel_before_BTC", "mel_after_BTC"):
         rows = zip(getattr(output, name), batch.tensors["mel"], batch.tensors["mel_lengths"], strict=True)
@@ -158,6 +165,15 @@ def test_validation_measures_the_mel_that_is_heard():
         means[name] = float(errors.mean())
     assert found["eval_mel"] == pytest.approx(means["mel_after_BTC"], rel=1e-4)
     assert found["eval_mel"] != pytest.approx(means["mel_before_BTC"], rel=1e-3)
+
+
+def test_validation_counts_the_ends_that_are_told_right_at_real_steps_only(validated):
+    found, output, batch = validated
+    told = (output.end_logits_BN > 0) == output.ends_BN
+    steps = [math.ceil(length / 2) for length in batch.tensors["mel_lengths"].tolist()]  # two frames each
+    right = [bool(one) for row, count in zip(told, steps, strict=True) for one in row[:count]]
+    assert min(steps) < max(steps) and 0 < sum(right) < len(right)
+    assert found["eval_end_accuracy"] == pytest.approx(sum(right) / len(right))
 
 
 # Of checkpoints

@@ -21,6 +21,7 @@ from training.config.fields import RunConfig
 from training.distributed.lost_rank import how_to_resume
 from training.loop.trainer import Result, Trainer
 from training.state.callback_states import callback_states
+from training.state.run_folder import write_anew
 
 MUCH_WAITING, ENOUGH_STEPS = 0.05, 100  # share of the time of the steps; fewer say nothing
 LOOKED_AT = 200  # held-out rows, for their language
@@ -49,8 +50,7 @@ def write_report(folder: Path, config: RunConfig, trainer: Trainer, result: Resu
     }
     document = json.dumps(redacted(report), indent=1, ensure_ascii=False)
     try:
-        # A file name that is not UTF-8 holds what JSON can only say in escapes.
-        (folder / "report.json").write_text(document + "\n", encoding="utf-8", errors="backslashreplace")
+        write_anew(folder / "report.json", document + "\n")
     except OSError as error:
         raise UserError(
             f"The run is over, and its report cannot be written ({error}). Free some space and give the same command."

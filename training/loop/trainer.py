@@ -67,7 +67,7 @@ class Result:
     reason: str
     padded_share: float
     data_wait_share: float
-    interrupted: int = 0  # number of the signal
+    interrupted: int  # number of the signal, or 0
 
 
 class Trainer:

@@ -22,6 +22,7 @@ from inference.safe_folder import read_json
 from training.config.fields import CheckpointConfig
 from training.distributed.collectives import as_main_says, first_failure
 from training.state.checksums import CHECKSUMS, damage, flush, seal
+from training.state.saved_state import check_like, reading
 from training.state.state_files import StateFiles
 
 PARTIAL = ".partial"
@@ -113,8 +114,11 @@ class CheckpointFolder:
         return read_json(path, STATE, MOST_STATE_BYTES)
 
     def step_of(self, path: Path) -> int:
-        """Optimizer steps that a checkpoint has taken."""
-        return self.training_state(path)["trainer"]["global_step"]
+        """Optimizer steps that a checkpoint has taken. Raises UserError where it does not say so."""
+        saved = self.training_state(path)
+        with reading(path):
+            check_like(saved["trainer"]["global_step"], 0, path, "trainer.global_step")
+        return saved["trainer"]["global_step"]
 
     def set_aside_later(self, step: int) -> None:
         """A run that goes back must not find the checkpoints of the way it left: those of steps after this one."""

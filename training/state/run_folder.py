@@ -21,6 +21,7 @@ MARKER, LOCK = "goya_run.json", "run.lock"
 # What a run makes; a folder of an earlier version, without the marker, holds nothing else.
 REPLACED = ("best", "checkpoints", "hub")
 OWN = {*REPLACED, "samples", "logs", "report.json", "data_check", "best.partial", "best.replaced", MARKER, LOCK}
+OWN |= {f"{MARKER}.partial", "report.json.partial"}
 
 
 class RunFolder:
@@ -82,7 +83,7 @@ class RunFolder:
             self._lock()
         marker = json.dumps({"what": "a run of Goya", "debug": self.config.train.debug})
         try:
-            (self.root / MARKER).write_text(marker + "\n", encoding="utf-8")
+            write_anew(self.root / MARKER, marker + "\n")
         except OSError as error:
             raise UserError(f"The run folder {self.root} cannot be written to ({error.strerror or error}).") from error
 
@@ -122,8 +123,13 @@ class RunFolder:
         """Raises UserError where another process has it."""
         if fcntl is None:
             return
+        path = self.root / LOCK
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # it would be waited for, or written over
+            raise UserError(
+                f"{path} is no regular file, as a run makes it. Remove it, or give another --checkpoint-dir."
+            )
         try:
-            file = (self.root / LOCK).open("a+", encoding="utf-8")
+            file = path.open("a+", encoding="utf-8")
         except OSError:
             return  # a folder that cannot be written is told when it is written
         try:
@@ -141,6 +147,17 @@ class RunFolder:
         file.write(str(os.getpid()))
         file.flush()
         self.file = file
+
+
+def write_anew(path: Path, text: str) -> None:
+    """A file in the place of what is there, which in a stranger's run can be a link to a file of somebody, or a pipe.
+
+    A name of a file that is not UTF-8 is written in escapes. Raises OSError.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    os.replace(partial, path)
 
 
 def is_run_folder(root: Path) -> bool:

@@ -18,6 +18,7 @@ from training.config.hardware import Hardware
 from training.config.resolve import table
 
 CPU = Hardware("cpu", "CPU with 2 cores", 16.0, 2, bf16=True)
+MPS = Hardware("mps", "Apple GPU", 16.0, 8, bf16=True)
 GPU = Hardware("cuda", "A100", 79.0, 32, bf16=True)
 
 
@@ -138,7 +139,8 @@ def test_no_flag_at_all_trains_the_demo_corpus_and_says_why():
     shown = table(config, provenance)
     assert too_low in shown and "0.00096" in shown and "held out" in shown
     assert config.checkpoint.dir == "runs/demo_corpus_tiny_enhanced"
-    assert parse([], GPU)[0].train.max_minutes == 2.0
+    on_gpu = parse([], GPU)[0]
+    assert (on_gpu.train.max_minutes, on_gpu.model.size) == (2.0, "tiny")  # whatever else the hardware could hold
 
 
 @pytest.mark.parametrize("length", [("--epochs", "3"), ("--max-steps", "50"), ("--max-minutes", "60")])
@@ -159,6 +161,7 @@ def test_the_demo_overlay_gives_way_to_the_user():
     ("argv", "hardware", "minutes", "takes"),
     [
         ([], CPU, 120.0, "2:00:00 at most"),
+        ([], MPS, 120.0, "2:00:00 at most"),
         ([], GPU, 480.0, "8:00:00 at most"),
         (["--optimization-level", "basic"], GPU, 480.0, "8:00:00 at most"),
         (["--max-minutes", "7"], GPU, 7.0, "0:07:00 at most"),
@@ -172,7 +175,9 @@ def test_a_corpus_of_ones_own_has_an_end_in_time_and_the_first_table_says_which(
     epochs = 3 if "--epochs" in argv else 200 if "basic" in argv else 500
     assert config.train.epochs == epochs  # the level's number stays, as another limit
     lines = {line.split("  ")[0]: line for line in table(config, provenance).splitlines()}
-    assert takes in lines["time it takes"] and f"{epochs} epochs" in lines["time it takes"]
+    limits = f"50 steps, {epochs} epochs" if "--max-steps" in argv else f"{epochs} epochs"
+    assert takes in lines["time it takes"] and f"sooner after {limits}" in lines["time it takes"]
+    assert config.model.size == ("normal" if hardware is GPU else "tiny")
     if not argv:
         assert hardware.name in lines["minutes, at most"] and "--max-minutes" in lines["minutes, at most"]
 
@@ -195,7 +200,7 @@ def test_debug_is_short_small_and_goes_through_everything_once():
     config, provenance = parsed("--debug")
     assert (config.model.size, config.train.max_steps, config.data.num_workers) == ("debug", 40, 0)
     assert config.train.eval_every == config.checkpoint.every_steps == 40
-    assert config.optim.warmup_steps == 4
+    assert (config.train.batch_size, config.train.grad_accum, config.optim.warmup_steps) == (4, 2, 4)
     assert (config.checkpoint.dir, config.checkpoint.reset) == ("runs/debug", True)
     assert provenance["train.batch_size"] == "debug run"
     config, _ = parsed("--debug", "--max-steps", "6", "--model-size", "tiny", "--resume", "--apply-fast-convergence")
@@ -266,12 +271,24 @@ def test_a_gpu_asked_for_and_absent(monkeypatch):
     assert "A GPU was asked for" in refused("--device", "cuda", hardware=None)
 
 
-def test_every_flag_sets_its_field(tmp_path):
+@pytest.fixture
+def trained_voice(tmp_path) -> str:
+    """A model's folder."""
     GoyaForTextToSpeech(GoyaConfig.of_size("debug", audio=asdict(AudioConfig()))).save_pretrained(tmp_path)
     GoyaProcessor().save_pretrained(tmp_path)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(("hardware", "minutes"), [(CPU, 30.0), (GPU, 120.0)])
+def test_from_a_trained_voice_the_end_in_time_comes_sooner(trained_voice, hardware, minutes):
+    config, provenance = parsed("--init-from", trained_voice, hardware=hardware)
+    assert config.train.max_minutes == minutes and "from a trained voice" in provenance["train.max_minutes"]
+
+
+def test_every_flag_sets_its_field(trained_voice):
     by_kind = {"model.size": "big", "train.level": "basic", "log.tracker": "wandb", "train.device": "cpu"}
-    by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": str(tmp_path)}
-    also = {"--lora-rank": ["--init-from", str(tmp_path)], "--public": ["--push-to-hub", "ann/voice"]}
+    by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": trained_voice}
+    also = {"--lora-rank": ["--init-from", trained_voice], "--public": ["--push-to-hub", "ann/voice"]}
     for flag, (key, _) in {k: v for group in FLAGS.values() for k, v in group.items()}.items():
         text = by_kind.get(key, "7")
         config, provenance, _ = parse([flag, text, *also.get(flag, [])], CPU)

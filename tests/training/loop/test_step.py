@@ -73,6 +73,15 @@ def test_frames_are_counted_and_weights_used(accelerator):
     assert torch.equal(flat(model), 2 * before)
 
 
+def test_a_loss_that_is_not_a_number_names_the_utterances_of_its_micro_batch(accelerator):
+    rows = small_runs.features()[:6]
+    batches = [batch_of(part) for part in (rows[:2], [], rows[2:5], rows[5:])]
+    batches[2].tensors["mel"][0, 0, 0] = float("nan")
+    model = accelerator.prepare(new_model())
+    losses, _, suspects = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), SHAPES["l1"])
+    assert suspects == batches[2].ids and len(suspects) == 3 and losses["mel"] != losses["mel"]
+
+
 def test_clipping_gives_the_norm_before_it(accelerator):
     model = torch.nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[3.0, 4.0]])

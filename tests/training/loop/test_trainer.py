@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import pytest
 from accelerate import Accelerator
 
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
-from data_pipeline.plan import RowStats
+from data_pipeline.row_stats import RowStats, RowStatsByEpoch
+from data_pipeline.taken import RowsTaken
 from tests import small_runs
 from tests.blows import ToldToStop
 from training.config.fields import RunConfig, with_values
+from training.loop.length import RunLength
 from training.loop.trainer import Trainer
 from training.state.checkpoint import CheckpointFolder
 
@@ -50,9 +53,10 @@ def test_evaluations_of_a_share_come_once_each():
     (5, 0, True, False),
 ])  # fmt: skip
 def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
-    row_stats = RowStats(kept)
-    for number in range(broken):
-        row_stats.add_broken(f"{number}", f"row {number} is broken")
+    row_stats = RowStats(kept + broken // 2)
+    for number in range(broken):  # a half of them is found when it is decoded
+        add = row_stats.add_undecodable if number < broken // 2 else row_stats.add_broken
+        add(f"{number}", f"row {number} is broken")
     inputs = SimpleNamespace(train=SimpleNamespace(plan=SimpleNamespace(row_stats=row_stats)))
     one = trainer(config=RunConfig(), inputs=inputs, accelerator=Accelerator(cpu=True))
     if stops:
@@ -60,6 +64,58 @@ def test_too_many_broken_rows_stop_the_run(kept, broken, at_end, stops):
             one._check_broken(at_end)
     else:
         one._check_broken(at_end)
+
+
+@pytest.mark.parametrize(("step", "elapsed_s", "signal", "diverged", "reason"), [
+    (10, 3.0, None, False, "steps"),
+    (12, 3.0, None, False, "epochs"),  # fewer than were asked for would be early stopping
+    (12, 59.9, None, False, "epochs"),
+    (10, 60.0, None, False, "minutes"),
+    (9, 60.0, None, False, "early stopping"),
+    (9, 60.0, 15, False, "SIGTERM"),
+    (9, 60.0, 15, True, "diverged"),
+])  # fmt: skip
+def test_a_run_says_why_it_ended(step, elapsed_s, signal, diverged, reason):
+    one = trainer(
+        config=with_values(RunConfig(), {"train.max_minutes": 1.0, "train.max_steps": 10}),
+        state=SimpleNamespace(global_step=step, max_steps=max(step, 10), best_metric=None),
+        interruption=SimpleNamespace(signal=signal, name="SIGTERM"),
+        length=SimpleNamespace(elapsed_s=elapsed_s, seconds_to_first_step=1.0),
+        efficiency=SimpleNamespace(padded_share=0.1, data_wait_share=0.2),
+    )
+    result = one.result(diverged)
+    assert (result.reason, result.steps, result.interrupted) == (reason, step, signal or 0)
+
+
+def after_a_step(values: dict, **length) -> int:
+    """The run's end after step 100, which was the end so far, and at which no look at it is due."""
+    config, accelerator = with_values(RunConfig(), values | {"log.every_steps": 7}), Accelerator(cpu=True)
+    one = trainer(
+        state=SimpleNamespace(global_step=99, max_steps=100, epoch=0),
+        efficiency=SimpleNamespace(end_step=lambda batches: None),
+        length=RunLength(config, {}, accelerator),
+        accelerator=accelerator,
+        inputs=SimpleNamespace(
+            train=SimpleNamespace(plan=SimpleNamespace(taken=RowsTaken(), stats_by_epoch=RowStatsByEpoch()))
+        ),
+    )
+    one.length.first_step = (0, 0.0)
+    for name, value in length.items():
+        setattr(one.length, name, value)
+    planned = SimpleNamespace(after=Cursor(epoch=1, rows=8), ends_epoch=False, taken=())
+    one._advance([SimpleNamespace(planned=planned, broken={})])
+    assert one.state.global_step == 100
+    return one.state.max_steps
+
+
+def test_a_run_that_the_clock_ends_does_not_go_on_for_what_is_left_of_it():
+    """Its rates have come down to the end that was told; only where a look is due does that move."""
+    assert after_a_step({"train.max_minutes": 60.0}, is_guessed=False) == 100
+
+
+def test_a_run_does_not_end_by_what_was_guessed_of_its_epochs():
+    guess = {"is_guessed": True, "steps_per_epoch": 50, "epoch_began_at": 60}
+    assert after_a_step({"train.epochs": 3}, **guess) == 160
 
 
 def test_a_signal_at_a_step_that_was_saved_does_not_save_it_again(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from training.state.checkpoint import CheckpointFolder, move_aside
 from training.state.state_files import StateFiles
 
 AUTO = CheckpointConfig()
+RATES = (1e-3, 2e-3)  # of the weight and the bias
 
 
 class Run:
@@ -25,7 +26,10 @@ class Run:
         small_runs.forget_accelerator()
         accelerator = Accelerator(cpu=True)
         self.model = torch.nn.Linear(2, 2)
-        optimizer = torch.optim.AdamW(self.model.parameters())
+        groups = [
+            {"params": [parameter], "lr": rate} for parameter, rate in zip(self.model.parameters(), RATES, strict=True)
+        ]
+        optimizer = torch.optim.AdamW(groups)
         _, self.optimizer = accelerator.prepare(self.model, optimizer)
         self.model(torch.ones(1, 2)).sum().backward()
         self.optimizer.step()
@@ -59,12 +63,31 @@ def test_what_is_saved_comes_back(run):
     with torch.no_grad():
         run.model.weight.zero_()
     run.optimizer.optimizer.state.clear()
-    run.optimizer.param_groups[0]["lr"] = 9.0
+    for group in run.optimizer.param_groups:
+        group["lr"] = 9.0
     assert run.load(path) == {"cursor": 5} and (run.model.weight == 3.0).all()
-    assert run.optimizer.param_groups[0]["lr"] == 1e-3 and torch.equal(torch.rand(3), drawn)
+    assert tuple(group["lr"] for group in run.optimizer.param_groups) == RATES and torch.equal(torch.rand(3), drawn)
     for name, parameter in run.model.named_parameters():
         state = run.optimizer.state[parameter]
         assert torch.equal(state["exp_avg"], moments[name]) and float(state["step"]) == 1
+
+
+def test_the_scale_of_fp16_comes_back(run):
+    run.files.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    run.files.accelerator.scaler.scale(torch.ones(()))  # it makes its numbers when they are wanted first
+    path = run.save(3, {})
+    run.files.accelerator.scaler.update(2.0)
+    run.load(path)
+    assert run.files.accelerator.scaler.get_scale() == 8.0
+
+
+@pytest.mark.parametrize("where", ["weight", "moment", None])
+def test_what_is_no_number_is_found_wherever_it_lies(run, where):
+    harmed = {"weight": run.model.bias, "moment": run.optimizer.state[run.model.weight]["exp_avg_sq"]}.get(where)
+    if harmed is not None:
+        with torch.no_grad():
+            harmed[-1] = float("inf")
+    assert run.files.are_finite() == (harmed is None)
 
 
 def test_a_checkpoint_of_another_model_is_refused(run, tmp_path):
@@ -162,6 +185,12 @@ def test_a_save_that_fails_leaves_the_old_ones_and_says_so(run, capsys):
     assert run.save(5, {}).name == "step-00000005"
 
 
+def test_a_first_save_that_fails_says_that_there_is_none_yet(run, capsys):
+    run.folder.export = full_disk
+    assert run.save(4, {}) is None
+    assert "The newest is none yet." in capsys.readouterr().out
+
+
 def test_a_checkpoint_of_the_same_step_is_replaced(run):
     run.save(3, {"number": 1})
     run.save(3, {"number": 2})
@@ -198,7 +227,7 @@ def test_going_back_sets_the_later_ones_aside(run, capsys):
 def test_best_is_replaced_whole(run, capsys):
     for content in ("1", "2"):
         run.folder.save_best(lambda path, content=content: (path / "model.safetensors").write_text(content))
-    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2"
+    assert (run.folder.root / "best" / "model.safetensors").read_text() == "2" and capsys.readouterr().out == ""
     assert sorted(os.listdir(run.folder.root / "best")) == ["config.json", "model.safetensors"]
     run.folder.save_best(full_disk)
     assert "was not written ([Errno 28] No space left on device)" in capsys.readouterr().out

@@ -1,16 +1,21 @@
 """What is moved aside or replaced is a run's own, and one process at a time trains in a folder."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accelerate import Accelerator
 
 import train_main
+from data_pipeline.errors import UserError
 from hub.folders import clear
 from tests import small_runs
 from tests.small_runs import newest, train
+from training.config.fields import CheckpointConfig, RunConfig
+from training.state.run_folder import LOCK, MARKER, RunFolder, write_anew
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +88,46 @@ def test_debug_moves_no_real_run_aside(run, tmp_path, capsys):
     assert newest(run).name == "step-00000001" and not (tmp_path / "run.old1").exists()
 
 
+@pytest.mark.parametrize("marker", ["{", "[]", "{}", None], ids=["no json", "no facts", "no debug", "unreadable"])
+def test_a_run_that_does_not_say_what_it_was_is_no_debug_run(run, marker, capsys, monkeypatch):
+    if marker is not None:
+        (run / "goya_run.json").write_text(marker)
+    else:
+        read = Path.read_text
+
+        def refused(self, *args, **more):
+            if self.name == "goya_run.json":
+                raise PermissionError(13, "Permission denied")
+            return read(self, *args, **more)
+
+        monkeypatch.setattr(Path, "read_text", refused)
+    assert train(run, "--debug", "--max-steps", "1") == 2
+    assert "holds a run that was no --debug run" in capsys.readouterr().err
+
+
+def test_a_debug_run_of_an_earlier_version_is_moved_aside(tmp_path):
+    assert train(tmp_path / "run", "--debug", "--max-steps", "1") == 0
+    (tmp_path / "run" / "goya_run.json").unlink()
+    assert train(tmp_path / "run", "--debug", "--max-steps", "1") == 0
+    assert newest(tmp_path / "run.old1").name == "step-00000001"
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", "goya_run.json"], ids=["ended early", "of an earlier version"])
+def test_a_run_folder_is_known_by_its_marker_or_by_its_checkpoints_and_the_new_one_is_locked_too(run, gone):
+    (run / "notes.txt").write_text("mine")
+    os.replace(run / gone, run.parent / gone)
+    assert train(run, "--max-steps", "1", "--reset-training") == 0
+    assert (run.with_name("run.old1") / "notes.txt").is_file() and not (run / "notes.txt").exists()
+    assert (run / "run.lock").read_text() == str(os.getpid())
+
+
+def test_a_folder_that_cannot_be_locked_can_be_trained_in(run):
+    (run / "run.lock").unlink()
+    (run / "run.lock").mkdir()
+    assert train(run, "--max-steps", "2") == 0
+    assert newest(run).name == "step-00000002"
+
+
 def test_a_run_folder_that_may_not_be_listed_is_a_message(tmp_path, monkeypatch, capsys):
     run, listed = tmp_path / "run", Path.iterdir
 
@@ -95,3 +140,31 @@ def test_a_run_folder_that_may_not_be_listed_is_a_message(tmp_path, monkeypatch,
     monkeypatch.setattr(Path, "iterdir", refused)  # the tests may be root's, whom nothing is forbidden
     assert train(run, "--max-steps", "1") == 2
     assert f"The run folder {run} cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", [lambda path, other: path.symlink_to(other), lambda path, _: os.mkfifo(path)])
+@pytest.mark.parametrize("name", [MARKER, LOCK])
+def test_nothing_of_a_strangers_run_is_written_through(name, make, tmp_path):
+    """A link would have its target written over, and a pipe would be waited for."""
+    root, other = tmp_path / "run", tmp_path / "somebody's"
+    (root / "best").mkdir(parents=True)
+    other.write_text("precious")
+    make(root / name, other)
+    small_runs.forget_accelerator()
+    config = RunConfig(checkpoint=CheckpointConfig(dir=str(root)))
+    folder = RunFolder(config, {}, Accelerator(cpu=True))
+    try:
+        folder.check()
+        folder.take()
+        assert name == MARKER and (root / MARKER).is_file() and not (root / MARKER).is_symlink()
+    except UserError as error:
+        assert name == LOCK and f"{root / LOCK} is no regular file" in str(error)
+    folder.release()
+    assert other.read_text() == "precious"
+
+
+def test_a_report_is_written_in_the_place_of_a_link(tmp_path):
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / "report.json").symlink_to(tmp_path / "other")
+    write_anew(tmp_path / "report.json", "{}")
+    assert (tmp_path / "report.json").read_text() == "{}" and (tmp_path / "other").read_text() == "precious"

@@ -110,6 +110,17 @@ def test_a_number_of_the_optimizer_that_is_none_is_one_message(new, trainer, che
     path.write_text(json.dumps(good))
 
 
+@pytest.mark.parametrize("state", [{}, {"trainer": "x"}, {"trainer": {"global_step": "x"}}, {"trainer": None}])
+def test_a_state_without_its_step_is_one_message(state, trainer, checkpoint):
+    """Its step is asked for before anything else of it is read."""
+    path = checkpoint / "training_state.json"
+    good = path.read_bytes()
+    path.write_text(json.dumps(state))
+    with pytest.raises(UserError, match="holds what no run of this kind writes"):
+        trainer.checkpoints.step_of(checkpoint)
+    path.write_bytes(good)
+
+
 @pytest.mark.parametrize("name", ["model", "optimizer"])
 @pytest.mark.parametrize("keep", [0, 4, 1000, -1000])
 def test_weights_that_are_cut_are_one_message(name, keep, trainer, checkpoint, capfd, caplog):
