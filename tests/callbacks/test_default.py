@@ -148,7 +148,7 @@ def test_the_level_decides(tmp_path):
 ])  # fmt: skip
 def test_speech_decides_where_it_can_be_heard_and_may(listens, metric, minutes, decides, stretches):
     config = with_values(RunConfig(), {"train.best_metric": metric, "train.max_minutes": minutes})
-    trainer = SimpleNamespace(config=config, arguments=CallbackArguments(config), shipped=None, trackers=None)
+    trainer = SimpleNamespace(config=config, arguments=CallbackArguments(config), eval_weights=None, trackers=None)
     judge = SimpleNamespace(listens=listens, sentences=["one"], recognized=0)
     [callback] = quality_eval(trainer, None, judge)
     assert (callback.decides, callback.stretches) == (decides, stretches)

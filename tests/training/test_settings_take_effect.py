@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from tests.training.test_checkpoint import Run
 from transformers import TrainerCallback
 
 import train_main
@@ -24,6 +23,7 @@ from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
 from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
+from tests.training.state.test_checkpoint import Run
 from training.config.arguments import parse
 from training.loop.control import Control
 from training.loop.validation import validate
