@@ -3,10 +3,11 @@
 Each is one change of one line or a few, in a copy of the tree. Those of mutant/by_hand.py were thought of, the others
 are drawn by a seed of what cosmic-ray's operators make of the files in mutant/tests_of.py. For each its file's quick
 tests are run, then, where they let it through, the wide ones. One that these let through too survives: a test of what
-the line is for is missing, unless mutant/explained.py says why no test can tell. Prints how each ended and writes
-benchmarks/results/mutants.json as it goes; what is killed there, of a file that was not changed since, is kept. Exit
-code 1 where one survived or no longer applies. Linux only; besides the extra dev it needs cosmic-ray:
-pip install "cosmic-ray>=8.7,<9"
+the line is for is missing. Those of mutant/explained.py, which no test can tell, are tried by the quick tests alone.
+
+Prints how each ended and writes benchmarks/results/mutants.json as it goes; what is killed there, of a file that was
+not changed since, is kept. Exit code 1 where one survived or no longer applies. Linux only; besides the extra dev it
+needs cosmic-ray: pip install "cosmic-ray>=8.7,<9"
 """
 
 import argparse
@@ -94,7 +95,7 @@ def ends_of(mutants: dict[str, Mutant], ends: dict[str, str], tests: Tests) -> I
         for name, mutant in mutants.items():
             if mutant.text is None:
                 yield name, "stale"
-            elif ends[name] in ("survived", "explained") and stage < len(mutant.stages):
+            elif ends[name] == "survived" and stage < len(mutant.stages):
                 end = tests.end(mutant.file, mutant.text, mutant.stages[stage])
                 yield name, "explained" if end == "survived" and name in EXPLAINED else end
 

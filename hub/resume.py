@@ -26,7 +26,7 @@ def bring_training_state(config: RunConfig) -> str:
     """
     repo_id, branch, run = config.hub.resume_from_hub, state_branch(config.hub.branch), Path(config.checkpoint.dir)
     check_id(repo_id, "--resume-from-hub")
-    own = sorted(path.name for path in run.glob("checkpoints/step-????????"))
+    own = sorted(path.name for path in run.glob("checkpoints/step-????????")) if os.path.isdir(run) else []
     api = HfApi()
     try:
         names = api.list_repo_files(repo_id, revision=branch)

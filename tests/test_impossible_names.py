@@ -6,6 +6,7 @@ import listen
 import synthesize
 import train_main
 from tests import small_runs
+from training import export
 from training.setup.caches import ensure_caches
 
 NAMES = {"too long": "x" * 5000, "a part too long": "x" * 300 + "/y", "nobody's home": "~nobody-of-this-name/x"}
@@ -31,6 +32,23 @@ def test_of_training(flag, name, capsys, tmp_path, monkeypatch):
     told(capsys, train_main.main, [word for pair in given.items() for word in pair] + [*small_runs.SMALL], NAMES[name])
 
 
+@pytest.mark.parametrize("name", ["too long", "a part too long"])
+@pytest.mark.parametrize("other", [["--init-from", "nowhere"], ["--reset-training"], ["--debug"]])
+def test_of_a_run_folder_beside_other_flags(other, name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_runs.forget_accelerator()
+    words = ["--train-data", str(small_runs.corpus()), "--checkpoint-dir", NAMES[name], *small_runs.SMALL, *other]
+    told(capsys, train_main.main, words, other[-1] if other[-1] == "nowhere" else NAMES[name])
+
+
+def test_of_the_run_folder_that_is_named_after_a_model(capsys, tmp_path, monkeypatch):
+    """runs/CORPUS_from_MODEL, where no folder can be called so, is not what the user has to put right."""
+    monkeypatch.chdir(tmp_path)
+    small_runs.forget_accelerator()
+    words = ["--train-data", str(small_runs.corpus()), *small_runs.SMALL, "--init-from", "x" * 250]
+    told(capsys, train_main.main, words, "x" * 250)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("flag", SPEAKS)
 def test_of_speaking(flag, name, capsys, tmp_path, monkeypatch):
@@ -51,6 +69,11 @@ def test_of_caches(variable, name, tmp_path, monkeypatch):
         monkeypatch.delenv(one, raising=False)
     monkeypatch.setenv(variable, NAMES[name])
     ensure_caches()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_exporting(name, capsys, tmp_path):
+    told(capsys, export.main, [NAMES[name], str(tmp_path / "out")], NAMES[name])
 
 
 @pytest.mark.parametrize("name", NAMES)

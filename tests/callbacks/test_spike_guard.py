@@ -97,3 +97,9 @@ def test_two_of_three_that_are_skipped_for_ever_go_back_and_then_end_the_run():
         for number in range(100):
             asked.append(step(guard, 1.0 if number % 3 == 0 else math.nan).should_roll_back)
     assert sum(asked) == 2 and asked.index(True) < 20 and guard.in_a_row < guard.patience
+
+
+def test_a_half_of_the_last_twenty_may_be_skipped_and_no_more():
+    guard = SpikeGuard(0.08, detect=False)
+    assert not any(step(guard, math.nan if number % 2 else 1.0).should_roll_back for number in range(60))
+    assert step(guard, math.nan).should_roll_back

@@ -38,7 +38,8 @@ def described_by(config: RunConfig) -> Described | None:
         return None
     own = Path(config.checkpoint.dir)
     if resume == "auto":
-        goes_on = not config.checkpoint.reset and any(own.glob("checkpoints/step-????????/config.json"))
+        is_there = os.path.isdir(own)  # glob raises where no folder can be of that name
+        goes_on = is_there and not config.checkpoint.reset and any(own.glob("checkpoints/step-????????/config.json"))
         return Described(model_folder(str(own)), True) if goes_on else Described(model_folder(start), False)
     if os.path.isfile(Path(resume) / "config.json"):
         return Described(resume, True)
