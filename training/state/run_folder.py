@@ -124,7 +124,8 @@ class RunFolder:
         if fcntl is None:
             return
         path = self.root / LOCK
-        if path.is_symlink() or (path.exists() and not path.is_file()):  # it would be waited for, or written over
+        is_plain = path.is_file() or path.is_dir()  # a folder hinders the lock, and no more
+        if path.is_symlink() or (path.exists() and not is_plain):  # it would be waited for, or written over
             raise UserError(
                 f"{path} is no regular file, as a run makes it. Remove it, or give another --checkpoint-dir."
             )
