@@ -4,6 +4,7 @@ the memory; what is wrong costs one row, or is one clear error."""
 import gzip
 import io
 import json
+import os
 import struct
 import tarfile
 from pathlib import Path
@@ -148,6 +149,13 @@ def test_samples_that_are_none_cost_one_row(audio, tmp_path):
     for given in (audio, {"array": audio, "sampling_rate": 16_000}):
         with pytest.raises(UserError, match="as a list of .* values"):
             reader.to_utterance({"text": "a", "audio": given, "rate": 16_000})
+
+
+def test_parquet_out_of_a_pipe_is_refused_before_it_is_waited_for(tmp_path):
+    """pyarrow opens it in C, where neither the limit of a stall nor Ctrl-C reaches it."""
+    os.mkfifo(tmp_path / "train.parquet")
+    with pytest.raises(UserError, match="train.parquet is no regular file, and parquet is read from its end"):
+        list(open_source(str(tmp_path)).rows())
 
 
 # Archives
