@@ -11,6 +11,7 @@ Stages = list[tuple[str, ...]]
 RUNS = tuple(
     f"tests/test_train_main.py::test_{name}"
     for name in (
+        "third_party_callbacks_work",
         "a_run_of_epochs_evaluates_at_the_end_of_each_and_ends_after_the_last",
         "a_long_single_epoch_ends_with_it",
         "a_run_ends_with_an_evaluation_in_the_middle_of_an_epoch",

@@ -1,5 +1,6 @@
 """The loop's own decisions that no whole run shows."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from data_pipeline.taken import RowsTaken
 from tests import small_runs
 from tests.blows import ToldToStop
 from training.config.fields import RunConfig, with_values
+from training.loop.control import Diverged
 from training.loop.length import RunLength
 from training.loop.trainer import Trainer
 from training.state.checkpoint import CheckpointFolder
@@ -85,6 +87,35 @@ def test_a_run_says_why_it_ended(step, elapsed_s, signal, diverged, reason):
     )
     result = one.result(diverged)
     assert (result.reason, result.steps, result.interrupted) == (reason, step, signal or 0)
+
+
+def rolled_back(good: Path | None, finite: bool) -> Trainer:
+    """A Trainer that has gone back; `good`: the checkpoint there is. `finite`: whether its weights are, by then."""
+    one = trainer(
+        accelerator=Accelerator(cpu=True),
+        optimizer=SimpleNamespace(param_groups=[{"params": [], "lr": 0.5, "peak_lr": 1.0}]),
+        files=SimpleNamespace(load=lambda path: None, are_finite=lambda: finite),
+        checkpoints=SimpleNamespace(
+            newest_undamaged=lambda until=None: good, set_aside_later=lambda step: None, step_of=lambda path: 3
+        ),
+        control=SimpleNamespace(should_roll_back=True),
+        state=SimpleNamespace(global_step=7),
+        is_sound=good is None,  # an evaluation of what is left behind may have found no numbers
+        proven=3,
+    )
+    one._roll_back()
+    return one
+
+
+@pytest.mark.parametrize("good", [Path("step-00000003"), None])
+def test_a_run_that_goes_back_is_sound_and_half_as_fast(good):
+    one = rolled_back(good, finite=True)
+    assert one.is_sound and one.optimizer.param_groups[0]["peak_lr"] == 0.5 and not one.control.should_roll_back
+
+
+def test_a_run_that_cannot_go_back_ends_where_its_weights_are_no_numbers():
+    with pytest.raises(Diverged, match="at step 7 the weights are no finite numbers"):
+        rolled_back(None, finite=False)
 
 
 def after_a_step(values: dict, **length) -> int:

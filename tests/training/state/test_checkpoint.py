@@ -13,7 +13,7 @@ from data_pipeline.errors import UserError
 from tests import small_runs
 from training.config.fields import CheckpointConfig
 from training.state.checkpoint import CheckpointFolder, move_aside
-from training.state.state_files import StateFiles
+from training.state.state_files import StateFiles, load_weights
 
 AUTO = CheckpointConfig()
 RATES = (1e-3, 2e-3)  # of the weight and the bias
@@ -79,6 +79,20 @@ def test_the_scale_of_fp16_comes_back(run):
     run.files.accelerator.scaler.update(2.0)
     run.load(path)
     assert run.files.accelerator.scaler.get_scale() == 8.0
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_weights_or_their_average_are_read_of_a_checkpoint(run, sharded):
+    averages = {name: torch.full_like(weight, 5.0) for name, weight in run.model.state_dict().items()}
+    run.files = StateFiles(run.files.accelerator, run.model, run.optimizer, averages)
+    path, weights = run.save(3, {}), run.model.weight.detach().clone()
+    if sharded:  # each kind in a folder of its own, as several ranks write it
+        for kind in ("model", "average"):
+            (path / kind).mkdir()
+            os.replace(path / f"{kind}.safetensors", path / kind / "model-00001-of-00001.safetensors")
+    for averaged, expected in ((True, averages["weight"]), (False, weights)):
+        load_weights(run.model, path, averaged)
+        assert torch.equal(run.model.weight, expected)
 
 
 @pytest.mark.parametrize("where", ["weight", "moment", None])
