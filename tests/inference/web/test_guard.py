@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 def handed_on(body: bytes, folder) -> bytes:
     """The body of a request to the queue as gradio would see it."""
-    from evaluation.listening_guard import API, Guard
+    from inference.web.guard import API, Guard
 
     seen = []
 
