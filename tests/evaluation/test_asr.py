@@ -59,10 +59,10 @@ def test_silence_around_speech_changes_little_of_what_is_heard():
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
     pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
     table = pyarrow.parquet.read_table(HELDOUT, filters=[("language", "=", "en")])
-    rows, recognize = table.to_pylist()[:40], load_recognizer()
+    rows, recognize = table.to_pylist()[:24], load_recognizer()
     said = [row["text"] for row in rows]
     waves = [trim_silence(decode_audio(row["audio"]["bytes"], 16_000), 16_000) for row in rows]
-    for silence_s in (0.0, 0.2, 0.5):
+    for silence_s in (0.0, 0.5):
         heard = [recognize(np.pad(wave, int(silence_s * 16_000)), 16_000) for wave in waves]
         assert character_error_rate(heard, said) < 0.035
 
