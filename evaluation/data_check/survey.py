@@ -60,6 +60,7 @@ class Surveyor:
 
     def __init__(self, inputs: Inputs, rows: int, seed: int, quick: bool = False):
         self.inputs, self.most, self.seed, self.quick = inputs, rows, seed, quick
+        self.loaders = {TRAIN: inputs.train, VALIDATION: inputs.validation}
         plan, other = inputs.train.plan, inputs.validation.plan
         self.sources = {TRAIN: plan.source}
         if other.source is not plan.source:
@@ -118,22 +119,22 @@ class Surveyor:
                 return
 
     def _decode(self, utterance: Utterance, row: Row, survey: Survey) -> None:
-        try:
-            row.wave = measured(read_samples(utterance.audio, name=utterance.id), survey.has_pitch)
-            self.make.check_fits(utterance, row.tokens, row.wave.speech_s)
-        except UserError as error:
-            row.broken = (BROKEN_KINDS.get(type(error), "too_long" if row.wave else "unreadable"), str(error))
+        with self.loaders[row.split].patience.waiting(lambda: f"{survey.decoded} recordings decoded"):
+            try:
+                row.wave = measured(read_samples(utterance.audio, name=utterance.id), survey.has_pitch)
+                self.make.check_fits(utterance, row.tokens, row.wave.speech_s)
+            except UserError as error:
+                row.broken = (BROKEN_KINDS.get(type(error), "too_long" if row.wave else "unreadable"), str(error))
         survey.decoded += 1
 
     def _raw(self, doing: str) -> Iterator[tuple[str, int, dict]]:
         """(split, place, row) of every row; a wait for one ends as it does in training."""
-        loaders = {TRAIN: self.inputs.train, VALIDATION: self.inputs.validation}
         count = 0
         with tqdm(desc=doing, unit=" rows", disable=None, leave=False) as bar:
             for split, source in self.sources.items():
                 iterator = iter(self._stream(source))
                 for index in itertools.count():
-                    with loaders[split].patience.waiting(lambda count=count: f"{count} rows read"):
+                    with self.loaders[split].patience.waiting(lambda count=count: f"{count} rows read"):
                         raw = _next(iterator, count)
                     if raw is None:
                         break
