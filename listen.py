@@ -62,11 +62,11 @@ def run(arguments) -> None:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        from evaluation.listening import Voices
-        from modeling.pretrained import device_to_use
+        from inference.pretrained import device_to_use
+        from inference.web.listening import Voices
 
         voices = Voices(arguments.model, device_to_use(arguments.device))
-        from evaluation.listening_page import Page, serve
+        from inference.web.page import Page, serve
 
         serve(Page(voices, spoken), listener, served)
 

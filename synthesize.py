@@ -2,17 +2,20 @@
 
 import argparse
 import os
-import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 
 from data_pipeline.errors import UserError, tell, warn
 from data_pipeline.given_text import argument_text, file_text, standard_input_text
-from data_pipeline.sentences import Sentence, split_sentences
-from evaluation.wave_output import ENDINGS, STDOUT, Output, check_output
+from data_pipeline.sentences import split_sentences
+from data_pipeline.text import is_heard
+from inference.options import AUTO, SpeechOptions
+from inference.wave_output import ENDINGS, STDOUT, Output, check_output
 
+WARM_UP_TOKENS = 10  # the tag of the language, <bos>, and a word
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -40,9 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--voice", help="a speaker of the training data, instead of a clip")
     parser.add_argument(
         "--vocoder",
-        default="auto",
-        help="hifigan, griffin_lim, a folder or Hub id of a transformers vocoder, or auto: hifigan where it fits the "
-        "model's mels, else griffin_lim (default: %(default)s)",
+        default=AUTO,
+        help="hifigan, griffin_lim, one that a package adds, a folder or Hub id of a transformers vocoder, or "
+        "auto: hifigan where it fits the model's mels, else griffin_lim (default: %(default)s)",
     )
     parser.add_argument("--picture", help="also write mel and alignment of the first sentence as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast (default: %(default)s)")
@@ -71,33 +74,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments) -> int:
-    check(arguments)
+    options = checked_options(arguments)
     text = read_text(arguments)
 
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    from modeling.known_languages import doubts, language_to_speak
-    from modeling.pretrained import device_to_use, load
-    from modeling.prompt import spoken_prompt
-    from modeling.vocoder import load_vocoder
-    from modeling.voices import voice_of
+    from inference.synthesizer import Synthesizer
 
-    device = device_to_use(arguments.device)
-    model, processor = load(arguments.model, device)
-    language = language_to_speak(arguments.language, model.config.voices, processor.tokenizer.vocabulary)
-    for doubt in doubts(text, language, model.config.voices):
+    synthesizer = Synthesizer.from_pretrained(arguments.model, arguments.device)
+    options = replace(options, language=synthesizer.language_to_speak(options.language))
+    for doubt in synthesizer.doubts(text, options.language):
         warn(doubt)
-    sentences = split_sentences(text, language)
-    vocoder = load_vocoder(arguments.vocoder, processor.feature_extractor.audio_config, device)
-    clips = arguments.reference or []
-    voice = voice_of(model, processor, clips, arguments.voice, language)
-    its_language = arguments.reference_language or language
-    prompt = spoken_prompt(model, processor, clips, arguments.reference_text, its_language)
-    settings = {"seed": arguments.seed, "speed": arguments.speed, "prompt": prompt}
-    say = stream if arguments.stream else speak_whole
-    warm_up(model, processor, vocoder, sentences[0], language, voice)
-    waves = say(arguments, model, processor, vocoder, sentences, language, voice, settings)
+    warm_up(synthesizer, text, options)
+    vocoder = synthesizer.vocoder(options.vocoder)
+    if arguments.stream:
+        waves = ((wave, None) for wave in synthesizer.stream(text, options))  # the model's share is not known
+    else:
+        waves = whole_sentences(synthesizer.sentences(text, options), arguments.picture)
     clock = Clock()
     with Output(arguments.out, vocoder.sample_rate_hz) as output:
         for wave, model_s in waves:
@@ -108,64 +102,53 @@ def run(arguments) -> int:
     return 0
 
 
-def check(arguments) -> None:
-    """Raises UserError for what can be told before anything is loaded."""
-    if arguments.reference and arguments.voice:
-        raise UserError("Both --reference and --voice were given; expected one of them.")
-    if arguments.reference_text is not None and len(arguments.reference or []) != 1:
-        raise UserError(
-            f"--reference-text says what one clip says, and there are {len(arguments.reference or [])}; give one "
-            "--reference with it."
-        )
-    if not 0.25 <= arguments.speed <= 4:
-        raise UserError(f"--speed is {arguments.speed:g}; expected 0.25 to 4.")
-    if arguments.seed < 0:
-        raise UserError(f"--seed is {arguments.seed}; expected 0 or more.")
+def checked_options(arguments) -> SpeechOptions:
+    """How to speak. Raises UserError for what can be told before anything is loaded."""
+    options = SpeechOptions(**{field.name: getattr(arguments, field.name) for field in fields(SpeechOptions)})
     if arguments.stream and arguments.picture:
         raise UserError("Both --stream and --picture were given; a picture needs the speech as a whole.")
     if arguments.out != STDOUT:
         check_output(arguments.out, "--out", ENDINGS)
     if arguments.picture:
         check_output(arguments.picture, "--picture")
+    return options
 
 
-def warm_up(model, processor, vocoder, sentence: Sentence, language: str, voice) -> None:
-    """Say a word that nobody hears: what is loaded and compiled at the first is not to count as time of speaking."""
-    from evaluation.speaking import speak
+def warm_up(synthesizer, text: str, options: SpeechOptions) -> None:
+    """Say a beginning that nobody hears: what is loaded and compiled at the first is not to count as time of speaking.
 
-    word = re.search(r"[^\W_]{1,8}", sentence.text)[0]
-    speak(model, processor, [word], [language], [voice], vocoder)
+    Of tokens, as a word of the text alone may be none that can be spoken.
+    """
+    import torch
+
+    from inference.generation import evaluating, synthesize
+
+    model, beginning = synthesizer.model, split_sentences(text, options.language)[0].text
+    inputs = synthesizer.processor(text=beginning, language=options.language).to(model.device)
+    ids_BS = inputs["input_ids"][:, :WARM_UP_TOKENS]
+    with evaluating(model):
+        voice_BV = torch.zeros((1, model.config.voice_size), device=model.device)
+        [speech] = synthesize(model, ids_BS, torch.tensor([ids_BS.shape[1]], device=model.device), voice_BV)
+    synthesizer.vocoder(options.vocoder)(speech.mel_TC)
 
 
-def speak_whole(
-    arguments, model, processor, vocoder, sentences: list[Sentence], language: str, voice, settings
-) -> Iterator[tuple]:
-    """Yield (wave [N] of a sentence with its pause, seconds the model took for it), batch by batch."""
-    from evaluation.speaking import speak_sentences, wave_with_pause, write_picture
+def whole_sentences(sentences: Iterable, picture: str | None) -> Iterator[tuple]:
+    """Yield (wave [N] of a sentence with its pause, seconds the model took for it); the first also as a picture."""
+    from inference.plots import write_picture
 
-    started, picture = time.perf_counter(), arguments.picture
-    for sentence, spoken in speak_sentences(model, processor, sentences, language, voice, **settings):
+    started = time.perf_counter()
+    for sentence in sentences:
         model_s = time.perf_counter() - started
         if picture:
             try:
-                write_picture(picture, spoken, vocoder.audio_config.frames_per_s)
+                write_picture(picture, sentence.spoken, sentence.vocoder.audio_config.frames_per_s)
             except (OSError, ValueError) as error:  # ValueError: matplotlib's for an ending that it does not know
                 raise UserError(
                     f"--picture {picture} cannot be written ({error}); expected a file, such as mel.png."
                 ) from error
             picture = None
-        yield wave_with_pause(sentence, spoken, vocoder, arguments.speed), model_s
+        yield sentence.wave(), model_s
         started = time.perf_counter()
-
-
-def stream(
-    arguments, model, processor, vocoder, sentences: list[Sentence], language: str, voice, settings
-) -> Iterator[tuple]:
-    """Yield (wave [N] of a part of a sentence, None: the model's share is not known)."""
-    from evaluation.speaking import stream_sentences
-
-    for wave in stream_sentences(model, processor, sentences, language, voice, vocoder, **settings):
-        yield wave, None
 
 
 class Clock:
@@ -201,7 +184,7 @@ def read_text(arguments) -> str:
         text = standard_input_text(sys.stdin)
     else:
         text = file_text(arguments.text_file, "--text-file")
-    if not any(character.isalnum() for character in text):
+    if not is_heard(text):
         raise UserError(
             f"The text {text[:100]!r} holds nothing to speak; expected words (--text, --text-file, or stdin)."
         )

@@ -6,34 +6,44 @@ Arguments -> configuration -> data, model, optimizer, callbacks -> fit -> qualit
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_pipeline.errors import UserError, redact, tell
-from training.arguments import parse
-from training.caches import ensure_caches
-from training.leave import leave
-from training.lost_rank import LostRank, telling_of_lost_ranks
-from training.output import lasting_output
-from training.parent import end_with_launcher
+from training.config.arguments import parse
+from training.distributed.leave import leave
+from training.distributed.lost_rank import LostRank, telling_of_lost_ranks
+from training.distributed.parent import end_with_launcher
+from training.loop.output import lasting_output
+from training.setup.caches import ensure_caches
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n."""
+def main(argv: Sequence[str] | None = None, callbacks: "Sequence[TrainerCallback]" = ()) -> int:
+    """The exit code: 0, 1 where another rank is lost, 2 after a user's mistake, or 128 + n after signal n.
+
+    Args:
+        argv: words of the command line; None takes this process'.
+        callbacks: called beside those that the configuration asks for and --callback names (docs/extending.md).
+    """
     with lasting_output():
         try:
             ensure_caches()
             config, provenance, hardware = parse(argv)
             with telling_of_lost_ranks(config):
-                return run(config, provenance, hardware)
+                return run(config, provenance, hardware, callbacks)
         except (LostRank, UserError) as error:
             tell(error)
             return 1 if isinstance(error, LostRank) else 2
-        except KeyboardInterrupt:  # while it starts, or after its last step; in between, training.interruption
+        except KeyboardInterrupt:  # while it starts, or after its last step; in between, training.loop.interruption
             print("\nStopped. What was saved stays; the same command goes on from it.", file=sys.stderr)
             return 128 + signal.SIGINT
 
 
-def run(config, provenance, hardware) -> int:
+def run(config, provenance, hardware, callbacks=()) -> int:
     """Train as the configuration says; with --check-data only look at the corpus."""
     if config.data.check_data is not None:
         return check(config, provenance, hardware)
@@ -41,42 +51,45 @@ def run(config, provenance, hardware) -> int:
     from accelerate.utils import set_seed
     from transformers.utils import logging
 
+    from callbacks.named import named_callbacks
     from hub.session import hub_session
-    from training.building import build_accelerator
-    from training.resolve import table
+    from training.config.resolve import table
+    from training.setup.building import build_accelerator
 
     logging.disable_progress_bar()  # of each save; the training has its own
+    callbacks = [*named_callbacks(config.train.callbacks), *callbacks]
     accelerator = build_accelerator(config)
     set_seed(config.train.seed)
     if accelerator.is_main_process:
         print(table(config, provenance), flush=True)
     with hub_session(config, accelerator) as pusher:
-        return train(config, provenance, accelerator, pusher)
+        return train(config, provenance, accelerator, pusher, callbacks)
 
 
-def train(config, provenance, accelerator, pusher) -> int:
+def train(config, provenance, accelerator, pusher, callbacks) -> int:
     """The run itself, with its folder taken; `pusher` takes what goes to the Hub (None: nothing does)."""
     trainer = build_trainer(config, provenance, accelerator)
     try:
-        return fit(config, accelerator, trainer, pusher)
+        return fit(config, accelerator, trainer, pusher, callbacks)
     finally:
         trainer.folder.release()
 
 
-def fit(config, accelerator, trainer, pusher) -> int:
+def fit(config, accelerator, trainer, pusher, more_callbacks) -> int:
     """Train, and say how it ended."""
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
     from data_pipeline.audio import PRESETS
-    from modeling.vocoder import AUTO, load_vocoder
-    from training.building import start_trackers
-    from training.control import Diverged
-    from training.report import write_report
+    from inference.options import AUTO
+    from inference.vocoders.registry import load_vocoder
+    from training.loop.control import Diverged
+    from training.loop.report import write_report
+    from training.setup.building import start_trackers
 
     resume_from = trainer.checkpoints.to_resume(config.checkpoint)
     start_trackers(accelerator, config, trainer.checkpoints.step_of(resume_from) if resume_from else 0)
     vocoder = load_vocoder(AUTO, PRESETS[config.audio.preset], accelerator.device)
-    callbacks = default_callbacks(trainer, accelerator, vocoder)
+    callbacks = default_callbacks(trainer, accelerator, vocoder, more_callbacks)
     push = hub_push(trainer, pusher, callbacks)
     try:
         result = trainer.fit([*callbacks, *push], resume_from)
@@ -96,14 +109,14 @@ def build_trainer(config, provenance, accelerator):
     """Model, data, optimizer, checkpoints and the loop over them; says what the corpus and the model are."""
     from evaluation.data_check.check import brief
     from hub.remote_code import add_code
-    from training.building import build_model, build_processor, loss_shape
-    from training.checkpoint import CheckpointFolder
-    from training.freezing import what_trains
-    from training.inputs import build_inputs
-    from training.loop import Trainer
-    from training.optimizer import build_optimizer
-    from training.run_folder import RunFolder
-    from training.step import LossWeights
+    from training.loop.step import LossWeights
+    from training.loop.trainer import Trainer
+    from training.setup.building import build_model, build_processor, loss_shape
+    from training.setup.freezing import what_trains
+    from training.setup.inputs import build_inputs
+    from training.setup.optimizer import build_optimizer
+    from training.state.checkpoint import CheckpointFolder
+    from training.state.run_folder import RunFolder
 
     model, vocabulary = build_model(config)
     processor = build_processor(config, vocabulary)
@@ -153,9 +166,9 @@ def check(config, provenance, hardware) -> int:
 def report(config, trainer, vocoder, result) -> None:
     """Say how the run ended, how good it sounds, and what to do next."""
     from evaluation.learned_postfilter import learn_postfilter
-    from evaluation.quality import can_recognise, speech_quality
+    from evaluation.quality import can_recognize, speech_quality
     from modeling.model import GoyaForTextToSpeech
-    from training.report import closing_lines, write_report
+    from training.loop.report import closing_lines, write_report
 
     folder, quality, unheard = Path(config.checkpoint.dir), None, ""
     if config.train.debug or result.interrupted or not (folder / "best").is_dir():
@@ -163,9 +176,9 @@ def report(config, trainer, vocoder, result) -> None:
     else:
         model = GoyaForTextToSpeech.from_pretrained(folder / "best").to(trainer.accelerator.device)
         learn_postfilter(folder / "best", model, trainer.processor, trainer.inputs.train.utterances())
-        if can_recognise():
+        if can_recognize():
             quality = speech_quality(model, trainer.processor, vocoder, trainer.inputs.validation.utterances())
-            unheard = "Its speech was not judged: the recogniser hears English, and no validation sentence is."
+            unheard = "Its speech was not judged: the recognizer hears English, and no validation sentence is."
         else:
             unheard = 'For a character error rate of its speech here: pip install -e ".[eval]"'
     write_report(folder, config, trainer, result, quality)

@@ -105,16 +105,22 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "resume_from_hub": f"{TRAIN} --train-data my_data/seed --language en --resume-from-hub OWNER/NAME "
         "--push-to-hub OWNER/NAME",
     },
-    "made voices": {
-        "install_made_voices": 'pip install -e ".[speaker-augmentation]"',
-        "train_made_voices": f"{TRAIN} --train-data my_data/seed --language en --set data.made_voices=24",
+    "speaker augmentation": {
+        "install_speaker_augmentation": 'pip install -e ".[speaker-augmentation]"',
+        "train_speaker_augmentation": f"{TRAIN} --train-data my_data/seed --language en "
+        "--set data.speaker_augmentation=24",
     },
     "settings": {
         "help": "python train_main.py --help",
-        "completion": "pip install shtab && shtab --shell bash --prog goya-train training.arguments.build_parser "
-        "> goya-train.bash && source goya-train.bash",
+        "completion": "pip install shtab && "
+        "shtab --shell bash --prog goya-train training.config.arguments.build_parser > goya-train.bash && "
+        "source goya-train.bash",
         "print_config": "python train_main.py --print-config > my_run.yaml",
         "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
+    },
+    "callbacks of your own": {
+        "callback": f"{TRAIN} --callback my_callbacks:StopAtMel",
+        "callback_arguments": f'{TRAIN} --set "train.callbacks={{my_callbacks:StopAtMel: {{target: 0.3}}}}"',
     },
     "hardware": {
         "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",

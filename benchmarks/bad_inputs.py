@@ -1,7 +1,7 @@
 """Whatever a user brings: python benchmarks/bad_inputs.py
 
 Corpora of twelve good rows that are harmed at random, several ways at once, from a seed: the table (encoding,
-separator, quotes, line ends, header, columns, paths), recordings (cut, empty, mislabelled, odd rates, channels and
+separator, quotes, line ends, header, columns, paths), recordings (cut, empty, mislabeled, odd rates, channels and
 depths, an hour long, samples that are no number, missing) and texts (empty, signs only, control characters, very long,
 directions of writing); and command lines with wrong flags and values. Each is read as training reads it, to collated
 batches. It ends well where every row that was left good comes out, or one message names the file or flag and what to
@@ -31,11 +31,11 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.time_limit import TooLong, time_limit  # noqa: E402
 from data_pipeline.audio import decode_audio  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
-from data_pipeline.plan import Cursor  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "bad_inputs.json"
 GOOD_ROWS, RATE_HZ, LIMIT_S = 12, 16_000, 60

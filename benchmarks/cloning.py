@@ -6,15 +6,15 @@
 
 Trains size tiny on the demo corpus and on more voices, or takes a finished run (--run-folder). Five seconds of each
 voice of cloning_voices.py are cloned, and speak English sentences that were not trained on; English clips once more
-with their text, as the recogniser hears it, which speech then goes on from. Judged by the cosine of Resemblyzer's
+with their text, as the recognizer hears it, which speech then goes on from. Judged by the cosine of Resemblyzer's
 embeddings: of the speech to the clip, to the clips of all other voices, and whether the right one is nearest (top 1).
 Beside it what other recordings of the voice itself reach, and these recordings through Griffin-Lim.
 More voices, to train on and to be cloned unheard: DEBS is the folder of the packages above (needs dpkg-deb and
-ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesisers come with it
+ffmpeg), with four actors (fish_fillets.py) and 14 unheard people; seven voices of synthesizers come with it
 (synthetic_speakers.py). FOLDER holds LibriSpeech: 235 people, and ten unheard (librispeech.py). Without it half of the
-training is in made voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What follows
--- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures into
-docs/measured.md.
+training is in augmented voices; without either, nobody but the demo corpus' two speakers is heard and cloned. What
+follows -- goes to train_main.py. Prints one table and writes benchmarks/results/cloning.json; --docs puts its figures
+into docs/measured.md.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from benchmarks.cloning_figures import SENTENCES, block, by_kind, by_speaker, co
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.speech_rows import DEMO, beside_the_demo_corpus  # noqa: E402
-from training.config import RunConfig  # noqa: E402
+from training.config.fields import RunConfig  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "cloning.json"
 RUN, CORPUS = "runs/cloning", "runs/cloning_corpus"
@@ -40,7 +40,7 @@ SEED = 0
 BALANCE = 0.7  # data.speaker_balance: of LibriSpeech's people there are two or three pieces each, of an actor 300
 MORE = {
     "fish": "four actors",
-    "synthetic": "seven voices of synthesisers",
+    "synthetic": "seven voices of synthesizers",
     "librispeech": "235 people of LibriSpeech",
 }
 # One evaluation, at the end, so that best/ is the last step's: what is judged should not depend on a choice.
@@ -76,7 +76,7 @@ def measure(arguments, more: list[str]) -> None:
     folder = Path(arguments.run_folder) if arguments.run_folder else train(corpus, arguments.steps, more)
     report = read_json(folder / "report.json")
     config = RunConfig.from_dict(report["config"], str(folder))
-    voices, kl = judge(folder, corpus, config.data.made_voices, packages, librispeech)
+    voices, kl = judge(folder, corpus, config.data.speaker_augmentation, packages, librispeech)
     results = origin() | {
         "trained_on": trained_on(config, report["result"]["steps"]),
         "seeds": {"training": config.train.seed, "synthesis": [SEED]},
@@ -105,7 +105,7 @@ def write_corpus(packages: Path | None, librispeech: Path | None, out: Path) -> 
 
 def trained_on(config: RunConfig, steps: int) -> str:
     more = [said for kind, said in MORE.items() if (ROOT / config.data.train_data / f"train-{kind}.parquet").exists()]
-    made = ", half of it in made voices" if config.data.made_voices else ""
+    made = ", half of it in augmented voices" if config.data.speaker_augmentation else ""
     balance = f" (speaker_balance {config.data.speaker_balance:g})" if config.data.speaker_balance else ""
     return f"{steps} steps on {', '.join(['the demo corpus', *more])}{balance}{made}"
 
@@ -123,13 +123,13 @@ def training_flags(corpus: Path, steps: int) -> list[str]:
     flags = "--optimization-level experimental --apply-fast-convergence --model-size tiny"
     flags += f" --max-steps {steps} --checkpoint-dir {RUN} --reset-training"
     has_people = (corpus / "train-librispeech.parquet").exists()
-    heard = f"data.speaker_balance={BALANCE}" if has_people else f"data.made_voices={TRAINED_SHIFTS}"
+    heard = f"data.speaker_balance={BALANCE}" if has_people else f"data.speaker_augmentation={TRAINED_SHIFTS}"
     settings = [*SETTINGS, f"train.eval_every={steps}", heard]
     return [*data, *flags.split(), *(word for setting in settings for word in ("--set", setting))]
 
 
 def judge(
-    folder: Path, corpus: Path, made_voices: int, packages: Path | None, librispeech: Path | None
+    folder: Path, corpus: Path, speaker_augmentation: int, packages: Path | None, librispeech: Path | None
 ) -> tuple[list[dict], float]:
     """Each voice's cosines and CER (`compared`), and the mean KL of the clips' posteriors to the prior, in nats."""
     from benchmarks import heldout_speech
@@ -144,7 +144,7 @@ def judge(
     sentences, rate_hz = heldout["en"][-SENTENCES:], audio.sample_rate_hz
     new = recorded_people(packages, rate_hz) if packages else {}
     new |= unheard(librispeech, rate_hz) if librispeech else {}
-    voices = all_voices(heldout_recordings(corpus, rate_hz), new, made_voices, rate_hz)
+    voices = all_voices(heldout_recordings(corpus, rate_hz), new, speaker_augmentation, rate_hz)
     spoken, kl = cloned_speech(speaker, voices, sentences)
     prompted = {number: prompted_speech(speaker, v, sentences) for number, v in enumerate(voices) if v.is_english}
     others = [wave for voice in voices for wave in voice.others]
@@ -170,35 +170,33 @@ def cloned_speech(speaker, voices: list, sentences: list) -> tuple[list, float]:
     import torch
 
     from benchmarks.heldout_speech import vocoder_for
-    from evaluation.speaking import speak
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.synthesizer import Line, Synthesizer
 
     model, extract, rate_hz = speaker.model, speaker.processor.feature_extractor, speaker.audio.sample_rate_hz
     mels = [extract(voice.clip_N, rate_hz)["reference_mel"][0] for voice in voices]
     with torch.inference_mode():
         encoded = [encode_voice(model, mel) for mel in mels]
         kl = np.mean([posterior_kl(model, mel) for mel in mels])
-    texts = [one.text for one in sentences] * len(voices)
-    each = [voice_V for voice_V in encoded for _ in sentences]
+    lines = [Line(one.text, "en", voice_V) for voice_V in encoded for one in sentences]
     vocoder = vocoder_for("griffin_lim", speaker.audio)
-    spoken = speak(model, speaker.processor, texts, ["en"] * len(texts), each, vocoder, seed=SEED)
+    spoken = Synthesizer(model, speaker.processor).each(lines, vocoder, seed=SEED)
     return [one.wave.numpy() for one in spoken], float(kl)
 
 
 def prompted_speech(speaker, voice, sentences: list) -> list:
-    """Waves of the sentences, each of which goes on from the voice's clip, whose text the recogniser tells."""
+    """Waves of the sentences, each of which goes on from the voice's clip, whose text the recognizer tells."""
     from benchmarks.heldout_speech import hear, vocoder_for
-    from evaluation.speaking import speak
-    from modeling.prompt import prompt_of
-    from modeling.synthesis import encode_voice
+    from inference.generation import encode_voice
+    from inference.prompt import prompt_of
+    from inference.synthesizer import Line, Synthesizer
 
     model, processor, rate_hz = speaker.model, speaker.processor, speaker.audio.sample_rate_hz
     [text] = hear([voice.clip_N], rate_hz)
     prompt = prompt_of(model, processor, voice.clip_N, text, "en", rate_hz)
     voice_V = encode_voice(model, processor.feature_extractor(voice.clip_N, rate_hz)["reference_mel"][0])
-    texts, number = [one.text for one in sentences], len(sentences)
-    vocoder = vocoder_for("griffin_lim", speaker.audio)
-    spoken = speak(model, processor, texts, ["en"] * number, [voice_V] * number, vocoder, seed=SEED, prompt=prompt)
+    lines, vocoder = [Line(one.text, "en", voice_V) for one in sentences], vocoder_for("griffin_lim", speaker.audio)
+    spoken = Synthesizer(model, processor).each(lines, vocoder, seed=SEED, prompt=prompt)
     return [one.wave.numpy() for one in spoken]
 
 
@@ -208,7 +206,7 @@ def posterior_kl(model, mel_TC) -> float:
 
     from modeling.voice_encoder import kl_to_prior
 
-    normal = model.normalise(mel_TC)[None]
+    normal = model.normalize(mel_TC)[None]
     mean, log_variance = model.voice_encoder(normal, torch.tensor([normal.shape[1]]))
     return float(kl_to_prior(mean, log_variance))
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
-from data_pipeline.made_voices import shifted, voice_shift
+from data_pipeline.speaker_augmentation import shifted, voice_shift
 from data_pipeline.utterance import VoiceShift
 
 CLIP_S, OTHERS = 5.0, 3  # seconds of a clip; clips of a voice beside the one that is cloned
-TRAINED_SHIFTS = 200  # data.made_voices of the run: the unseen made voices have later numbers
+TRAINED_SHIFTS = 200  # data.speaker_augmentation of the run: the unseen augmented voices have later numbers
 SEEN_MADE, UNSEEN_MADE, UNSEEN_MADE_EACH = 10, 10, 3  # shifts: of trained speakers (two rows), of each new speaker
 RECORDINGS_EACH = 40  # the longest of a person: half a minute or more
 KTUBERLING = ("de", "el", "fr", "gl", "lt", "ru", "sl", "uk", "wa")
@@ -73,11 +73,11 @@ def heldout_recordings(corpus: Path, rate_hz: int) -> dict[str, list[np.ndarray]
 
 
 def all_voices(
-    trained: dict[str, list[np.ndarray]], new: dict[str, list[np.ndarray]], made_voices: int, rate_hz: int
+    trained: dict[str, list[np.ndarray]], new: dict[str, list[np.ndarray]], speaker_augmentation: int, rate_hz: int
 ) -> list[Voice]:
     """Every voice to clone, of recordings of the trained speakers and of new ones by "speaker-language".
 
-    made_voices: shifts that the model was trained on, the first of data_pipeline.made_voices' list.
+    speaker_augmentation: shifts that the model was trained on, the first of data_pipeline.speaker_augmentation' list.
     """
     trained = {name: clips(recordings, rate_hz) for name, recordings in trained.items()}
     new = {name: clips(recordings, rate_hz) for name, recordings in new.items()}
@@ -85,9 +85,11 @@ def all_voices(
     voices += [_recorded(name, found, seen=False) for name, found in new.items()]
     for number in range(SEEN_MADE):
         name = TRAINED_SHIFTED[number % len(TRAINED_SHIFTED)]
-        voices.append(_made(name, trained[name], number, number < made_voices, rate_hz))
+        voices.append(_made(name, trained[name], number, number < speaker_augmentation, rate_hz))
     for number in range(TRAINED_SHIFTS, TRAINED_SHIFTS + UNSEEN_MADE):
-        voices += [_made(name, trained[name], number, number < made_voices, rate_hz) for name in TRAINED_SHIFTED]
+        voices += [
+            _made(name, trained[name], number, number < speaker_augmentation, rate_hz) for name in TRAINED_SHIFTED
+        ]
     for name in (name for name in NEW_SPEAKERS_SHIFTED if name in new):
         first = TRAINED_SHIFTS
         voices += [_made(name, new[name], number, False, rate_hz) for number in range(first, first + UNSEEN_MADE_EACH)]

@@ -38,11 +38,11 @@ from benchmarks import command_line  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig, decode_audio, duration_s  # noqa: E402
 from data_pipeline.columns import ColumnNames  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.loader import Loader  # noqa: E402
-from data_pipeline.plan import Cursor  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "data_speed.json"
 CORPUS = ROOT / "assets" / "demo_corpus" / "train-en.parquet"

@@ -26,8 +26,8 @@ import pyarrow.parquet  # noqa: E402
 import data_pipeline.plan  # noqa: E402
 from benchmarks import page_block  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
 
 BENCHMARKS, DEMO = ROOT / "benchmarks", ROOT / "assets" / "demo_corpus"
 RESULTS = BENCHMARKS / "results" / "exactness.json"

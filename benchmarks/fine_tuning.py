@@ -27,7 +27,7 @@ from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from evaluation.speaking import write_picture  # noqa: E402
+from inference.plots import write_picture  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 MINUTES_OF_SPEECH, MINUTES_OF_TRAINING = 10, 5
@@ -175,7 +175,7 @@ def block(results: dict) -> str:
     said = (
         f"`python benchmarks/fine_tuning.py`: {MINUTES_OF_SPEECH} minutes of Italian prompts, {results['steps']} steps "
         f"({MINUTES_OF_TRAINING} minutes of a quiet CPU of two cores), {results['sentences']} held-out sentences and "
-        f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recogniser "
+        f"{results['english_cer_sentences']} English ones; one seed. Heard as the recording: the English recognizer "
         "hears model and recording, and what it writes is compared. "
     )
     header, *turned = [list(line) for line in zip(*rows(results), strict=True)]

@@ -16,7 +16,7 @@ from benchmarks.debian import unpack
 from benchmarks.speech_rows import as_loud, hash_order, write
 
 LANGUAGES = ("cs", "nl")
-SPEAKERS = {"font_small": "smallfish", "font_big": "bigfish"}  # the colour of a subtitle says who speaks
+SPEAKERS = {"font_small": "smallfish", "font_big": "bigfish"}  # the color of a subtitle says who speaks
 EACH, HELD_OUT = 300, 30  # lines of each person
 LONG_ENOUGH_S, SHORT_ENOUGH_S = 0.6, 9.0
 GAME = Path("usr/share/games/fillets-ng")

@@ -174,7 +174,7 @@ def page(server: HubServer, folder: Path) -> None:
 
 
 def understood(run_folder: Path) -> dict[str, float]:
-    """How well this environment's recogniser understands the model."""
+    """How well this environment's recognizer understands the model."""
     from benchmarks import heldout_speech as speech  # here: it brings much that the path itself does not need
 
     english = {speech.ASR_LANGUAGE: speech.heldout()[speech.ASR_LANGUAGE]}

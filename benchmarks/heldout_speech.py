@@ -17,17 +17,19 @@ from data_pipeline.errors import UserError
 from data_pipeline.loader import Loader
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
-from evaluation.asr import load_recogniser
+from evaluation.asr import load_recognizer
 from evaluation.metrics import METRICS, load_metric
-from evaluation.speaking import Spoken, speak_utterances
+from evaluation.speaking import speak_utterances
 from evaluation.text_metrics import character_error_rate
+from inference.synthesizer import Spoken
+from inference.vocoders.base import Vocoder
+from inference.vocoders.registry import load_vocoder
+from inference.voices import known_voices
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.vocoder import Vocoder, load_vocoder
-from modeling.voices import known_voices
-from training.config import RunConfig
-from training.inputs import build_inputs
-from training.validation import validate
+from training.config.fields import RunConfig
+from training.loop.validation import validate
+from training.setup.inputs import build_inputs
 
 CORPUS = Path(__file__).resolve().parents[1] / "assets" / "demo_corpus"
 ASR_LANGUAGE = "en"
@@ -74,7 +76,7 @@ class Speaker:
         return build_inputs(run, frames_per_step, rank=0, world_size=1, vocabulary=vocabulary).validation
 
     def validated(self, loader: Loader) -> dict[str, float]:
-        """The measures of training.validation, teacher-forced, in fp32."""
+        """The measures of training.loop.validation, teacher-forced, in fp32."""
         found, _ = validate(Accelerator(cpu=True), self.model, loader)
         self.model.eval()  # validate leaves it training
         return found
@@ -89,12 +91,12 @@ def vocoder_for(name: str, audio: AudioConfig) -> Vocoder:
 
 
 @cache
-def recogniser():
-    return load_recogniser("moonshine", ASR_LANGUAGE)
+def recognizer():
+    return load_recognizer("moonshine", ASR_LANGUAGE)
 
 
 def hear(waves: list, sample_rate_hz: int) -> list[str]:
-    return [recogniser()(wave, sample_rate_hz) for wave in waves]
+    return [recognizer()(wave, sample_rate_hz) for wave in waves]
 
 
 def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tuple[float, list[str]]:
@@ -104,7 +106,7 @@ def score(waves: list, utterances: list[Utterance], sample_rate_hz: int) -> tupl
 
 
 def recorded_figures(sentences: Sentences, audio: AudioConfig) -> dict[str, float]:
-    """CER and DistillMOS of the recordings and of their copies: what recogniser and vocoders cost by themselves."""
+    """CER and DistillMOS of the recordings and of their copies: what recognizer and vocoders cost by themselves."""
     english = sentences[ASR_LANGUAGE]
     waves = recordings(english, audio)
     each = {"real": waves} | vocoded([log_mel(wave, audio) for wave in waves], audio)

@@ -1,8 +1,8 @@
 """MODEL_IMPROVEMENTS_SUMMARY.md out of measured runs: python benchmarks/improvements.py
 
 Reads benchmarks/results/convergence.json, and, where they are there, fast_convergence.json and
-ablation.json; the parameters come from training/levels.py. Writes the summary, its picture, assets/convergence.png, and
-what docs/training.md and docs/measured.md say of the levels.
+ablation.json; the parameters come from training/config/levels.py. Writes the summary, its picture,
+assets/convergence.png, and what docs/training.md and docs/measured.md say of the levels.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from benchmarks import convergence, fast_convergence, page_block  # noqa: E402
 from benchmarks.ablation import NOTHING, WHOLE  # noqa: E402
 from benchmarks.command_line import read_json  # noqa: E402
 from benchmarks.provenance import is_clean  # noqa: E402
-from training.config import FIELDS  # noqa: E402
-from training.levels import LEVELS  # noqa: E402
+from training.config.fields import FIELDS  # noqa: E402
+from training.config.levels import LEVELS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 SUMMARY, PICTURE = "MODEL_IMPROVEMENTS_SUMMARY.md", "assets/convergence.png"
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 def summary(found: dict[str, dict]) -> str:
     parts = [
         "# What the levels change, and what it gives\n\n"
-        "Written by `python benchmarks/improvements.py` from the numbers in training/levels.py and the runs in "
+        "Written by `python benchmarks/improvements.py` from the numbers in training/config/levels.py and the runs in "
         "benchmarks/results/; nothing here is typed by hand.",
         "## Parameters\n\nAt width 1024; at width D the rate of matrices, `optim.lr`, is 1024 / D times this.\n\n"
         + parameters(),

@@ -28,8 +28,8 @@ from benchmarks.provenance import origin  # noqa: E402
 from benchmarks.speech_rows import beside_the_demo_corpus  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sources import open_source  # noqa: E402
-from evaluation.speaking import write_picture  # noqa: E402
 from evaluation.text_metrics import character_error_rate  # noqa: E402
+from inference.plots import write_picture  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --set data.text_units=phonemes"
@@ -142,7 +142,7 @@ def block(results: dict) -> str:
     said = (
         f"`python benchmarks/languages.py`: minutes of speech {minutes}; {results['steps']['five']} steps (the main "
         f"job's {results['steps']['base']}); held-out sentences {sentences}; one seed. Heard as the recording: the "
-        "English recogniser hears model and recording, and what it writes is compared. "
+        "English recognizer hears model and recording, and what it writes is compared. "
     )
     return f"{said}{page_block.source(results, 'languages')}\n\n{page_block.markdown(header, lines)}"
 

@@ -2,7 +2,7 @@
 
 FOLDER holds LibriSpeech (Panayotov et al. 2015; CC BY 4.0), or a part of it, its files named as they are there. To
 train on: of each speaker below a folder *train-clean* the first recording, cut at its pauses, each piece with the
-text that the recogniser hears in it. To be cloned, and never heard in training: those below a folder *test-other*.
+text that the recognizer hears in it. To be cloned, and never heard in training: those below a folder *test-other*.
 Nothing of them is committed.
 """
 
@@ -53,7 +53,7 @@ def make(folder: Path, out: Path) -> None:
 
 
 def pieces(speaker: str, path: Path) -> Iterator[dict]:
-    """Yield a row for each piece of a recording in which the recogniser hears about as much as people say in it."""
+    """Yield a row for each piece of a recording in which the recognizer hears about as much as people say in it."""
     from benchmarks.heldout_speech import hear
 
     wave_N, rate_hz = soundfile.read(path, dtype="float32")

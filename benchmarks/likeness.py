@@ -1,6 +1,6 @@
-"""How like its recordings a model's speech sounds, in languages that no recogniser which can be installed here knows.
+"""How like its recordings a model's speech sounds, in languages that no recognizer which can be installed here knows.
 
-The English recogniser hears a recording and what a model makes of its text, and the two strings of English words are
+The English recognizer hears a recording and what a model makes of its text, and the two strings of English words are
 compared: "heard" is the character error rate between them. It says how like the two sound to one fixed ear, not how
 well the language is understood. Beside it stands the same between the recording and a vocoded copy of it, which is the
 least it can be, and between a recording and other sentences', which is what speech that says something else gets.
@@ -14,8 +14,8 @@ from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.utterance import Utterance
 from evaluation.durations import duration_figures
 from evaluation.metrics import load_metric
-from evaluation.speaking import Spoken
 from evaluation.text_metrics import character_error_rate
+from inference.synthesizer import Spoken
 
 VOCODER = "hifigan"
 

@@ -28,8 +28,8 @@ from benchmarks.loop.goya import goya  # noqa: E402
 from benchmarks.loop.rivals import coqui, hf_trainer, lightning  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from modeling.configuration import GoyaConfig  # noqa: E402
-from training.arguments import parse  # noqa: E402
-from training.inputs import build_inputs  # noqa: E402
+from training.config.arguments import parse  # noqa: E402
+from training.setup.inputs import build_inputs  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "loop_speed.json"
 # Name -> (what runs it, the package it needs).

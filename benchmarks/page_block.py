@@ -66,8 +66,8 @@ def put(name: str, content: str, root: Path = ROOT) -> None:
     page.write_text(f"{before}{begin}\n{content}\n{end}{after}", encoding="utf-8")
 
 
-def rows(labelled: list[tuple[str, str]]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {label} | {value} |" for label, value in labelled)])
+def rows(labeled: list[tuple[str, str]]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {label} | {value} |" for label, value in labeled)])
 
 
 def shown(figures: dict, forms: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
@@ -75,10 +75,10 @@ def shown(figures: dict, forms: dict[str, tuple[str, str]]) -> list[tuple[str, s
     return [(label, form.format(figures[name])) for name, (label, form) in forms.items() if name in figures]
 
 
-def aligned(labelled: list[tuple[str, str]]) -> str:
+def aligned(labeled: list[tuple[str, str]]) -> str:
     """The same for a terminal."""
-    width = max(len(label) for label, _ in labelled)
-    return "\n".join(f"{label:<{width}}  {value:>8}" for label, value in labelled)
+    width = max(len(label) for label, _ in labeled)
+    return "\n".join(f"{label:<{width}}  {value:>8}" for label, value in labeled)
 
 
 def columns(lines: list[list[str]]) -> str:

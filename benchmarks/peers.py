@@ -2,7 +2,7 @@
 
 Trains Goya and coqui-tts' Glow-TTS and VITS, each by its own recipe (benchmarks/peer/coqui.py says what of it is
 fitted to half an hour), on the same English prompts of the demo corpus, on the same cores. After 5, 10, 20 and 30
-minutes the 40 held-out English sentences are spoken and heard by the same recogniser; Glow-TTS through Griffin-Lim, as
+minutes the 40 held-out English sentences are spoken and heard by the same recognizer; Glow-TTS through Griffin-Lim, as
 coqui does without a vocoder. Minutes are of the training process' own processor time for all alike, its loader in the
 same process, so that other work on the machine takes nothing from anyone; what is spoken to be heard does not count.
 

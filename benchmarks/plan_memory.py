@@ -20,8 +20,9 @@ import numpy as np  # noqa: E402
 
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
-from data_pipeline.plan import Cursor, Limits, Plan, PlannedBatch  # noqa: E402
+from data_pipeline.plan import Limits, Plan, PlannedBatch  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402
 
 RATE_HZ = 4_000
@@ -74,7 +75,7 @@ def measure(rows: int) -> tuple[dict, Cursor, PlannedBatch]:
             figures[f"resident_mb_at_{waiting.pop(0):.0%}"] = resident_mb()
     seconds = time.perf_counter() - started
     figures[f"resident_mb_at_{SHARES[-1]:.0%}"] = resident_mb()
-    figures |= {"rows": plan.tally.seen, "broken_rows": plan.tally.broken_rows, "rows_per_s": rows / seconds}
+    figures |= {"rows": plan.row_stats.seen, "broken_rows": plan.row_stats.broken_rows, "rows_per_s": rows / seconds}
     return figures, middle, then
 
 

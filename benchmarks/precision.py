@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its paren
 
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
-from training.hardware import Hardware, check_precision, detect  # noqa: E402
+from training.config.hardware import Hardware, check_precision, detect  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "precision.json"
 EXACT, LOWER = "no", ("bf16", "fp16", "fp8")

@@ -81,7 +81,7 @@ def write_parquet(folder: Path, most_bytes: int, name: str = "train.parquet") ->
         group.append(row)
         if len(group) == GROUP_ROWS:
             table = pyarrow.Table.from_pylist(group)
-            writer = writer or pyarrow.parquet.ParquetWriter(folder / name, table.schema)
+            writer = writer or pyarrow.parquet.ParquetWriter(folder / name, table.schema, use_dictionary=False)
             writer.write_table(table)
             group = []
     writer.close()

@@ -41,10 +41,15 @@ GATHERED = {
         "corpora_hangs": ("hangs", "of them without an end", WHOLE),
     },
     "fuzz": {
-        "inputs_tried": ("inputs_tried", "random settings, config files and models tried", WHOLE),
-        "hostile_models_tried": ("models_tried", "of them models", WHOLE),
+        "inputs_tried": (
+            "inputs_tried",
+            "random settings, command lines, models, runs, clips, texts, corpora, requests tried",
+            WHOLE,
+        ),
+        "hostile_models_tried": ("models_tried", "of them models and vocoders", WHOLE),
         "tracebacks": ("tracebacks", "of all with a traceback", WHOLE),
         "hangs": ("hangs", "of all without an end", WHOLE),
+        "other_ill_ends": ("other_ill_ends", "of all with another ill end", WHOLE),
     },
     "mutants": {
         "mutants_tried": ("mutants_tried", "faults put into the code", WHOLE),

@@ -30,7 +30,8 @@ import data_pipeline.plan  # noqa: E402
 from benchmarks import command_line  # noqa: E402
 from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
-from data_pipeline.plan import Cursor, Limits, Plan  # noqa: E402
+from data_pipeline.cursor import Cursor  # noqa: E402
+from data_pipeline.plan import Limits, Plan  # noqa: E402
 from data_pipeline.utterance import Samples, Utterance  # noqa: E402
 from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
 from modeling.losses import SUMS, LossShape, element_counts, loss_sums  # noqa: E402
@@ -45,7 +46,7 @@ VARIED = [("tiny", 8, 2.0), ("tiny", 8, 8.0), ("tiny", 8, 16.0), ("tiny", 2, 4.0
 GPUS = (1, 8, 64, 512)
 LEAST_ROWS, RATE_HZ = 20_000, 4_000
 BATCH_ON_PAPER = 16  # utterances of a GPU's micro-batch
-POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.hardware has it
+POOL_BATCHES = 32  # batches of each rank that are sorted together, as training.config.hardware has it
 BACKWARD_SHARE = 2 / 3
 
 

@@ -19,7 +19,7 @@ from benchmarks import heldout_speech as speech  # noqa: E402
 from benchmarks import page_block  # noqa: E402
 from benchmarks.command_line import read_json, write_json  # noqa: E402
 from data_pipeline.audio import log_mel  # noqa: E402
-from evaluation.speaking import write_picture  # noqa: E402
+from inference.plots import write_picture  # noqa: E402
 
 CHOSEN = {
     "en/queue-youarenext": "english",

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its parent is not
@@ -26,11 +27,11 @@ from benchmarks.provenance import origin  # noqa: E402
 from data_pipeline.audio import AudioConfig  # noqa: E402
 from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.text import Vocabulary  # noqa: E402
+from inference.generation import synthesize  # noqa: E402
+from inference.streaming import stream_mel, stream_wave  # noqa: E402
+from inference.vocoders.registry import load_vocoder  # noqa: E402
 from modeling.configuration import SIZES, GoyaConfig  # noqa: E402
 from modeling.model import GoyaForTextToSpeech  # noqa: E402
-from modeling.streaming import stream_mel, stream_wave  # noqa: E402
-from modeling.synthesis import synthesise  # noqa: E402
-from modeling.vocoder import load_vocoder  # noqa: E402
 
 REPEATS, THREADS = 5, (1, 2)
 TOKENS, STEPS_A_TOKEN = 100, 4
@@ -70,21 +71,20 @@ def measured(arguments, threads: int) -> dict[str, list[float]]:
     return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
 
 
+# So that only max_token_steps ends a token.
+@mock.patch("inference.generation.end_probability", lambda logits, smoothing: torch.zeros_like(logits))
 def measure(size: str, batches: list[int]) -> dict[str, list[float]]:
     """Figure -> its repeats."""
     torch.manual_seed(0)
     config = GoyaConfig.of_size(size, vocab_size=len(Vocabulary()), max_token_steps=STEPS_A_TOKEN)
     model = GoyaForTextToSpeech(config).eval()
-    with torch.no_grad():
-        model.decoder.end.weight.zero_()
-        model.decoder.end.bias.fill_(-20.0)  # so that only max_token_steps ends a token
     ids_BS = torch.randint(4, config.vocab_size, (max(batches), TOKENS))
     voice_BV = torch.zeros(max(batches), config.voice_size)
     speech_s = TOKENS * STEPS_A_TOKEN * config.frames_per_step / AUDIO.frames_per_s
     figures: dict[str, list[float]] = {}
     for batch in batches:
         lengths_B = torch.full((batch,), TOKENS)
-        each_s = seconds(lambda b=batch, n=lengths_B: synthesise(model, ids_BS[:b], n, voice_BV[:b]))
+        each_s = seconds(lambda b=batch, n=lengths_B: synthesize(model, ids_BS[:b], n, voice_BV[:b]))
         figures[f"real_time_factor, batch {batch}"] = [one_s / (batch * speech_s) for one_s in each_s]
     first_s = seconds(lambda: next(stream_mel(model, ids_BS[0], voice_BV[0])))
     figures["first_chunk_ms"] = [1000 * one_s for one_s in first_s]

@@ -1,4 +1,4 @@
-"""Seven more voices with transcripts, for benchmarks/cloning.py: synthesisers read the demo corpus' sentences.
+"""Seven more voices with transcripts, for benchmarks/cloning.py: synthesizers read the demo corpus' sentences.
 
     apt-get install flite; pip install ttspico
 
@@ -23,7 +23,7 @@ from data_pipeline.errors import UserError
 EACH, HELD_OUT = 250, 40  # sentences of a voice
 LONG_ENOUGH_S, SHORT_ENOUGH_S, LOUD_ENOUGH = 0.3, 15.0, 0.01
 PICO_RATE_HZ = 16_000
-# Speaker -> language, synthesiser, its own name for the voice.
+# Speaker -> language, synthesizer, its own name for the voice.
 VOICES = {
     "awb": ("en", "flite", "awb"),
     "rms": ("en", "flite", "rms"),
@@ -38,7 +38,7 @@ Wave = tuple[np.ndarray, int]  # float32 [N], Hz
 
 
 def make(out: Path) -> None:
-    """train-synthetic.parquet and heldout-synthetic.parquet in `out`. Raises UserError without the synthesisers."""
+    """train-synthetic.parquet and heldout-synthetic.parquet in `out`. Raises UserError without the synthesizers."""
     require()
     languages = {language for language, *_ in VOICES.values()}
     heldout = pq.read_table(DEMO / "heldout.parquet").to_pylist()
@@ -58,11 +58,11 @@ def make(out: Path) -> None:
 
 
 def require() -> None:
-    """Raises UserError where a synthesiser is missing."""
+    """Raises UserError where a synthesizer is missing."""
     missing = [] if shutil.which("flite") else ["the program flite (apt-get install flite)"]
     missing += [] if find_spec("ttspico") else ["the package ttspico (pip install ttspico)"]
     if missing:
-        raise UserError(f"The voices of synthesisers need {' and '.join(missing)}; not found here.")
+        raise UserError(f"The voices of synthesizers need {' and '.join(missing)}; not found here.")
 
 
 def flite(voice: str) -> Callable[[str], Wave]:

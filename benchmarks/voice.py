@@ -29,9 +29,9 @@ from data_pipeline.errors import UserError  # noqa: E402
 from data_pipeline.sentences import split_sentences  # noqa: E402
 from evaluation.durations import Pace, ran_into_limit, recorded_seconds  # noqa: E402
 from evaluation.metrics import load_metric  # noqa: E402
-from evaluation.speaking import speak  # noqa: E402
 from evaluation.text_metrics import character_error_rate, word_error_rate  # noqa: E402
-from modeling.voices import voice_for  # noqa: E402
+from inference.synthesizer import Line, Synthesizer  # noqa: E402
+from inference.voices import voice_for  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 LINES = ROOT / "benchmarks" / "hard_sentences.txt"
@@ -128,7 +128,7 @@ def judge(speaker: speech.Speaker, sentences: speech.Sentences, lines: list[str]
             rates.setdefault("wer_model" + speech.suffix(name), []).append(word_error_rate(heard, texts, LANGUAGE))
             if seed == seeds[0] and name == speech.DEFAULT_VOCODER:
                 likeness, said = beside_recordings(waves, english, speaker.audio), heard
-    ends, hard_heard = endings(speaker, english, lines)
+    ends, hard_heard = stop_errors(speaker, english, lines)
     heard = dict(zip([one.id for one in english], said, strict=True)) | dict(zip(lines, hard_heard, strict=True))
     figures = likeness | {name: statistics.mean(each) for name, each in rates.items()} | ends
     return figures, {"each_synthesis_seed": rates, "heard": heard}
@@ -150,24 +150,24 @@ def beside_recordings(waves: list[torch.Tensor], english: list, audio) -> dict[s
     }
 
 
-def endings(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
+def stop_errors(speaker: speech.Speaker, english: list, lines: list[str]) -> tuple[dict[str, float], list[str]]:
     """(shares of the hard lines that end early, late, never, and their CER; what was heard of each)."""
     audio = speaker.audio
     vocoder = speech.vocoder_for(speech.DEFAULT_VOCODER, audio)
     texts, lengths = [one.text for one in english], [recorded_seconds(one, audio.sample_rate_hz) for one in english]
     pace = Pace.of(speaker.processor.tokenizer.vocabulary, texts, lengths, LANGUAGE)
     voice_V = voice_for(speaker.model, english[0].speaker, LANGUAGE)
+    synthesizer = Synthesizer(speaker.model, speaker.processor)
     seconds, expected, limited, waves = [], [], [], []
     for line in lines:
         parts = [one.text for one in split_sentences(line, LANGUAGE)]
-        number = len(parts)
-        spoken = speak(speaker.model, speaker.processor, parts, [LANGUAGE] * number, [voice_V] * number, vocoder)
+        spoken = list(synthesizer.each([Line(part, LANGUAGE, voice_V) for part in parts], vocoder))
         seconds.append(speaker.seconds(spoken))
         expected.append(sum(pace.seconds(part, LANGUAGE) for part in parts))
         limited.append(any(ran_into_limit(one, speaker.model.config) for one in spoken))
         waves.append(torch.cat([one.wave for one in spoken]))
     heard = speech.hear(waves, audio.sample_rate_hz)
-    figures = load_metric("endings").compute(predictions=seconds, references=expected, ran_into_limit=limited)
+    figures = load_metric("stop_errors").compute(predictions=seconds, references=expected, ran_into_limit=limited)
     return figures | {"cer_hard": character_error_rate(heard, lines, LANGUAGE)}, heard
 
 

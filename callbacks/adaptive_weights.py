@@ -5,7 +5,7 @@ import math
 from transformers.trainer_callback import ExportableState
 
 from callbacks.weight_schedule import WeightSchedule
-from training.step import LossWeights
+from training.loop.step import LossWeights
 
 
 class AdaptiveWeights(WeightSchedule, ExportableState):

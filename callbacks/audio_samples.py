@@ -10,11 +10,12 @@ from accelerate import Accelerator
 from transformers import TrainerCallback
 
 from data_pipeline.utterance import Utterance
-from evaluation.pictures import mel_and_alignment_figure
-from evaluation.speaking import Spoken, first_seconds, speak_utterances
-from training.agreement import as_main_says
-from training.shipped import ShippedModel
-from training.trackers import Trackers
+from evaluation.speaking import first_seconds, speak_utterances
+from inference.plots import mel_and_alignment_figure
+from inference.synthesizer import Spoken
+from training.distributed.collectives import as_main_says
+from training.loop.eval_weights import EvalWeights
+from training.setup.trackers import Trackers
 
 LONGEST_NAME = 50  # characters, of up to four bytes each, in a file name of 255 bytes at most
 
@@ -36,7 +37,7 @@ class AudioSamples(TrainerCallback):
     """Every few minutes, and at the end. The main process speaks; its clock decides for all.
 
     Args:
-        shipped: the weights that would ship, which all ranks may have to put together.
+        eval_weights: the weights that would ship, which all ranks may have to put together.
         trackers: where sounds and pictures go, beside the files.
         sentences: what is spoken, each in the voice of its speaker.
         folder: where `step-00000500-<id>.wav` and `.png` go.
@@ -46,14 +47,14 @@ class AudioSamples(TrainerCallback):
     def __init__(
         self,
         accelerator: Accelerator,
-        shipped: ShippedModel,
+        eval_weights: EvalWeights,
         trackers: Trackers,
         sentences: list[Utterance],
         vocoder,
         folder: Path,
         every_minutes: float,
     ):
-        self.accelerator, self.shipped, self.trackers = accelerator, shipped, trackers
+        self.accelerator, self.eval_weights, self.trackers = accelerator, eval_weights, trackers
         self.sentences, self.vocoder = sentences, vocoder
         self.folder, self.every_s = Path(folder), 60 * every_minutes
         self.spoken_at = time.monotonic()
@@ -70,7 +71,7 @@ class AudioSamples(TrainerCallback):
             self._speak(state.global_step, processing_class)
 
     def _speak(self, step: int, processor) -> None:
-        with self.shipped.whole() as model:
+        with self.eval_weights.whole() as model:
             if model is not None:
                 every = speak_utterances(model, processor, self.sentences, first_seconds(self.vocoder))
                 try:

@@ -1,8 +1,8 @@
 """Warm-up, then the peak rate to the end."""
 
 from callbacks.rate_schedule import RateSchedule
-from training import schedule
-from training.config import OptimConfig
+from training.config.fields import OptimConfig
+from training.loop import schedule
 
 
 class ConstantRate(RateSchedule):

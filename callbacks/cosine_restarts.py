@@ -1,8 +1,8 @@
 """Warm-up, then half cosines with restarts (SGDR, Loshchilov and Hutter 2017)."""
 
 from callbacks.rate_schedule import RateSchedule
-from training import schedule
-from training.config import OptimConfig
+from training.config.fields import OptimConfig
+from training.loop import schedule
 
 
 class CosineRestarts(RateSchedule):

@@ -1,14 +1,16 @@
 """Which callbacks a run gets, in the order they are called. A new one: a file beside this, and a line below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from transformers import DefaultFlowCallback, TrainerCallback, TrainerState
 
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.audio_samples import AudioSamples
+from callbacks.busy_machine import BusyMachine
 from callbacks.constant_rate import ConstantRate
 from callbacks.cosine_restarts import CosineRestarts
 from callbacks.early_stopping import EarlyStopping
@@ -24,15 +26,19 @@ from data_pipeline.errors import UserError
 from data_pipeline.row_count import row_count
 from evaluation.quality import SpeechJudge
 from evaluation.speaking import FEWEST_WORDS, in_turn, sentences_by_language
-from training.best_metric import FEWEST_SENTENCES
-from training.length import UNKNOWN_LENGTH, Ahead
-from training.loop import Trainer
+from training.loop.length import UNKNOWN_LENGTH, Ahead
+from training.loop.trainer import Trainer
+from training.setup.best_metric import FEWEST_SENTENCES
 
 SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
 
 
-def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> list[TrainerCallback]:
+def default_callbacks(
+    trainer: Trainer, accelerator: Accelerator, vocoder, more: Sequence[TrainerCallback] = ()
+) -> list[TrainerCallback]:
     """The callbacks that the trainer's configuration asks for; they settle by which metric it chooses the best.
+
+    `more`: those that the user adds; called after all but Progress and Tracking.
 
     Raises UserError where train.best_metric asks for one that the validation data does not give.
     """
@@ -57,13 +63,17 @@ def default_callbacks(trainer: Trainer, accelerator: Accelerator, vocoder) -> li
     if train.early_stopping:
         chosen.append(EarlyStopping(train.patience_evaluations, train.min_delta))
     chosen.append(GradientMonitor())
+    if accelerator.device.type == "cpu":
+        chosen.append(BusyMachine(accelerator.num_processes, torch.get_num_threads()))
     if log.samples:
         sentences = in_turn(by_language, log.samples)
         folder = Path(config.checkpoint.dir) / "samples"
         every = log.samples_every_minutes
-        chosen.append(AudioSamples(accelerator, trainer.shipped, trainer.trackers, sentences, vocoder, folder, every))
+        chosen.append(
+            AudioSamples(accelerator, trainer.eval_weights, trainer.trackers, sentences, vocoder, folder, every)
+        )
     # Last, so that they see what the others put into the logs.
-    return [*chosen, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
+    return [*chosen, *more, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
 
 
 def way_to_the_end(trainer: Trainer) -> Callable[[TrainerState], Ahead]:
@@ -84,7 +94,7 @@ def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge)
     train = trainer.config.train
     if train.best_metric == "quality_cer" and not judge.listens:
         raise UserError(
-            f"train.best_metric is quality_cer, and of the validation data {judge.recognised} English sentences of "
+            f"train.best_metric is quality_cer, and of the validation data {judge.recognized} English sentences of "
             f"three words or more can be judged; expected {FEWEST_SENTENCES} or more. Give more with --val-data, or "
             "--set train.best_metric=eval_mel."
         )
@@ -95,4 +105,4 @@ def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge)
         trainer.arguments.metric_for_best_model = CER
     stretches = train.max_minutes is not None or not decides
     every = trainer.config.log.quality_every
-    return [QualityEval(accelerator, trainer.shipped, trainer.trackers, judge, every, decides, stretches)]
+    return [QualityEval(accelerator, trainer.eval_weights, trainer.trackers, judge, every, decides, stretches)]

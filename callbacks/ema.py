@@ -2,7 +2,7 @@
 
 from transformers import TrainerCallback
 
-from training.weight_average import WeightAverage
+from training.loop.weight_average import WeightAverage
 
 
 class Ema(TrainerCallback):

@@ -12,7 +12,7 @@ from hub.curves import DRAWN, add_point
 from hub.facts import RunFacts, data_facts
 from hub.folders import Folders
 from hub.pusher import Pusher
-from training.loop import Result, Trainer
+from training.loop.trainer import Result, Trainer
 
 INTERRUPTED_S = 30.0  # the end of a run that was told to stop waits no longer: a cluster soon kills it
 

@@ -1,8 +1,8 @@
 """Warm-up, then a fall with the root of the step (Vaswani et al. 2017)."""
 
 from callbacks.rate_schedule import RateSchedule
-from training import schedule
-from training.config import OptimConfig
+from training.config.fields import OptimConfig
+from training.loop import schedule
 
 
 class Noam(RateSchedule):

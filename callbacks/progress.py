@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerState
 
-from training.length import Ahead
+from training.loop.length import Ahead
 
 LINE_EVERY_S = 15.0
 

@@ -7,10 +7,10 @@ from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import ExportableState
 
 from evaluation.quality import SpeechJudge
-from training.agreement import as_main_has, as_main_says
-from training.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
-from training.shipped import ShippedModel
-from training.trackers import Trackers
+from training.distributed.collectives import as_main_has, as_main_says
+from training.loop.eval_weights import EvalWeights
+from training.setup.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
+from training.setup.trackers import Trackers
 
 CER = "eval_quality_cer"  # among the metrics of an evaluation
 MOST_SHARE = 0.05  # of the run's time
@@ -37,14 +37,14 @@ class QualityEval(TrainerCallback, ExportableState):
     def __init__(
         self,
         accelerator: Accelerator,
-        shipped: ShippedModel,
+        eval_weights: EvalWeights,
         trackers: Trackers,
         judge: SpeechJudge,
         every_steps: int,
         decides: bool,
         stretches: bool,
     ):
-        self.accelerator, self.shipped, self.trackers, self.judge = accelerator, shipped, trackers, judge
+        self.accelerator, self.eval_weights, self.trackers, self.judge = accelerator, eval_weights, trackers, judge
         self.every_steps, self.decides, self.stretches = every_steps, decides, stretches
         self.judged_at = 0  # step; the clock's numbers are this process' own and not in the checkpoint
         self.spent_s = self.last_s = 0.0
@@ -63,7 +63,7 @@ class QualityEval(TrainerCallback, ExportableState):
             return f"The best checkpoint is chosen by the character error rate of speech (quality_cer): {judged}."
         return (
             f"The best checkpoint is chosen by the validation mel loss (eval_mel). {judged}; English ones that can be "
-            f"heard: {self.judge.recognised if self.judge.listens else 0}, of {FEWEST_SENTENCES} for an error rate."
+            f"heard: {self.judge.recognized if self.judge.listens else 0}, of {FEWEST_SENTENCES} for an error rate."
         )
 
     def on_evaluate(self, args, state, control, metrics=None, processing_class=None, **kwargs):
@@ -89,7 +89,7 @@ class QualityEval(TrainerCallback, ExportableState):
 
     def _judged(self, processor) -> dict[str, float]:
         begun_at, figures = time.monotonic(), None
-        with self.shipped.whole() as model:
+        with self.eval_weights.whole() as model:
             if model is not None:
                 figures = self.judge(model, processor)
         figures = as_main_has(self.accelerator, figures)
@@ -99,7 +99,7 @@ class QualityEval(TrainerCallback, ExportableState):
         return figures
 
     def _say_cost(self, state: TrainerState) -> None:
-        """Once, at the second time: the first has loaded the recogniser."""
+        """Once, at the second time: the first has loaded the recognizer."""
         share = self.spent_s / max(time.monotonic() - self.begun_at, 1e-9)
         if self.times == 2 and share > MOST_SHARE and not self.stretches and state.is_world_process_zero:
             print(

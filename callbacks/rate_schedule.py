@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from transformers import TrainerCallback
 
-from training.config import OptimConfig
+from training.config.fields import OptimConfig
 
 
 class RateSchedule(TrainerCallback):

@@ -5,7 +5,7 @@ import math
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from training.control import Diverged
+from training.loop.control import Diverged
 
 RECENT = 20  # updates
 

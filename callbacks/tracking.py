@@ -2,7 +2,7 @@
 
 from transformers import TrainerCallback
 
-from training.trackers import Trackers
+from training.setup.trackers import Trackers
 
 
 class Tracking(TrainerCallback):

@@ -2,7 +2,7 @@
 
 from transformers import TrainerCallback
 
-from training.step import LossWeights
+from training.loop.step import LossWeights
 
 
 class WeightSchedule(TrainerCallback):

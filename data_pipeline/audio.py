@@ -8,11 +8,11 @@ does not read goes through data_pipeline.containers first.
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import fsspec
 import numpy as np
@@ -25,6 +25,7 @@ from data_pipeline.containers import NeedsConversion, NotConverted, mp4_header, 
 from data_pipeline.errors import UserError
 from data_pipeline.mono import SILENCE_DB, averaged, without_rumble
 from data_pipeline.mp3 import SIGNATURE_BYTES, is_mp3, with_true_length
+from data_pipeline.seeking import Seeking
 from data_pipeline.utterance import Audio, Samples, Segment
 
 FORMATS = "wav, flac, mp3, ogg, opus; with ffmpeg m4a, aac, webm, wma, amr, 3gp"
@@ -81,6 +82,10 @@ class AudioConfig:
     f_min_hz: float = 0.0
     f_max_hz: float = 8_000.0
     log_floor: float = 1e-5
+    # The same in every preset, so no field that a checkpoint stores; in torchaudio's words.
+    mel_scale: ClassVar[str] = "slaney"
+    mel_norm: ClassVar[str] = "slaney"
+    centered: ClassVar[bool] = False  # frame t covers samples hop * t - (n_fft - hop) / 2 and on, reflected at the ends
 
     def __post_init__(self):
         low_hz, high_hz = RATE_RANGE_HZ
@@ -104,6 +109,35 @@ class AudioConfig:
     @property
     def frames_per_s(self) -> float:
         return self.sample_rate_hz / self.hop
+
+    def convention(self) -> dict[str, object]:
+        """Everything that a vocoder's mels must have as these do, by name."""
+        shared = {"mel_scale": self.mel_scale, "mel_norm": self.mel_norm, "centered": self.centered}
+        return asdict(self) | shared
+
+    def differences(self, trained_with: Mapping[str, object]) -> list[str]:
+        """What a vocoder was trained with that these mels have otherwise, a phrase each.
+
+        trained_with: as much of its `convention` as is known.
+        """
+        ours = self.convention()
+        return [
+            f"{name} is {ours.get(name, 'unknown here')} where it was trained with {value}"
+            for name, value in trained_with.items()
+            if name not in ours or ours[name] != value
+        ]
+
+    def mel_filters(self) -> torch.Tensor:
+        """The filterbank [F, C] from magnitudes of all n_fft / 2 + 1 frequency bins to mel channels, float32."""
+        return torchaudio.functional.melscale_fbanks(
+            self.n_fft // 2 + 1,
+            self.f_min_hz,
+            self.f_max_hz,
+            self.n_mels,
+            self.sample_rate_hz,
+            norm=self.mel_norm,
+            mel_scale=self.mel_scale,
+        )
 
 
 PRESETS = {
@@ -206,7 +240,7 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
     """The log-mel spectrogram of a wave float32 [N]: float32 [T, C] with T = N // hop.
 
     As HiFi-GAN's meldataset.mel_spectrogram (Kong et al. 2020): reflect padding by (n_fft - hop) / 2 and no
-    centring, periodic Hann window, magnitude with 1e-9 under the root, Slaney mel scale and norm, natural log of
+    centering, periodic Hann window, magnitude with 1e-9 under the root, Slaney mel scale and norm, natural log of
     the value clamped at log_floor. Raises BrokenAudio where the wave is too short to reflect.
     """
     pad = (config.n_fft - config.hop) // 2
@@ -226,15 +260,7 @@ def log_mel(wave: torch.Tensor, config: AudioConfig) -> torch.Tensor:
 @cache
 def _mel_tensors(config: AudioConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The window [n_fft] and the filterbank [F, C], built once for each config and device."""
-    filters_FC = torchaudio.functional.melscale_fbanks(
-        config.n_fft // 2 + 1,
-        config.f_min_hz,
-        config.f_max_hz,
-        config.n_mels,
-        config.sample_rate_hz,
-        norm="slaney",
-        mel_scale="slaney",
-    )
+    filters_FC = config.mel_filters()
     taken = filters_FC.any(dim=1).nonzero().max() + 1  # a quarter of the bins lies above f_max_hz by default
     return torch.hann_window(config.n_fft, device=device), filters_FC[:taken].to(device)
 
@@ -316,7 +342,7 @@ def _opened(audio: bytes | str, name: str):
         raise BrokenAudio(f"{label} is empty (0 bytes); expected an audio file ({FORMATS}).")
     try:
         where = audio if isinstance(audio, str) else None
-        with _handle(audio) as handle, _ReadOnce(readable(handle, where)) as file:
+        with _handle(audio) as handle, _ReadOnce(Seeking(readable(handle, where))) as file:
             if file.frames >= UNKNOWN_FRAMES:
                 raise BrokenAudio(
                     f"{label} does not say how long it is (it was written through a pipe); expected a "

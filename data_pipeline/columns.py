@@ -115,7 +115,7 @@ class RowReader:
             content = audio
             if isinstance(audio, dict):
                 content = audio["bytes"] if audio.get("bytes") is not None else audio.get("array")
-            raw = content if isinstance(content, bytes) else repr(np.asarray(content)).encode()
+            raw = content if isinstance(content, bytes) else _as_array(content).encode()
             return hashlib.sha256(plain(f"{value['text']}\n").encode() + raw).hexdigest()[:16]
         if self.folder and os.path.isabs(name) and name.startswith(self.folder + os.sep):
             name = os.path.relpath(name, self.folder)
@@ -190,6 +190,14 @@ def _ends_of(segment: Segment) -> str:
     return f"{segment.start:.0f}-{end}" if segment.in_samples else f"{segment.start:.3f}-{end}"
 
 
+def _as_array(content) -> str:
+    """What a list of samples looks like; one that is no array, which `RowReader._audio` refuses, as it is."""
+    try:
+        return repr(np.asarray(content))
+    except (ValueError, OverflowError):  # lists of different lengths
+        return plain(repr(content))
+
+
 def fields(row: dict) -> dict:
     """A row with the fields of its WebDataset json beside its other columns, which win."""
     nested = row.get("json")
@@ -206,7 +214,7 @@ def find_columns(found: tuple[str, ...], given: ColumnNames, where: str, id_is_f
     for role in ROLES:
         named = getattr(given, role, None)
         if named is not None and named not in found:
-            raise UserError(f"{where} has no column {named!r} (--{role}-column); found: {listed}.")
+            raise UserError(f"{where} has no column {shown(named)!r} (--{role}-column); found: {listed}.")
         synonyms = SYNONYMS[role] + (("id",) if role == "audio" and id_is_file else ())
         roles[role] = named or next((by_plain_name[name] for name in synonyms if name in by_plain_name), None)
         if roles[role] is None and role in REQUIRED:

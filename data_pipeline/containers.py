@@ -182,7 +182,7 @@ def _converted_beside(where: str | None) -> Path | None:
     """What the command of the message made of a file, so that no table has to be changed."""
     if where is None or "://" in where:
         return None
-    return next((one for end in CONVERTED_SUFFIXES if (one := Path(where).with_suffix(end)).is_file()), None)
+    return next((one for end in CONVERTED_SUFFIXES if os.path.isfile(one := Path(where).with_suffix(end))), None)
 
 
 def _told(where: str | None, kind: str) -> str:

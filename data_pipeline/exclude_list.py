@@ -4,6 +4,7 @@ Tab-separated: an id in the first column, whatever else (a reason) behind it. So
 """
 
 import csv
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def read_exclude_list(path: str | None) -> frozenset[str]:
     """The ids of a list; none where there is no path. Raises UserError where it cannot be read or holds no id."""
     if path is None:
         return frozenset()
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise UserError(
             f"There is no exclude list {path} (looked for {Path(path).absolute()}); expected a text file with the id "
             "of a row in each line, as train_main.py --check-data writes it."

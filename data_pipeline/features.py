@@ -7,9 +7,9 @@ import torch
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError, shown
-from data_pipeline.made_voices import shifted
-from data_pipeline.speech import at_one_level
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.speaker_augmentation import shifted
+from data_pipeline.speech import normalize_loudness
+from data_pipeline.text import Vocabulary, normalize_text
 from data_pipeline.utterance import Utterance, VoiceShift
 
 FASTEST_LETTERS_PER_S = 25  # of natural speech: fast English has some 20
@@ -75,7 +75,7 @@ class FeatureMaker:
         wave = decode_audio(utterance.audio, self.audio.sample_rate_hz, name=utterance.id)
         if utterance.shift is not None:
             wave = shifted(wave, self.audio.sample_rate_hz, utterance.shift)
-        wave = at_one_level(trim_silence(wave, self.audio.sample_rate_hz), self.audio.sample_rate_hz)
+        wave = normalize_loudness(trim_silence(wave, self.audio.sample_rate_hz), self.audio.sample_rate_hz)
         mel = log_mel(torch.from_numpy(wave), self.audio).numpy()
         speech_s = len(wave) / self.audio.sample_rate_hz
         self.check_fits(utterance, self.fewest_tokens(ids), speech_s)
@@ -97,8 +97,8 @@ class FeatureMaker:
         return voice_name(utterance.speaker, utterance.language or self.language)
 
     def text_of(self, utterance: Utterance) -> str:
-        """Its normalised text. Raises UserError where that holds nothing to speak."""
-        text = normalise_text(utterance.text, utterance.language or self.language)
+        """Its normalized text. Raises UserError where that holds nothing to speak."""
+        text = normalize_text(utterance.text, utterance.language or self.language)
         if not any(character.isalnum() for character in text):
             raise UserError(
                 f"The text of row {utterance.id} holds nothing to speak ({shown(utterance.text)!r}); "

@@ -11,9 +11,10 @@ from dataclasses import replace
 from torch.utils.data import DataLoader
 
 from data_pipeline.collate import Batch, Collator
+from data_pipeline.cursor import Cursor
 from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.patience import BrokenOff, Patience, Stalled
-from data_pipeline.plan import Cursor, Plan, PlannedBatch
+from data_pipeline.plan import Plan, PlannedBatch
+from data_pipeline.stall_watchdog import BrokenOff, Stalled, StallWatchdog
 from data_pipeline.utterance import Utterance
 
 PREFETCHED = 4  # batches, by each loading process
@@ -63,7 +64,7 @@ class Loader:
         self,
         plan: Plan,
         make: FeatureMaker,
-        patience: Patience,
+        patience: StallWatchdog,
         *,
         num_workers: int = 0,
         cache_mb: float = 0,
@@ -82,13 +83,13 @@ class Loader:
         self.cache = FeatureCache(cache_mb)
 
     def epoch(self, cursor: Cursor) -> Iterator[Batch]:
-        """From `cursor` to the end of its epoch. Utterances that turn out broken join the plan's tally.
+        """From `cursor` to the end of its epoch. Utterances that turn out broken join the plan's row_stats.
 
         Raises Stalled where a batch does not come in time.
         """
 
         def how_far() -> str:
-            return f"in epoch {cursor.epoch + 1}, {self.plan.tally.seen} rows read"
+            return f"in epoch {cursor.epoch + 1}, {self.plan.row_stats.seen} rows read"
 
         others = set(multiprocessing.active_children())
         try:
@@ -102,7 +103,7 @@ class Loader:
                 self.cache.add(batch.features)
                 batch.features = []
                 for utterance_id, why in batch.broken.items():
-                    self.plan.tally.add_undecodable(utterance_id, why)
+                    self.plan.row_stats.add_undecodable(utterance_id, why)
                 yield batch
         except (Stalled, BrokenOff):
             for process in set(multiprocessing.active_children()) - others:
@@ -119,8 +120,8 @@ class Loader:
         Never for a GPU: its process has memory to pin in that time. Nor where the same row comes in other voices,
         or an epoch takes other rows than the one before.
         """
-        whole = self.plan.whole_tally
-        if self.pin or self.plan.made_voices or self.plan.balance or whole is None:
+        whole = self.plan.whole_row_stats
+        if self.pin or self.plan.speaker_augmentation or self.plan.balance or whole is None:
             return False
         return len(self.cache.features) >= whole.kept
 
@@ -142,7 +143,7 @@ class Loader:
         )
 
 
-def waited_for(utterances: Iterator[Utterance], patience: Patience, what_for: str) -> Iterator[Utterance]:
+def waited_for(utterances: Iterator[Utterance], patience: StallWatchdog, what_for: str) -> Iterator[Utterance]:
     """The same, each waited for no longer than a batch."""
     while True:
         with patience.waiting(lambda: what_for):

@@ -6,7 +6,7 @@ from itertools import islice
 from data_pipeline.errors import UserError
 from data_pipeline.languages import language_token
 from data_pipeline.sources import Source
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 
 ROWS_READ = 2000  # a corpus can be endless, and its rows large
 FEWEST_UTTERANCES = 5  # that hold a character: with fewer its row would hardly be trained, and it stays bytes
@@ -27,7 +27,7 @@ def new_tokens(
             if utterance.id in exclude:
                 continue
             spoken_in = utterance.language or language
-            text = vocabulary.spoken(normalise_text(utterance.text, spoken_in), spoken_in)
+            text = vocabulary.spoken(normalize_text(utterance.text, spoken_in), spoken_in)
         except UserError:
             continue
         seen.update(set(text))

@@ -17,12 +17,13 @@ import pyarrow
 
 from data_pipeline.audio import AudioConfig, UnreadKind, duration_s
 from data_pipeline.balance import SpeakerBalance
-from data_pipeline.cutting import cut
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
 from data_pipeline.features import Features
-from data_pipeline.made_voices import in_made_voices
+from data_pipeline.length_bucketing import cut
+from data_pipeline.row_stats import ANOTHER_TIME, RowStats, RowStatsByEpoch
+from data_pipeline.speaker_augmentation import augmented
 from data_pipeline.taken import RowsTaken, row_name
-from data_pipeline.tally import ANOTHER_TIME, Tallies, Tally
 from data_pipeline.utterance import Samples, Utterance, size_of
 
 SHUFFLE_BYTES = 256 * 2**20  # undecoded audio that the shuffle buffer may hold
@@ -36,16 +37,6 @@ class Source(Protocol):
     def rows(self): ...
 
     def to_utterance(self, row: dict) -> Utterance: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place between two batches. `group` is kept with it so that a resumed epoch goes on in the order it began."""
-
-    epoch: int = 0
-    rows: int = 0  # source rows read before the current pool
-    batch: int = 0  # batches of the current pool already taken, by all ranks together
-    group: int = 1  # batches of similar length that stay together: the number of ranks when the epoch began
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ class Plan:
         shuffle_buffer: rows that are shuffled together, less where rows are large.
         by_length_rows: a pool of the first epoch that begins before so many rows goes from short to long.
         exclude: ids of utterances that are left out (data_pipeline.exclude_list).
-        made_voices: shifts that utterances are heard in too (data_pipeline.made_voices); 0: all as recorded.
+        speaker_augmentation: shifts of pitch and formants that utterances are heard in too; 0: all as recorded.
 
     balance: which utterances an epoch takes; None: all.
     """
@@ -124,26 +115,26 @@ class Plan:
         shuffle_buffer: int = 2000,
         by_length_rows: int = 0,
         shuffle: bool = True,
-        made_voices: int = 0,
+        speaker_augmentation: int = 0,
         exclude: frozenset[str] = frozenset(),
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.shuffle = keep, shuffle_buffer, shuffle
-        self.by_length_rows, self.made_voices, self.exclude = by_length_rows, made_voices, exclude
+        self.by_length_rows, self.speaker_augmentation, self.exclude = by_length_rows, speaker_augmentation, exclude
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.taken = RowsTaken()  # of the epoch under way; whoever takes steps adds to it
-        self.tallies = Tallies()
+        self.stats_by_epoch = RowStatsByEpoch()
 
     @property
-    def tally(self) -> Tally:
+    def row_stats(self) -> RowStats:
         """Of the epoch under way, as far as it was read."""
-        return self.tallies.now
+        return self.stats_by_epoch.now
 
     @property
-    def whole_tally(self) -> Tally | None:
+    def whole_row_stats(self) -> RowStats | None:
         """Of the last epoch that was read from its start to its end."""
-        return self.tallies.whole
+        return self.stats_by_epoch.whole
 
     def start(self, epoch: int) -> Cursor:
         """The beginning of an epoch."""
@@ -151,14 +142,14 @@ class Plan:
 
     def begin_anew(self, epoch: int) -> Cursor:
         """The beginning of the epoch under way, from which what the steps have taken is passed over."""
-        self.tallies.begin_anew(epoch)
+        self.stats_by_epoch.begin_anew(epoch)
         self.taken.plan_anew()
         return self.start(epoch)
 
     def leave(self, epoch: int) -> None:
         """The steps go on with the beginning of another epoch."""
         self.taken.clear()
-        self.tallies.leave(epoch)
+        self.stats_by_epoch.leave(epoch)
 
     def utterances(self) -> Iterator[Utterance]:
         """Every readable utterance of this split, undecoded, in the source's order; for choosing examples."""
@@ -182,7 +173,7 @@ class Plan:
 
     def epoch(self, cursor: Cursor) -> Iterator[PlannedBatch]:
         """This rank's micro-batches from `cursor` to the end of its epoch; the same number on every rank."""
-        self.tallies.begin(cursor)
+        self.stats_by_epoch.begin(cursor)
         step: list[tuple[tuple[Utterance, ...], Cursor]] = []
         for item in self._batches(cursor):
             # The latest batch waits one round, so that the epoch's last step is known as such.
@@ -190,7 +181,7 @@ class Plan:
                 yield from self._share(step, last=False)
                 step = []
             step.append(item)
-        self.tallies.end()
+        self.stats_by_epoch.end()
         if step:
             yield from self._share(step, last=True)
 
@@ -208,8 +199,8 @@ class Plan:
             seed = (self.seed, behind.epoch, behind.rows, behind.batch)
             together = step[micro * self.world_size : (micro + 1) * self.world_size]
             taken = tuple(row_name(utterance) for batch, _ in together for utterance in batch)
-            if self.made_voices and entries:
-                entries = in_made_voices(entries, self.made_voices, seed)
+            if self.speaker_augmentation and entries:
+                entries = augmented(entries, self.speaker_augmentation, seed)
             yield PlannedBatch(entries, after, ends_step, last and ends_step, seed, taken)
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:
@@ -261,11 +252,11 @@ class Plan:
                 pool.append(accepted)
                 held += size_of(accepted[1].audio)
             if len(pool) == size or held >= POOL_BYTES:
-                self.tallies.mark(count)
+                self.stats_by_epoch.mark(count)
                 yield pool, before, count
                 pool, before, held = [], count, 0
         if pool:
-            self.tallies.mark(count)
+            self.stats_by_epoch.mark(count)
             yield pool, before, count
 
     def _rows(self, epoch: int, skip: int) -> Iterator[dict]:
@@ -279,8 +270,9 @@ class Plan:
             yield from rows.skip(skip) if skip else rows
         except (OSError, pyarrow.ArrowException) as error:  # a disk or network that is gone, a file that is damaged
             raise UserError(
-                f"The corpus cannot be read on, after {self.tally.seen} rows ({error}). See whether its disk or network"
-                " answers and its files are whole, then give the same command: it goes on from the last checkpoint."
+                f"The corpus cannot be read on, after {self.row_stats.seen} rows ({error}). See whether its disk or "
+                "network answers and its files are whole, then give the same command: it goes on from the last "
+                "checkpoint."
             ) from error
 
     def _buffer_size(self) -> int:
@@ -298,26 +290,26 @@ class Plan:
         try:
             utterance = self.source.to_utterance(row)
             if utterance.id in self.exclude:
-                self.tally.add_excluded(utterance.id)
+                self.row_stats.add_excluded(utterance.id)
                 return None
             if not self.keep(utterance):
                 return None
             if self.balance and not self.balance.takes(utterance, self.seed, epoch):
-                self.tally.left_out[ANOTHER_TIME] += 1
+                self.row_stats.left_out[ANOTHER_TIME] += 1
                 return None
             seconds = self._length_s(utterance)
         except UserError as error:
             # Without an id the message tells which row it is, the same in every epoch.
             # What is true of all files of a folder is listed once.
             is_of_many = isinstance(error, UnreadKind)
-            self.tally.add_broken(str(error if is_of_many else row.get("id", error)), str(error))
+            self.row_stats.add_broken(str(error if is_of_many else row.get("id", error)), str(error))
             return None
         frames = most_frames(seconds, self.audio)
         reason = self.limits.refusal(utterance, seconds, frames)
         if reason:
-            self.tally.left_out[reason] += 1
+            self.row_stats.left_out[reason] += 1
             return None
-        self.tally.accepted += 1
+        self.row_stats.accepted += 1
         return frames, utterance
 
     def _length_s(self, utterance: Utterance) -> float:

@@ -1,5 +1,6 @@
 """How many rows a corpus has, to tell how long an epoch takes before one has ended."""
 
+import os
 import time
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def row_count(source: Source, within_s: float = 1.0) -> int | None:
     Of tables it is the number of lines, of parquet what the files say of themselves; anything else is read.
     """
     paths, ends_at = source.opened.paths, time.monotonic() + within_s
+    if not all(map(os.path.isfile, paths)):
+        return None  # a pipe gives its rows once, to training
     counters = {".parquet": _of_parquet, **dict.fromkeys(LINES, _of_lines)}
     known = [counters.get(Path(path).suffix.lower()) for path in paths]
     try:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 
 from data_pipeline.languages import language_code
+from data_pipeline.normalize.reading import rules_of
+from data_pipeline.text import is_heard
 
 # Half of data.max_text_chars, the longest that training sees: numbers become words after this, and grow.
 LONGEST_CHARS = 200
@@ -24,19 +26,7 @@ CLAUSE_END = re.compile(r"""[,;:،؛]["'»”’)\]]*(?=\s)|\s(?=[—–-]\s)|[�
 SPACE = re.compile(r"\s")
 OPENING = "\"'«»“”‘’„([¿¡-—– "
 
-# What a full stop may follow within a sentence, in lower case. "No" and its like only before a number.
-ABBREVIATIONS = {
-    "en": "mr mrs ms dr prof st ave rd blvd jr sr gen col sgt capt lt rev hon gov sen rep vs etc inc ltd co corp dept "
-    "est approx mt ft",
-    "es": "sr sra srta sres dr dra d da dña ud uds vd vds lic ing prof av avda dpto depto tel etc aprox gral cía",
-    "fr": "m mm mme mmes mlle mlles dr me mgr st ste bd av etc env tél cf",
-    "it": "sig sigg dott prof avv ing arch geom gent spett ecc tel cav rag",
-    "ru": "г гг им ул д кв пр стр тел руб коп тыс млн млрд др см рис проф акад гр",
-    "de": "hr fr dr prof str nr usw bzw ca evtl ggf inkl tel st abt",
-    "pt": "sr sra srta dr dra prof profa av tel etc ltda eng",
-    "fa": "دکتر مهندس",
-    "ar": "د أ م",
-}
+# What a full stop follows before a number only; what it follows otherwise is in each language's file.
 BEFORE_NUMBER = frozenset(
     "no nos nr num núm nº n° p pp pág págs pag art fig vol ch cap sec ext apt jan feb mar apr jun jul aug sep sept oct "
     "nov dec ene abr ago dic".split()
@@ -56,7 +46,7 @@ def split_sentences(text: str, language: str | None = None, longest: int = LONGE
 
     A sentence of more than `longest` characters is cut at the comma, else the space, nearest to its middle.
     """
-    known = frozenset(ABBREVIATIONS.get(language_code(language) or "", "").split())
+    known = frozenset(rules_of(language_code(language)).within_sentences.split())
     found: list[Sentence] = []
     for paragraph in re.split(r"\n\s*\n", text):
         sentences = _with_words(_sentences(" ".join(paragraph.split()), known))
@@ -93,7 +83,7 @@ def _with_words(sentences: list[str]) -> list[str]:
     """What holds nothing to speak, such as a row of dots, goes to the sentence before it."""
     kept: list[str] = []
     for sentence in sentences:
-        if any(map(str.isalnum, sentence)):
+        if is_heard(sentence):
             kept.append(sentence)
         elif kept:
             kept[-1] = f"{kept[-1]} {sentence}".strip()

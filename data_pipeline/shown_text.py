@@ -2,26 +2,26 @@
 
 import re
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.given_text import argument_text, standard_input_text
-from data_pipeline.normalise.persian import ZWNJ
-from data_pipeline.text import BYTES, Vocabulary, normalise_text
+from data_pipeline.normalize.persian import ZWNJ
+from data_pipeline.text import BYTES, Vocabulary, normalize_text
 
 UNSEEN = {" ": "␣", ZWNJ: "<zwnj>"}
 
 
 def shown_text(text: str, language: str, vocabulary: Vocabulary) -> str:
-    """The way of one text in lines: as given, as normalised, as its tokens, and what these spell when read back.
+    """The way of one text in lines: as given, as normalized, as its tokens, and what these spell when read back.
 
     A character without a token of its own stands in brackets with the bytes that it is read as. Raises UserError where
     nothing is left to speak, or phonemes are not to be had for the language.
     """
-    normalised = normalise_text(text, language)
-    if not any(map(str.isalnum, normalised)):
-        raise UserError(f"The text {text!r} holds nothing to speak; expected words.")
-    ids = vocabulary.encode(normalised, language)
-    rows = [("as given", text), ("normalised", normalised)]
-    if (spoken := vocabulary.spoken(normalised, language)) != normalised:
+    normalized = normalize_text(text, language)
+    if not any(map(str.isalnum, normalized)):
+        raise UserError(f"The text {shown(text)!r} holds nothing to speak; expected words.")
+    ids = vocabulary.encode(normalized, language)
+    rows = [("as given", text), ("normalized", normalized)]
+    if (spoken := vocabulary.spoken(normalized, language)) != normalized:
         rows.append(("phonemes", spoken))
     tokens, as_bytes = _with_bytes_marked([vocabulary.tokens[index] for index in ids])
     rows += [("tokens", f"{len(ids)}: {' '.join(tokens)}"), ("read back", vocabulary.decode(ids))]
@@ -41,7 +41,8 @@ def _with_bytes_marked(tokens: list[str]) -> tuple[list[str], list[str]]:
             start += 1
             continue
         lead = int(tokens[start][1:-1], 16)
-        length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4  # UTF-8; ASCII has tokens
+        # UTF-8; of ASCII the capitals have no token, which espeak-ng leaves in some languages.
+        length = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
         part = tokens[start : start + length]
         character = bytes(int(token[1:-1], 16) for token in part).decode("utf-8")
         shown.append(f"[{character} {' '.join(part)}]")

@@ -155,6 +155,7 @@ def parquet_rows(paths: list[str]) -> Iterator[dict]:
     A row group that unpacks to more than MOST_UNPACKED times the file's size raises UserError.
     """
     for path in paths:
+        check_has_an_end(path)
         try:
             # Its buffer would keep every byte that was ever read.
             with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
@@ -171,6 +172,15 @@ def parquet_rows(paths: list[str]) -> Iterator[dict]:
             raise UserError(
                 f"The name of {path} is not UTF-8, as that of a parquet file has to be. Rename it."
             ) from error
+
+
+def check_has_an_end(path: str) -> None:
+    """Raises UserError where parquet, which is read from its end, comes out of a pipe: no signal ends that wait."""
+    if not os.path.isfile(path):
+        raise UserError(
+            f"{path} is no regular file, and parquet is read from its end; expected a file. Write it to one, or give "
+            "JSON lines, a table or a tar, which a pipe can carry."
+        )
 
 
 def _batch_rows(path: str, group) -> int:

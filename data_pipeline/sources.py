@@ -1,7 +1,8 @@
 """Every kind of corpus as a stream of rows that become Utterances. A new format is one function here.
 
 A reader is given a Request and returns what it read, or None where the place is not of its kind; the first reader in
-READERS that does not decline is used. So the order of the functions in this file is the order of detection.
+READERS that does not decline is used. So the order of the functions in this file is the order of detection. Those that
+installed packages add (docs/extending.md) are asked after them, in the order of their names.
 Which files are for validation is told by their names: see splits.py. Everything is streamed (IterableDataset).
 """
 
@@ -16,8 +17,10 @@ from functools import partial
 from pathlib import Path
 
 import datasets
+import pyarrow.dataset
+from datasets.packaged_modules.parquet.parquet import ParquetConfig
 
-from data_pipeline import nameless, source_rows
+from data_pipeline import nameless, plugins, source_rows
 from data_pipeline.audio import header_of
 from data_pipeline.columns import SYNONYMS, ColumnNames, RowReader, fields
 from data_pipeline.errors import UserError, shown
@@ -66,6 +69,7 @@ class Source:
 
     def rows(self) -> datasets.IterableDataset:
         """A fresh stream of raw rows with undecoded audio; .shuffle(seed, buffer_size).skip(n) is exact on it."""
+        assert self.opened.stream is not None  # open_source gives no source without one
         return self.opened.stream()
 
     def to_utterance(self, row: dict) -> Utterance:
@@ -111,12 +115,13 @@ def _open(
     where: str, columns: ColumnNames, dataset_config: str | None, split: str, language: str | None
 ) -> Source | None:
     request = _request(where, columns, dataset_config, split)
-    for kind, read in READERS.items():  # noqa: B007 (it is used after the break)
+    for kind, read in _all_readers():  # noqa: B007 (it is used after the break)
         opened = read(request)
         if opened is not None:
             break
     else:
-        kinds = "\n".join(f"  {kind}: {read.__doc__.splitlines()[0]}" for kind, read in READERS.items())
+        told = {kind: (read.__doc__ or "it does not say").splitlines()[0] for kind, read in _all_readers()}
+        kinds = "\n".join(f"  {kind}: {what}" for kind, what in told.items())
         raise UserError(f"{where} holds no corpus of a known kind; expected one of\n{kinds}")
     if opened.stream is None:
         if split == TRAIN:
@@ -125,11 +130,17 @@ def _open(
                 f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant."
             )
         return None
-    of_tables = {"id_is_file": opened.id_is_file, "tables_folder": opened.tables_folder}
-    row_reader = RowReader(where, columns, opened.folder, opened.confined, language=language, **of_tables)
+    folders = (opened.folder, opened.confined, opened.id_is_file, language, opened.tables_folder)
+    row_reader = RowReader(where, columns, *folders)
     source = Source(kind, opened, row_reader)
     _check_first_row(source)
     return replace(source, reader=replace(row_reader, time_unit=_time_unit(source)))
+
+
+def _all_readers() -> Iterator[tuple[str, Callable[[Request], Opened | None]]]:
+    """Packages are imported only once all that is built in has declined."""
+    yield from READERS.items()
+    yield from plugins.added(plugins.READERS, READERS).items()
 
 
 def default_train_data() -> tuple[str, str]:
@@ -159,7 +170,7 @@ def read_audiofolder(request: Request) -> Opened | None:
 
 @reader("ljspeech")
 def read_ljspeech(request: Request) -> Opened | None:
-    """a folder with metadata.csv (id|raw text|normalised text) and wavs/"""
+    """a folder with metadata.csv (id|raw text|normalized text) and wavs/"""
     tables = request.beside("metadata.csv")
     if not tables:
         return None
@@ -207,10 +218,15 @@ def read_hub(request: Request) -> Opened | None:
 
 
 def stream_dataset(where: str, request: Request) -> Opened:
-    """A dataset through datasets.load_dataset: of the Hub, or in tests a local folder laid out as one."""
+    """A dataset through datasets: of the Hub, or in tests a local folder laid out as one."""
     name, _, named_split = where.partition(":")
     try:
-        splits = datasets.load_dataset(name, request.dataset_config, streaming=True)
+        builder = datasets.load_dataset_builder(name, request.dataset_config)
+        if isinstance(builder.config, ParquetConfig):
+            # Its buffer would keep every byte of a file until the end of it.
+            builder.config.fragment_scan_options = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False)
+            builder.config.batch_size = source_rows.PARQUET_BATCH_ROWS
+        splits = builder.as_streaming_dataset()
     # Not found, no network; no such configuration, or one has to be chosen; a script, which datasets does not run.
     except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -227,13 +243,13 @@ def stream_dataset(where: str, request: Request) -> Opened:
     if len(chosen) > 1 and request.split == TRAIN and TRAIN not in chosen:
         raise UserError(f"{name} has several splits for training: {', '.join(chosen)}. Choose one: {name}:{chosen[0]}")
     split = request.split if request.split in chosen else chosen[0]
-    folder = str(Path(name).resolve()) if Path(name).is_dir() else f"hf://datasets/{name}"
+    folder = str(Path(name).resolve()) if os.path.isdir(name) else f"hf://datasets/{name}"
     return Opened(partial(undecoded, splits[split]), f"split {split}", folder)
 
 
 def _request(where: str, columns: ColumnNames, dataset_config: str | None, split: str) -> Request:
-    path = Path(where).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(where))
+    if os.path.exists(path):
         return Request(where, columns, dataset_config, split, path.absolute())
     if glob.has_magic(where):
         files = sorted(matching(glob.glob(str(path), recursive=True)))
@@ -330,7 +346,7 @@ def _layout(path: str, given: ColumnNames) -> TableLayout:
     lines = itertools.islice(source_rows.csv_lines(path, separator), nameless.ROWS_READ)
     rows = [line for _, line in lines if isinstance(line, list)]
     known = {name for role in SYNONYMS.values() for name in role}
-    known |= {given.text, given.audio, given.speaker, given.language} - {None}
+    known.update(filter(None, (given.text, given.audio, given.speaker, given.language)))
     if not rows or not nameless.has_no_header(rows[0], path, known):
         return TableLayout(separator, None)
     return TableLayout(separator, nameless.names_by_content(path, rows, given))

@@ -12,7 +12,7 @@ LOUD_SHARE = 0.05  # of the frames are as loud as speech gets; a click is shorte
 PAUSE_DB = 20.0  # a frame that much quieter is no vowel
 
 
-def at_one_level(wave_N: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+def normalize_loudness(wave_N: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """The wave scaled so that its speech is at LEVEL_DB; one that is zero for nearly all of it stays as it is.
 
     A voice is then as loud in every recording of it, and a clip as what the model was trained on, whatever microphone

@@ -8,10 +8,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import LANGUAGES, language_code, language_token
-from data_pipeline.normalise.persian import ZWNJ, persian_letters, true_joiners
-from data_pipeline.normalise.reading import read_aloud
+from data_pipeline.normalize.persian import ZWNJ, persian_letters, true_joiners
+from data_pipeline.normalize.reading import verbalize
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.registry import PHONEMIZERS, phonemize
 
@@ -27,12 +27,12 @@ DIGITS = str.maketrans({chr(first + n): str(n) for first in (0x06F0, 0x0660) for
 TURKIC = str.maketrans({"I": "ı", "İ": "i"})
 
 
-def normalise_text(text: str, language: str | None) -> str:
+def normalize_text(text: str, language: str | None) -> str:
     """One way of writing a transcript: NFC, no control or direction marks, numbers as words, lower case.
 
     Accents, hamza, madda, vowel signs and the zero-width non-joiner stay. Numbers, dates, money, units and
-    abbreviations are read as data_pipeline.normalise has it for the language; Persian text gets Persian letters. What
-    is normalised already does not change. The result can be empty, which the caller has to refuse.
+    abbreviations are read as data_pipeline.normalize has it for the language; Persian text gets Persian letters. What
+    is normalized already does not change. The result can be empty, which the caller has to refuse.
     """
     code = language_code(language)
     # A no-break or thin space between three digits groups thousands; a plain one may part two numbers.
@@ -41,7 +41,7 @@ def normalise_text(text: str, language: str | None) -> str:
         text = true_joiners(text)
     text = "".join(map(_plain_character, text))
     text = _letters(unicodedata.normalize("NFC", text).translate(PLAIN).translate(DIGITS), code)
-    text = read_aloud(_clean_joiners(text), code)
+    text = verbalize(_clean_joiners(text), code)
     if code in ("tr", "az"):
         text = text.translate(TURKIC)
     return _clean_joiners(_letters(text.lower(), code))  # again, for the words that were put in
@@ -68,6 +68,11 @@ def _plain_character(character: str) -> str:
     # Ligatures and the shaped forms of Arabic letters, which old software stores instead of the letters.
     shaped = "\ufb00" <= character <= "\ufb06" or "\ufb50" <= character <= "\ufdff" or "\ufe70" <= character <= "\ufefc"
     return unicodedata.normalize("NFKC", character) if shaped else character
+
+
+def is_heard(text: str) -> bool:
+    """Whether normalizing leaves a letter or digit of a text: some that Unicode counts as such are marks or nothing."""
+    return any(any(map(str.isalnum, _plain_character(one).translate(PLAIN))) for one in text if one.isalnum())
 
 
 PAD, BOS, EOS, UNKNOWN_LANGUAGE = "<pad>", "<bos>", "<eos>", "<unk-lang>"
@@ -112,11 +117,11 @@ class Vocabulary:
         self.tokens, self.units = list(TOKENS if tokens is None else tokens), units
         self.phonemized = tuple(phonemized) if units == "phonemes" else ()
         if units not in UNITS:
-            raise UserError(f"The vocabulary's units are {units!r}; expected {' or '.join(UNITS)}.")
+            raise UserError(f"The vocabulary's units are {shown(units)!r}; expected {' or '.join(UNITS)}.")
         if unknown := [code for code in self.phonemized if str(code) not in PHONEMIZERS]:
             raise UserError(
-                f"The model reads {', '.join(map(str, unknown))} as phonemes, which this version of Goya cannot; it "
-                f"reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
+                f"The model reads {shown(', '.join(map(str, unknown)))} as phonemes, which this version of Goya "
+                f"cannot; it reads {', '.join(PHONEMIZERS)}. Use the version that the model was trained with."
             )
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in (PAD, BOS, EOS, UNKNOWN_LANGUAGE, *BYTES) if token not in self._ids]
@@ -136,7 +141,7 @@ class Vocabulary:
         return self._ids.get(language_token(language), self._ids[UNKNOWN_LANGUAGE])
 
     def spoken(self, text: str, language: str | None) -> str:
-        """Normalised text as its tokens spell it: in its characters, or as phonemes.
+        """Normalized text as its tokens spell it: in its characters, or as phonemes.
 
         Raises UserError where espeak-ng does not know the language.
         """
@@ -150,7 +155,7 @@ class Vocabulary:
         return Vocabulary(self.tokens + tokens, self.units, self.phonemized)
 
     def encode(self, text: str, language: str | None) -> list[int]:
-        """Ids of normalised text: the language's tag, <bos>, the characters or phonemes, <eos>.
+        """Ids of normalized text: the language's tag, <bos>, the characters or phonemes, <eos>.
 
         <bos> and <eos> are also where the aligner puts the silence before and after the speech. Raises UserError where
         phonemes are not to be had for the language.

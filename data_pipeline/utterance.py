@@ -31,7 +31,8 @@ Audio = bytes | str | Samples | Segment
 
 @dataclass(frozen=True, slots=True)
 class VoiceShift:
-    """How a voice is made out of a recorded one: ratios of formants and of median pitch (data_pipeline.made_voices)."""
+    """How a voice is made out of a recorded one (data_pipeline.speaker_augmentation): ratios of formants and of median
+    pitch."""
 
     formants: float
     pitch: float
@@ -39,7 +40,7 @@ class VoiceShift:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One transcript with its recording, neither normalised nor decoded.
+    """One transcript with its recording, neither normalized nor decoded.
 
     audio: the bytes of an audio file, a path or URL of one, Samples, or a Segment of these.
     shift: to be laid on the recording; None leaves it as it is.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.audio import decode_audio, trim_silence
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from data_pipeline.utterance import Utterance
 from evaluation.metrics import load_metric
-from evaluation.speaking import Spoken
+from inference.synthesizer import Spoken
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Pace:
 
 
 def symbols(vocabulary: Vocabulary, text: str, language: str | None) -> int:
-    return len(vocabulary.spoken(normalise_text(text, language), language))
+    return len(vocabulary.spoken(normalize_text(text, language), language))
 
 
 def recorded_seconds(utterance: Utterance, sample_rate_hz: int) -> float:
@@ -57,5 +57,5 @@ def duration_figures(spoken: Sequence[Spoken], expected_s: Sequence[float], mode
     seconds = [len(one.speech.mel_TC) / frames_per_s for one in spoken]
     limited = [ran_into_limit(one, model_config) for one in spoken]
     ratio = load_metric("duration_ratio").compute(predictions=seconds, references=expected_s)
-    endings = load_metric("endings").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
-    return ratio | endings
+    errors = load_metric("stop_errors").compute(predictions=seconds, references=expected_s, ran_into_limit=limited)
+    return ratio | errors

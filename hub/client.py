@@ -8,7 +8,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
 from data_pipeline.errors import UserError, redact
-from training.config import HubConfig
+from training.config.fields import HubConfig
 
 # What a request can end in: a status (HfHubHTTPError), no answer or half of one (HTTPError, OSError), an answer that is
 # no JSON or says no (ValueError) or lacks what it should have (KeyError), and what huggingface_hub makes of one when a
@@ -65,7 +65,7 @@ def open_repository(hub: HubConfig) -> str:
         if is_lasting(error):
             raise UserError(
                 f"The Hub refuses {key} {repo_id}: {reason(error)}. {LOG_IN}, and give an id whose owner is you or an "
-                "organisation of yours."
+                "organization of yours."
             ) from error
         return f"The Hub cannot be used now ({reason(error)}). Training starts, and pushing is tried again and again."
     seen_by = "private" if is_private else "public: everybody can read it"

@@ -11,17 +11,17 @@ from data_pipeline.languages import LANGUAGES, language_code
 from data_pipeline.sources import DEMO_CORPUS
 from evaluation.data_check.report import hours
 from evaluation.data_check.survey import Survey, Surveyor
-from modeling.voices import known_voices
-from training.config import RunConfig
+from inference.voices import known_voices
+from training.config.fields import RunConfig
 
 READ_S = 5.0  # of the corpus, at the start of a run, at most
-DEMO_LICENCE = "cc-by-sa-3.0"  # assets/demo_corpus/LICENSE
+DEMO_LICENSE = "cc-by-sa-3.0"  # assets/demo_corpus/LICENSE
 VERSIONS_OF = ("torch", "accelerate", "transformers")
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A corpus: its name, the rows that training uses, their hours, speakers and languages, and its licence.
+    """A corpus: its name, the rows that training uses, their hours, speakers and languages, and its license.
 
     whole: every row was looked at; else the counts are of the first ones.
     """
@@ -32,7 +32,7 @@ class DataFacts:
     speakers: int
     languages: list[str]
     whole: bool
-    licence: str | None
+    license: str | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class RunFacts:
 
 
 def data_facts(config: RunConfig, inputs) -> DataFacts:
-    """Of the inputs that training reads (training.inputs); takes READ_S at most, and decodes nothing it need not."""
+    """Of what training reads (training.setup.inputs); takes READ_S at most, and decodes nothing it need not."""
     surveyor, survey = Surveyor(inputs, 0, config.train.seed, quick=True), Survey()
     surveyor.look(survey, time.monotonic() + READ_S)
     used = survey.used()
@@ -79,7 +79,7 @@ def data_facts(config: RunConfig, inputs) -> DataFacts:
         speakers=len({row.speaker for row in used} - {None}),
         languages=sorted(languages & set(LANGUAGES)),
         whole=survey.whole,
-        licence=config.hub.data_licence or (DEMO_LICENCE if is_demo else None),
+        license=config.hub.data_license or (DEMO_LICENSE if is_demo else None),
     )
 
 

@@ -14,17 +14,17 @@ import sys
 from functools import cache
 from pathlib import Path
 
-PACKAGES = ("data_pipeline", "modeling")
+PACKAGES = ("data_pipeline", "modeling", "inference")
 PREFIX = "goya_"  # of file names
 ENTRY = "goya"
-# What the entry offers -> where it is.
+# What the entry offers -> where it is, and its name there.
 OFFERED = {
-    "GoyaConfig": "modeling.configuration",
-    "GoyaForTextToSpeech": "modeling.model",
-    "GoyaProcessor": "modeling.processor",
-    "GoyaFeatureExtractor": "modeling.processor",
-    "GoyaTokenizer": "modeling.processor",
-    "GoyaPipeline": "modeling.pipeline",
+    "GoyaConfig": ("modeling.configuration", "GoyaConfig"),
+    "GoyaForTextToSpeech": ("inference.speaking_model", "SpeakingModel"),
+    "GoyaProcessor": ("modeling.processor", "GoyaProcessor"),
+    "GoyaFeatureExtractor": ("modeling.processor", "GoyaFeatureExtractor"),
+    "GoyaTokenizer": ("modeling.processor", "GoyaTokenizer"),
+    "GoyaPipeline": ("inference.pipeline", "GoyaPipeline"),
 }
 # Configuration file -> what it says of the code.
 AUTO_MAPS = {
@@ -61,8 +61,8 @@ def add_code(folder: Path) -> None:
 def flattened() -> dict[str, str]:
     """Module name -> source, of the entry and everything it needs."""
     entry = ['"""Goya: text-to-speech. Made of its repository\'s packages by hub/remote_code.py."""\n']
-    entry += [f"from .{_flat(module)} import {name}" for name, module in OFFERED.items()]
-    found, ahead = {}, list(OFFERED.values())
+    entry += [f"from .{_flat(module)} import {inside} as {name}" for name, (module, inside) in OFFERED.items()]
+    found, ahead = {}, [module for module, _ in OFFERED.values()]
     while ahead:
         module = ahead.pop()
         if module not in found:

@@ -10,8 +10,8 @@ from huggingface_hub import HfApi
 from data_pipeline.errors import UserError
 from hub.client import ERRORS, LOG_IN, check_id, is_lasting, reason
 from hub.folders import state_branch
-from training.checksums import damage
-from training.config import RunConfig
+from training.config.fields import RunConfig
+from training.state.checksums import damage
 
 CHECKPOINT = re.compile(r"checkpoints/(step-\d{8,})/")
 PARTIAL = "from_hub.partial"  # in the run folder
@@ -26,7 +26,7 @@ def bring_training_state(config: RunConfig) -> str:
     """
     repo_id, branch, run = config.hub.resume_from_hub, state_branch(config.hub.branch), Path(config.checkpoint.dir)
     check_id(repo_id, "--resume-from-hub")
-    own = sorted(path.name for path in run.glob("checkpoints/step-????????"))
+    own = sorted(path.name for path in run.glob("checkpoints/step-????????")) if os.path.isdir(run) else []
     api = HfApi()
     try:
         names = api.list_repo_files(repo_id, revision=branch)

@@ -11,9 +11,9 @@ from hub.client import open_repository, quiet
 from hub.folders import clear
 from hub.pusher import Pusher, by_hand
 from hub.resume import bring_training_state
-from training.agreement import first_failure
-from training.config import RunConfig
-from training.leave import abandon_threads
+from training.config.fields import RunConfig
+from training.distributed.collectives import first_failure
+from training.distributed.leave import abandon_threads
 
 
 @contextmanager

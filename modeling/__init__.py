@@ -1,1 +1,1 @@
-"""The acoustic model: configuration, network, losses, processor and vocoders."""
+"""The acoustic model: configuration, network, losses and processor."""

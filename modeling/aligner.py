@@ -35,11 +35,11 @@ class Aligner(nn.Module):
 
         Args:
             embedded_BSD: token embeddings.
-            steps_BNX: normalised mel with the r frames of a step side by side, X = r * C.
+            steps_BNX: normalized mel with the r frames of a step side by side, X = r * C.
             tokens_B, steps_B: real lengths.
         """
         key = self.text_out(F.silu(self.text_in(embedded_BSD)))
-        # Masked, as if zero-padded at its own end: no utterance may depend on how long its neighbours are.
+        # Masked, as if zero-padded at its own end: no utterance may depend on how long its neighbors are.
         real_BN1 = length_mask(steps_B, steps_BNX.shape[1])[..., None]
         query = self.mel_out(F.silu(self.mel_mid(F.silu(self.mel_in(steps_BNX)) * real_BN1)))
         with torch.autocast(query.device.type, enabled=False):
@@ -92,7 +92,7 @@ def forward_sum(log_prob_BNS: Tensor, tokens_B: Tensor, steps_B: Tensor) -> Tens
 def monotonic_search(log_prob_BNS: Tensor, tokens_B: Tensor, steps_B: Tensor) -> Tensor:
     """The likeliest monotonic path, as the number of decoder steps of each token [B, S] (int64).
 
-    One pass over the steps, vectorised over utterances and tokens; in numpy, whose small operations cost
+    One pass over the steps, vectorized over utterances and tokens; in numpy, whose small operations cost
     a tenth of torch's. Each utterance needs at least as many steps as tokens.
     """
     batch, steps, tokens = log_prob_BNS.shape

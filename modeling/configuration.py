@@ -26,7 +26,7 @@ class GoyaConfig(PretrainedConfig):
             decoder trusts its own frames too much.
         synthesis_dropout: the same while speaking, where it is no more than that. Tacotron 2 keeps the dropout of
             training; a little is understood better than as much, or none (benchmarks/LOG.md).
-        mel_mean, mel_std: constants of the log-mel normalisation inside the network (natural log).
+        mel_mean, mel_std: constants of the log-mel normalization inside the network (natural log).
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
         stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
         audio: fields of `data_pipeline.audio.AudioConfig` that the mels were made with.

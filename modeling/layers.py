@@ -12,7 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation without a bias (Ba et al. 2016).
+    """Layer normalization without a bias (Ba et al. 2016).
 
     In place of RMSNorm: on a CPU torch has fused kernels only for this one, five times as fast forward and backward,
     and three times at one decoder step (benchmarks/LOG.md).

@@ -2,20 +2,37 @@
 count of the whole effective batch: every micro-batch, every rank.
 
 Shapes: B utterances, T mel frames, C mel channels, N decoder steps, S tokens, V voice dimensions.
-Adding a loss: write a function below, name it in `SUMS`, say in `element_counts` what it is a mean over.
+Adding a loss: write a function below, name it in `SUMS`, say in `element_counts` what it is a mean over. One of a
+package of your own is a `Loss` (docs/extending.md).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data_pipeline import plugins
+from data_pipeline.errors import UserError
 from modeling.aligner import forward_sum, token_of_step
 from modeling.layers import length_mask
 from modeling.model import GoyaOutput
 from modeling.voice_encoder import kl_to_prior
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that a package adds, under its name in the group goya.losses.
+
+    sum: (output, batch, shape) -> a scalar Tensor, summed over real elements. batch: the collated tensors, such as
+    mel [B, T, C], mel_lengths [B], tokens [B, S] and token_lengths [B] (data_pipeline.collate).
+    count: (batch, shape) -> the number of those elements, a whole number; the loss is their sums over their counts, of
+    all micro-batches and ranks of an optimizer step.
+    """
+
+    sum: "Callable[[GoyaOutput, Mapping[str, Tensor], LossShape], Tensor]"
+    count: "Callable[[Mapping[str, Tensor], LossShape], int]"
 
 
 @dataclass(frozen=True)
@@ -25,9 +42,10 @@ class LossShape:
     Args:
         mel_loss: "l1" or "huber".
         huber_delta: in log-mel units; errors below it count quadratically (Huber 1964).
-        mel_smoothing: share of each mel target that comes from its two neighbours in time (`smoothed_in_time`).
+        mel_smoothing: share of each mel target that comes from its two neighbors in time (`smoothed_in_time`).
         stop_smoothing: token-end targets become s / 2 and 1 - s / 2 (Szegedy et al. 2016, section 7).
         frames_per_step: r.
+        added: losses of packages (`added_losses`).
     """
 
     mel_loss: str = "l1"
@@ -35,6 +53,7 @@ class LossShape:
     mel_smoothing: float = 0.0
     stop_smoothing: float = 0.0
     frames_per_step: int = 2
+    added: Mapping[str, Loss] = field(default_factory=dict)
 
 
 def element_counts(mel_lengths: Tensor, n_mels: int, frames_per_step: int) -> dict[str, int]:
@@ -62,8 +81,8 @@ def mel_sum(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -
 def smoothed_in_time(mel_BTC: Tensor, lengths_B: Tensor, share: float) -> Tensor:
     """Label smoothing of a regression target: `share` of each frame is the mean of the frames beside it.
 
-    Shrinking towards a constant, as for classes, would only bias the level of the speech: undone at synthesis it
-    is no smoothing at all. A first or last frame is its own missing neighbour.
+    Shrinking toward a constant, as for classes, would only bias the level of the speech: undone at synthesis it
+    is no smoothing at all. A first or last frame is its own missing neighbor.
     """
     if not share:
         return mel_BTC
@@ -112,7 +131,30 @@ def alignment_of_each(output: GoyaOutput, batch: Mapping[str, Tensor], frames_pe
 SUMS = {"mel": mel_sum, "stop": stop_sum, "kl": kl_sum, "alignment": alignment_sum}
 
 
+def added_losses(names: Iterable[str]) -> dict[str, Loss]:
+    """Those that installed packages add under these names. Raises UserError for a name that none has."""
+    found: dict[str, Loss] = {}
+    for name in names:
+        loss = plugins.find(plugins.LOSSES, name, SUMS, Loss)
+        if isinstance(loss, Loss):
+            found[name] = loss
+        else:
+            known = ", ".join(plugins.names(plugins.LOSSES, {})) or "none is installed"
+            raise UserError(
+                f"loss.added_weights names {name!r}; expected a loss that an installed package adds ({known}). The "
+                f"weights of {', '.join(SUMS)} are settings of their own, such as loss.mel_weight."
+            )
+    return found
+
+
 def loss_sums(output: GoyaOutput, batch: Mapping[str, Tensor], shape: LossShape) -> dict[str, Tensor]:
-    """Every loss of `SUMS` as a float32 scalar sum; divide by `element_counts` of the effective batch."""
+    """Every loss of `SUMS` and those added, as float32 scalar sums; divide by `loss_counts` of the effective batch."""
+    functions = SUMS | {name: loss.sum for name, loss in shape.added.items()}
     with torch.autocast(output.mel_after_BTC.device.type, enabled=False):
-        return {name: function(output, batch, shape) for name, function in SUMS.items()}
+        return {name: function(output, batch, shape) for name, function in functions.items()}
+
+
+def loss_counts(batch: Mapping[str, Tensor], shape: LossShape) -> dict[str, int]:
+    """What each loss of `loss_sums` is a mean over, known before the forward pass."""
+    own = element_counts(batch["mel_lengths"], batch["mel"].shape[-1], shape.frames_per_step)
+    return own | {name: loss.count(batch, shape) for name, loss in shape.added.items()}

@@ -14,16 +14,16 @@ from transformers.utils import ModelOutput
 
 from modeling.aligner import Aligner, monotonic_search, token_of_step
 from modeling.configuration import GoyaConfig
-from modeling.decoder import Decoder
 from modeling.layers import Attention, Conv, LayerNorm, SwiGLU, length_mask
 from modeling.postfilter import CONTEXT_FRAMES, with_detail
 from modeling.text_encoder import TextEncoder
+from modeling.transformer_decoder import TransformerDecoder
 from modeling.voice_encoder import VoiceEncoder, sample_voice
 
 
 @dataclass
 class GoyaOutput(ModelOutput):
-    """What the losses and the pictures need. Mels are log-mel (natural log), not normalised; all float32.
+    """What the losses and the pictures need. Mels are log-mel (natural log), not normalized; all float32.
 
     voice_BV: what the decoder was told: a draw from the posterior (in evaluation its mean) and the spectrum.
     """
@@ -40,7 +40,7 @@ class GoyaOutput(ModelOutput):
 
 
 class GoyaForTextToSpeech(PreTrainedModel):
-    """The whole acoustic model. `forward` is teacher-forced training; `modeling.synthesis` speaks."""
+    """The whole acoustic model. `forward` is teacher-forced training; `inference.generation` speaks."""
 
     config_class = GoyaConfig
     base_model_prefix = "goya"
@@ -54,7 +54,7 @@ class GoyaForTextToSpeech(PreTrainedModel):
         self.text_encoder = TextEncoder(config)
         self.voice_encoder = VoiceEncoder(config)
         self.aligner = Aligner(config)
-        self.decoder = Decoder(config)
+        self.decoder = TransformerDecoder(config)
         self._scale_starts()
         self.post_init()
 
@@ -71,7 +71,7 @@ class GoyaForTextToSpeech(PreTrainedModel):
         return loaded
 
     def _scale_starts(self) -> None:
-        """Mark the layers that start smaller; residual branches by depth (Radford et al. 2019, section 2.3).
+        """Mark the residual branches, which start smaller by depth (Radford et al. 2019, section 2.3).
 
         Marks, because transformers 5 calls `_init_weights` of a class outside its own package only on modules
         that hold a parameter directly: never on Attention, SwiGLU or Decoder.
@@ -80,8 +80,6 @@ class GoyaForTextToSpeech(PreTrainedModel):
         for module in self.modules():
             if isinstance(module, (Attention, SwiGLU)):
                 module.out.start_scale = (2 * depth) ** -0.5
-        self.decoder.frames.start_scale = 0.1
-        self.decoder.postnet.last.start_scale = 0.0
 
     def _init_weights(self, module: nn.Module) -> None:
         """Variance-preserving starts, times `start_scale` where a layer has one."""
@@ -103,18 +101,18 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """For resize_token_embeddings."""
         self.text_encoder.embedding = value
 
-    def normalise(self, mel: Tensor) -> Tensor:
+    def normalize(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's unit scale."""
         return (mel - self.config.mel_mean) / self.config.mel_std
 
-    def denormalise(self, mel_BTC: Tensor, voice_BV: Tensor) -> Tensor:
+    def denormalize(self, mel_BTC: Tensor, voice_BV: Tensor) -> Tensor:
         """What the decoder writes, on the unit scale and less the voice's spectrum, to log-mel."""
         spectrum_B1C = voice_BV[:, None, self.config.voice_dim :]
         return (mel_BTC + spectrum_B1C) * self.config.mel_std + self.config.mel_mean
 
     def spoken_mel(self, mel_BTC: Tensor, real_BT1: Tensor, voice_BV: Tensor) -> Tensor:
-        """Log-mel of what the decoder wrote by itself: through post-net and post-filter, float32."""
-        mel_BTC = self.denormalise(self.decoder.postnet(mel_BTC, real_BT1), voice_BV).float()
+        """Log-mel of what the decoder wrote by itself: finished, and through the post-filter, float32."""
+        mel_BTC = self.denormalize(self.decoder.finish(mel_BTC, real_BT1), voice_BV).float()
         if not self.config.detail_gains:
             return mel_BTC
         gains = (mel_BTC.new_tensor(one) for one in (self.config.detail_gains, self.config.time_detail_gains))
@@ -123,7 +121,7 @@ class GoyaForTextToSpeech(PreTrainedModel):
     @property
     def context_frames(self) -> int:
         """How many frames to each side of a frame `spoken_mel` makes it of."""
-        return self.decoder.postnet.context_frames + (CONTEXT_FRAMES if self.config.detail_gains else 0)
+        return self.decoder.context_frames + (CONTEXT_FRAMES if self.config.detail_gains else 0)
 
     def forward(
         self,
@@ -149,23 +147,23 @@ class GoyaForTextToSpeech(PreTrainedModel):
         """
         steps_B = -(-mel_lengths // self.config.frames_per_step)
         real_BT1 = length_mask(mel_lengths, mel.shape[1])[..., None]
-        spectrum_BC = self.normalise(reference_spectrum)
-        steps_BNX, previous_BNC = self._in_steps((self.normalise(mel) - spectrum_BC[:, None]) * real_BT1)
+        spectrum_BC = self.normalize(reference_spectrum)
+        steps_BNX, previous_BNC = self._in_steps((self.normalize(mel) - spectrum_BC[:, None]) * real_BT1)
         context_BSD, embedded_BSD = self.text_encoder(input_ids, token_lengths)
         alignment_BNS = self.aligner(embedded_BSD, steps_BNX, token_lengths, steps_B)
         durations_BS = monotonic_search(alignment_BNS, token_lengths, steps_B)
-        token_BN, age_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
+        token_BN, steps_in_token_BN, ends_BN = token_of_step(durations_BS, steps_BNX.shape[1])
 
-        mean_BU, log_variance_BU = self.voice_encoder(self.normalise(reference_mel), reference_lengths)
+        mean_BU, log_variance_BU = self.voice_encoder(self.normalize(reference_mel), reference_lengths)
         latent_BU = sample_voice(mean_BU, log_variance_BU) if self.training else mean_BU
         token_BND = context_BSD.gather(1, token_BN[..., None].expand(-1, -1, context_BSD.shape[-1]))
         voice_BV = torch.cat((latent_BU, spectrum_BC), dim=1)
-        before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, age_BN, voice_BV)
+        before_BTC, end_logits_BN = self.decoder(previous_BNC, token_BND, steps_in_token_BN, voice_BV)
         before_BTC = before_BTC[:, : mel.shape[1]]
-        after_BTC = self.decoder.postnet(before_BTC, real_BT1)
+        after_BTC = self.decoder.finish(before_BTC, real_BT1)
         return GoyaOutput(
-            mel_before_BTC=self.denormalise(before_BTC, voice_BV),
-            mel_after_BTC=self.denormalise(after_BTC, voice_BV),
+            mel_before_BTC=self.denormalize(before_BTC, voice_BV),
+            mel_after_BTC=self.denormalize(after_BTC, voice_BV),
             end_logits_BN=end_logits_BN,
             ends_BN=ends_BN,
             voice_BV=voice_BV,
@@ -174,12 +172,6 @@ class GoyaForTextToSpeech(PreTrainedModel):
             alignment_BNS=alignment_BNS,
             durations_BS=durations_BS,
         )
-
-    def speak(self, processor, text: str, language: str | None = None, **wishes) -> Tensor:
-        """The wave [N] of a text: `modeling.speech.speak_text`, for who has the model from AutoModel and no import."""
-        from modeling.speech import speak_text
-
-        return speak_text(self, processor, text, language, **wishes)
 
     def _in_steps(self, mel_BTC: Tensor) -> tuple[Tensor, Tensor]:
         """Pad to whole steps; returns (the r frames of each step side by side, each step's previous frame)."""

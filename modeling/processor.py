@@ -1,6 +1,6 @@
 """Text and reference clips to the model's input tensors, saved and loaded beside a checkpoint's weights.
 
-Importing this file also registers Goya with transformers' Auto classes.
+Importing this file also registers them with transformers' Auto classes.
 Shapes: B utterances, S text tokens, R reference frames, C mel channels.
 """
 
@@ -15,8 +15,6 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
-    AutoModel,
-    AutoModelForTextToSpectrogram,
     AutoProcessor,
     AutoTokenizer,
     BatchFeature,
@@ -26,12 +24,11 @@ from transformers import (
 )
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
-from data_pipeline.errors import UserError
-from data_pipeline.speech import at_one_level, speech_spectrum
-from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalise_text
+from data_pipeline.errors import UserError, shown
+from data_pipeline.speech import normalize_loudness, speech_spectrum
+from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalize_text
 from data_pipeline.utterance import Samples
 from modeling.configuration import GoyaConfig
-from modeling.model import GoyaForTextToSpeech
 
 Clip = np.ndarray | torch.Tensor | Sequence[float] | str | Path | bytes
 
@@ -87,11 +84,11 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
                 )
             clip = Samples(np.asarray(clip, dtype=np.float32), sampling_rate)
         wave = trim_silence(decode_audio(clip, self.sample_rate_hz), self.sample_rate_hz)
-        return log_mel(torch.from_numpy(at_one_level(wave, self.sample_rate_hz)), self.audio_config)
+        return log_mel(torch.from_numpy(normalize_loudness(wave, self.sample_rate_hz)), self.audio_config)
 
 
 class GoyaTokenizer(PreTrainedTokenizer):
-    """`data_pipeline.text.Vocabulary` for transformers: normalised characters, or phonemes, after a language tag.
+    """`data_pipeline.text.Vocabulary` for transformers: normalized characters, or phonemes, after a language tag.
 
     The tag, <bos> and <eos> always belong to the tokens. No text can spell them: "<bos>" in it is characters.
     """
@@ -117,9 +114,9 @@ class GoyaTokenizer(PreTrainedTokenizer):
 
         Raises UserError where nothing is left to speak.
         """
-        plain = normalise_text(text, language)
+        plain = normalize_text(text, language)
         if not any(character.isalnum() for character in plain):
-            raise UserError(f"the text {text!r} holds nothing to speak; expected words")
+            raise UserError(f"the text {shown(text)!r} holds nothing to speak; expected words")
         return [self.vocabulary.tokens[index] for index in self.vocabulary.encode(plain, language)]
 
     def _convert_token_to_id(self, token: str) -> int:
@@ -207,11 +204,9 @@ def one_each(value, count: int, name: str) -> list:
 
 
 def register_auto_classes() -> None:
-    """Let AutoConfig, AutoModel, AutoProcessor ... load a Goya checkpoint by its folder or Hub id."""
+    """Let AutoConfig, AutoProcessor ... load what a Goya checkpoint has beside its weights, by its folder or Hub id."""
     AutoConfig.register(GoyaConfig.model_type, GoyaConfig, exist_ok=True)
     for auto_class, ours in [
-        (AutoModel, GoyaForTextToSpeech),
-        (AutoModelForTextToSpectrogram, GoyaForTextToSpeech),
         (AutoFeatureExtractor, GoyaFeatureExtractor),
         (AutoTokenizer, GoyaTokenizer),
         (AutoProcessor, GoyaProcessor),

@@ -1,4 +1,4 @@
-"""Text tokens to context vectors: a convolution for the neighbours, a bidirectional transformer for the sentence."""
+"""Text tokens to context vectors: a convolution for the neighbors, a bidirectional transformer for the sentence."""
 
 import torch
 import torch.nn.functional as F

@@ -12,7 +12,7 @@ from modeling.layers import Conv, length_mask
 
 
 class VoiceEncoder(nn.Module):
-    """Normalised mel [B, T, C] of any length to (mean, log-variance), each [B, voice_dim], in float32."""
+    """Normalized mel [B, T, C] of any length to (mean, log-variance), each [B, voice_dim], in float32."""
 
     def __init__(self, config: GoyaConfig):
         super().__init__()
@@ -41,5 +41,5 @@ def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def sample_voice(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """One reparametrised draw from the posterior (Kingma and Welling 2014, section 2.4)."""
+    """One reparametrized draw from the posterior (Kingma and Welling 2014, section 2.4)."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()

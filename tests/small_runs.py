@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def features() -> list[Features]:
     return [make(opened.to_utterance(row)) for row in opened.rows()]
 
 
-def train(run: Path, *arguments: str) -> int:
+def train(run: Path, *arguments: str, callbacks: Sequence = ()) -> int:
     """train_main.main in this process, on the small corpus; its exit code."""
     forget_accelerator()
-    return train_main.main(["--train-data", str(corpus()), "--checkpoint-dir", str(run), *SMALL, *arguments])
+    data = ["--train-data", str(corpus()), "--checkpoint-dir", str(run)]
+    return train_main.main([*data, *SMALL, *arguments], callbacks=callbacks)
 
 
 def forget_accelerator() -> None:
@@ -82,14 +84,21 @@ def forget_accelerator() -> None:
 
 
 def launch(
-    script: str | Path, *arguments: str, processes: int = 1, config: str | None = None, flags: str = "", **more
+    script: str | Path,
+    *arguments: str,
+    processes: int = 1,
+    config: str | None = None,
+    flags: str = "",
+    paths: Sequence[Path] = (),
+    **more,
 ) -> subprocess.CompletedProcess:
     """A script in a process of its own, or in several over gloo; output captured as text.
 
     With "fsdp2" or another `config` of accelerate_configs, the script imports tests.distributed.fsdp2_on_cpu first,
-    and train_main's arguments end with `--device auto`. `flags`: more for accelerate launch.
+    and train_main's arguments end with `--device auto`. `flags`: more for accelerate launch. `paths`: folders of
+    installed packages.
     """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *paths))), "PYTHONUNBUFFERED": "1"}
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "accelerate.commands.accelerate_cli", "launch"]

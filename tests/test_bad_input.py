@@ -15,6 +15,8 @@ from data_pipeline.audio import decode_audio
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(tmp_path):
@@ -59,7 +61,7 @@ VALUES = {
     "unknown level": (["--optimization-level", "fast"], r"train.level is 'fast' .*one of basic, enhanced"),
     "unknown size": (["--model-size", "huge"], r"model.size is 'huge' .*one of debug, tiny, small, normal, big"),
     "unknown key": (["--set", "optim.learning_rate=1"], r"no setting 'optim.learning_rate'"),
-    "misspelt key": (["--set", "loss.kl_wieght=1"], r"Did you mean loss.kl_weight"),
+    "misspelled key": (["--set", "loss.kl_wieght=1"], r"Did you mean loss.kl_weight"),
     "rate out of range": (["--lr", "-1"], r"optim.lr is -1 \(flag --lr\).*out of range; expected above 0"),
     "rate no number": (["--lr", "fast"], r"optim.lr is 'fast' \(flag --lr\); expected a number"),
     "rate not finite": (["--lr", "nan"], r"optim.lr is 'nan'"),

@@ -8,16 +8,18 @@ import pytest
 
 from tests.small_runs import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and tells a child's end by its pidfd")
 def test_runs_that_are_killed_while_they_save_end_bit_equal(tmp_path):
     out = tmp_path / "crashes.json"
-    blows = "--kills 6 --sigterms 2 --steps 6 --lanes 1 --aim saving rotating best --with steps".split()
+    blows = "--kills 3 --sigterms 1 --steps 6 --lanes 1 --aim saving rotating best --with steps".split()
     command = [sys.executable, ROOT / "benchmarks" / "crashes.py", *blows, "--work", tmp_path / "work", "--out", out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(out.read_text())["figures"]
-    assert figures["kills"] >= 6 and figures["sigterms"] >= 2
+    assert figures["kills"] >= 3 and figures["sigterms"] >= 1
     by_phase = figures["by_phase"]["SIGKILL"]
     assert sum(by_phase[phase] for phase in ("saving", "rotating", "best")) == figures["kills"]
-    assert figures["resumes"] == figures["resumes_bit_equal"] >= 8 and figures["checkpoints_unreadable"] == 0
+    assert figures["resumes"] == figures["resumes_bit_equal"] >= 4 and figures["checkpoints_unreadable"] == 0

@@ -15,12 +15,14 @@ import synthesize
 import train_main
 import training.export
 from data_pipeline.text import Vocabulary
+from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import losses, newest
-from training.arguments import parse
-from training.starting import starting_model
+from training.config.arguments import parse
+from training.setup.init_from import initial_model
+
+pytestmark = pytest.mark.slow
 
 GREEK = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβξδεφγηιθκλμνοπψρστυωςχζϊ")
 EVERY = "--set train.eval_every=2 --set checkpoint.every_steps=2 --set train.ema_decay=0.9".split()
@@ -76,7 +78,7 @@ def tuned(tmp_path_factory) -> Path:
 def test_the_weights_lie_in_memory_of_their_own(tmp_path):
     """As those of a run that goes on do: views into the file have its alignment, and products round by it."""
     config, _, _ = parse([*tuning(tmp_path / "run")])
-    model, _ = starting_model(config)
+    model, _ = initial_model(config)
     assert all(one.untyped_storage().nbytes() == one.numel() * one.element_size() for one in model.parameters())
     assert {one.data_ptr() % 64 for one in model.parameters()} == {0}
 
@@ -247,7 +249,7 @@ def test_adapters_want_a_model_and_a_package(tmp_path, capsys, monkeypatch):
 
 
 def test_without_a_folder_by_hand_the_run_does_not_fall_into_the_first_one(monkeypatch, tmp_path):
-    from training.arguments import parse
+    from training.config.arguments import parse
 
     monkeypatch.chdir(tmp_path)
     config, _, _ = parse(["--init-from", str(base() / "best")])

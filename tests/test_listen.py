@@ -20,6 +20,8 @@ import listen
 import synthesize
 from tests import small_runs
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # As root no sandbox starts; and a browser looks for updates and more by itself.
 BROWSER_FLAGS = "--no-sandbox --disable-background-networking --disable-component-update --disable-sync".split()

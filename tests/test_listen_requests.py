@@ -16,9 +16,10 @@ import synthesize
 from tests import small_runs
 from tests.test_listen import served
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("gradio") is None, reason='needs the extra: pip install -e ".[web]"'
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason='needs the extra: pip install -e ".[web]"'),
+]
 TEXT, API = "Hola.", "/gradio_api"
 
 

@@ -7,7 +7,7 @@ from benchmarks import headline, improvements, page_block
 from tests.small_runs import DEMO, ROOT, forget_accelerator
 from train_main import main
 
-UTTERANCES = 512  # that each level learns from
+UTTERANCES = 256  # that each level learns from
 BATCH = 4
 
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("data_pipeline", "modeling", "training", "callbacks", "evaluation", "hub")
+PACKAGES = ("data_pipeline", "modeling", "inference", "training", "callbacks", "evaluation", "hub")
 MODULES = ("train_main", "synthesize", "listen", "usage_examples")
 LOCK = ROOT / ".ci" / "lock.txt"
 # What other packages here draw and bound.

@@ -8,7 +8,9 @@ import synthesize
 import train_main
 from tests import small_runs
 from tests.small_runs import train
-from training.arguments import parse
+from training.config.arguments import parse
+
+pytestmark = pytest.mark.slow
 
 SECRETS = {
     "HF_TOKEN": "hf_MadeUpToken0123",

@@ -30,7 +30,7 @@ def test_a_text_goes_all_the_way(capsys):
     text = "ساعت ۵ كتاب می\u200cخوانم 🙂"
     found = rows(shown(capsys, "--show-text", text, "--language", "fa", *CHARACTERS))
     assert found["as given"] == text
-    assert found["normalised"] == found["read back"] == "ساعت پنج کتاب می\u200cخوانم 🙂"
+    assert found["normalized"] == found["read back"] == "ساعت پنج کتاب می\u200cخوانم 🙂"
     assert found["tokens"].startswith("30: <fa> <bos> س ا ع ت ␣ پ ن ج ␣")
     assert "م ی <zwnj> خ" in found["tokens"] and "[🙂 <0xf0> <0x9f> <0x99> <0x82>] <eos>" in found["tokens"]
     assert found["as bytes"].startswith("🙂 (U+1F642)")
@@ -39,8 +39,14 @@ def test_a_text_goes_all_the_way(capsys):
 def test_phonemes_are_shown_where_they_are_read(capsys):
     pytest.importorskip("espeakng_loader")
     found = rows(shown(capsys, "--show-text", "Dr. No", "--language", "en", "--set", "data.text_units=espeak"))
-    assert found["normalised"] == "doctor no" and found["phonemes"] == found["read back"] == "dˈɑːktɚ nˈoʊ"
+    assert found["normalized"] == "doctor no" and found["phonemes"] == found["read back"] == "dˈɑːktɚ nˈoʊ"
     assert "as bytes" not in found
+
+
+def test_a_capital_among_phonemes_is_shown_as_its_byte(capsys):
+    pytest.importorskip("espeakng_loader")
+    found = rows(shown(capsys, "--show-text", "$3.50", "--language", "ky", "--set", "data.text_units=espeak"))
+    assert "[S <0x53>]" in found["tokens"]
 
 
 def test_lines_of_standard_input(capsys, monkeypatch):

@@ -11,6 +11,8 @@ import pytest
 from tests import small_runs
 from tests.small_runs import SMALL, launch
 
+pytestmark = pytest.mark.slow
+
 
 def write_jsonl(folder: Path) -> str:
     """The corpus itself is a pipe that nobody writes to."""

@@ -14,11 +14,15 @@ import soundfile
 
 import synthesize
 from data_pipeline.errors import UserError
-from evaluation.wave_output import Output
-from modeling.pretrained import load
-from modeling.vocoder import HIFIGAN_PACKAGE, GriffinLim
+from inference.options import SpeechOptions
+from inference.synthesizer import Synthesizer
+from inference.vocoders.griffin_lim import GriffinLim
+from inference.vocoders.hifigan import HIFIGAN_PACKAGE
+from inference.wave_output import Output
 from tests import small_runs
 from tests.small_runs import launch
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,12 @@ def say(tmp_path):
         return synthesize.main([str(model), "--out", str(tmp_path / out), *arguments]), tmp_path / out
 
     return call
+
+
+@pytest.mark.parametrize("text", ["\u0640 Hola.", "\u0640\u0640. Hola.", "Hola. \u0640. Adiós."])
+def test_a_word_of_which_nothing_is_spoken_does_not_hinder_the_others(run, say, text):
+    """U+0640 only stretches an Arabic word; between English ones it is nothing, and counts as a letter."""
+    assert say(run, "--text", text, "--language", "es", "--vocoder", "griffin_lim")[0] == 0
 
 
 def test_a_run_folder_speaks_from_the_shell(run, tmp_path):
@@ -130,9 +140,9 @@ def test_speech_goes_on_from_a_clip_and_its_text(run, say, tmp_path):
     one, other = soundfile.read(gone_on)[0], soundfile.read(streamed)[0]
     assert gone_on.read_bytes() != plain.read_bytes()
     assert difference(one, other) < 0.4
-    model, processor = load(str(run))
+    synthesizer = Synthesizer.from_pretrained(str(run))
     wishes = {"reference": str(clip), "reference_text": row["text"]}
-    assert difference(one, model.speak(processor, "hello there", "en", **wishes).numpy()) < 0.01
+    assert difference(one, synthesizer.speak("hello there", SpeechOptions("en", **wishes)).numpy()) < 0.01
     # The same words read as Spanish ones would be: digits, here.
     numbers = [*cloned, "--reference-text", "1 2 3"]
     english, spanish = (
@@ -203,7 +213,7 @@ def test_the_factor_does_not_count_what_only_the_first_word_waits_for(run, say, 
 
     clock = synthesize.time.perf_counter
     monkeypatch.setattr(synthesize.time, "perf_counter", lambda: clock() + 3600 * len(hours))
-    monkeypatch.setattr("modeling.vocoder.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device))
+    monkeypatch.setattr("inference.synthesizer.load_vocoder", lambda name, audio, device: SlowAtFirst(audio, device))
     assert say(run, "--text", "hola")[0] == 0
     assert float(re.search(r"real-time factor ([\d.]+)", capsys.readouterr().out)[1]) < 1000
 
@@ -212,7 +222,7 @@ def test_ctrl_c_leaves_no_traceback(run, say, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modeling.pretrained.load", interrupted)
+    monkeypatch.setattr("inference.synthesizer.load", interrupted)
     assert say(run, "--text", "a")[0] == 130
     assert capsys.readouterr().err == "Stopped.\n"
 
@@ -334,7 +344,7 @@ def test_a_mistake_gets_one_message(name, run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (tmp_path / "folder.wav").mkdir()
     if name == "vocoder not installed":
-        monkeypatch.setattr("modeling.vocoder.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
+        monkeypatch.setattr("inference.vocoders.hifigan.HIFIGAN_PACKAGE", f"no_{HIFIGAN_PACKAGE}")
     try:
         code = synthesize.main([part.format(tmp=tmp_path, run=run) for part in arguments])
     except SystemExit as end:  # argparse

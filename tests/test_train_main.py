@@ -16,11 +16,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import PrinterCallback, TrainerCallback
 
 import train_main
-import training.step
+import training.loop.step
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from tests import small_runs, wrapped_train
+from tests import blows, small_runs
 from tests.small_runs import assert_equal_ends, launch, losses, newest, scalars, train
+
+pytestmark = pytest.mark.slow
 
 STEPS_AN_EPOCH = 5  # 30 utterances in 9 batches of up to 4, 2 batches a step
 
@@ -98,7 +100,7 @@ def test_debug_goes_through_every_part(tmp_path, capsys, monkeypatch):
     run = tmp_path / "runs" / "debug"
     for old_runs in (0, 1):  # a second one does not go on where the first ended
         small_runs.forget_accelerator()
-        assert wrapped_train.main("none", 0, arguments) == 0
+        assert train_main.main(arguments) == 0
         assert sorted(scalars(run)["loss"]) == [1, 2, 3] and "eval_mel" in scalars(run)
         assert (run / "best").is_dir() and len(list((run / "samples").glob("*.wav"))) == 1
         assert len(list((tmp_path / "runs").glob("debug.old*"))) == old_runs
@@ -126,14 +128,13 @@ def test_a_run_of_epochs_that_is_cut_in_the_first_has_the_same_rates(tmp_path):
     small = re.sub(r"--set optim[.][a-z_]+=\d+ ", "", " ".join(small_runs.SMALL)).split()
     arguments = ["--train-data", str(small_runs.corpus()), *small, "--epochs", "3", *sets(*OFTEN_ENOUGH)]
 
-    def run(name: str) -> int:
+    def run(name: str, *callbacks: TrainerCallback) -> int:
         small_runs.forget_accelerator()
-        return train_main.main([*arguments, "--checkpoint-dir", str(tmp_path / name)])
+        return train_main.main([*arguments, "--checkpoint-dir", str(tmp_path / name)], callbacks=callbacks)
 
     assert run("whole") == 0
     for step in (2, 4, 9):
-        with wrapped_train.with_callbacks(wrapped_train.ToldToStop(step)):
-            assert run("run") == 128 + signal.SIGTERM
+        assert run("run", blows.ToldToStop(step)) == 128 + signal.SIGTERM
     assert run("run") == 0
     rates = scalars(tmp_path / "whole")["learning_rate"]
     assert rates[STEPS_AN_EPOCH] < 1e-5 < 1e-4 < rates[STEPS_AN_EPOCH + 1]  # what the first epoch could not know
@@ -170,7 +171,7 @@ RESUMABLE = ("--max-steps", "7", "--num-workers", "1", *KEPT)
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("unbroken") / "run"
-    with wrapped_train.quick_weights():
+    with blows.quick_weights():
         assert train(run, *RESUMABLE) == 0
     multipliers = state_of(run)["callbacks"]["AdaptiveWeights"]["multipliers"]
     assert len(set(multipliers.values())) > 1  # what a resume has to keep has moved
@@ -180,7 +181,7 @@ def unbroken(tmp_path_factory) -> Path:
 def test_a_chain_of_resumes_is_bit_equal(unbroken, tmp_path):
     run = tmp_path / "run"
     for steps in ("1", "3", "6", "7"):
-        with wrapped_train.quick_weights():
+        with blows.quick_weights():
             assert train(run, *RESUMABLE, "--max-steps", steps, "--set", "train.eval_every=2") == 0
     compare(run, unbroken)
 
@@ -195,22 +196,26 @@ def compare(run: Path, unbroken: Path) -> None:
 
 def test_signals_and_a_kill_in_saving_lose_nothing(unbroken, tmp_path):
     """SIGTERM and SIGINT to the whole process group, loading processes included; SIGKILL half-way through a save."""
-    run, script = tmp_path / "run", Path(wrapped_train.__file__)
+    run, script = tmp_path / "run", small_runs.ROOT / "train_main.py"
     data = ["--train-data", small_runs.corpus(), "--checkpoint-dir", run, *small_runs.SMALL, *RESUMABLE]
-    for name, step, code, saved in (
-        ("SIGTERM", 2, 128 + signal.SIGTERM, "step-00000002"),
-        ("SIGINT", 5, 128 + signal.SIGINT, "step-00000005"),
-        ("SIGKILL in saving", 6, -signal.SIGKILL, "step-00000005"),
+    for blow, code, saved in (
+        ("Blow: {name: SIGTERM, step: 2}", 128 + signal.SIGTERM, "step-00000002"),
+        ("Blow: {name: SIGINT, step: 5}", 128 + signal.SIGINT, "step-00000005"),
+        ("KilledInSaving: {step: 6}", -signal.SIGKILL, "step-00000005"),
     ):
+        given = sets(f"train.callbacks={{tests.blows:QuickWeights: , tests.blows:{blow}}}")
         more = sets("checkpoint.every_steps=6") if code < 0 else []
-        done = launch(script, name, step, *data, *more, start_new_session=True)
+        done = launch(script, *data, *given, *more, start_new_session=True)
         assert done.returncode == code, done.stderr[-3000:]
         assert newest(run).name == saved
         if code > 0:
-            assert f"({name})" in done.stdout and "The same command goes on from there" in done.stdout
+            assert (
+                f"({signal.Signals(code - 128).name})" in done.stdout
+                and "The same command goes on from there" in done.stdout
+            )
             assert "Traceback" not in done.stderr
     assert (run / "checkpoints" / "step-00000006.partial").is_dir()
-    done = launch(script, "none", 0, *data)
+    done = launch(script, *data, "--callback", "tests.blows:QuickWeights")
     assert done.returncode == 0, done.stderr[-3000:]
     assert not list((run / "checkpoints").glob("*.partial"))
     compare(run, unbroken)
@@ -218,7 +223,7 @@ def test_signals_and_a_kill_in_saving_lose_nothing(unbroken, tmp_path):
 
 def test_an_older_checkpoint_can_be_named(unbroken, tmp_path, capsys):
     run = tmp_path / "run"
-    with wrapped_train.quick_weights():
+    with blows.quick_weights():
         assert train(run, *RESUMABLE, *sets("checkpoint.every_steps=2", "checkpoint.keep=9")) == 0
         assert train(run, *RESUMABLE, "--resume", str(run / "checkpoints" / "step-00000002")) == 0
         assert train(run, *RESUMABLE) == 0  # from where that one ended, not from the way that was left
@@ -298,9 +303,8 @@ class ThirdParty(TrainerCallback):
 
 def test_third_party_callbacks_work(tmp_path, capsys):
     callback = ThirdParty()
-    with wrapped_train.with_callbacks(callback, PrinterCallback()):
-        rarely = sets("checkpoint.every_steps=100", "train.eval_every=100")
-        assert train(tmp_path / "run", "--max-steps", "50", *rarely) == 0
+    rarely = sets("checkpoint.every_steps=100", "train.eval_every=100")
+    assert train(tmp_path / "run", "--max-steps", "50", *rarely, callbacks=[callback, PrinterCallback()]) == 0
     assert callback.seen == [
         "begin", "epoch", "step 1", "step 2", "save 2", "step 3", "evaluate 3", "epoch end",
         "epoch", "step 4", "step 5", "end"]  # fmt: skip
@@ -338,8 +342,8 @@ class AtTheEnd(TrainerCallback):
 def test_early_stopping_ends_with_the_best_weights_in_the_model_and_saves_where_no_save_was_due(tmp_path):
     run, callback = tmp_path / "run", AtTheEnd()
     rarely = sets("checkpoint.every_steps=100", "train.eval_every=1", "train.early_stopping=true")
-    with wrapped_train.with_callbacks(callback):
-        assert train(run, "--max-steps", "9", *rarely, *sets("train.patience_evaluations=2", "train.min_delta=1")) == 0
+    patience = sets("train.patience_evaluations=2", "train.min_delta=1")
+    assert train(run, "--max-steps", "9", *rarely, *patience, callbacks=[callback]) == 0
     assert newest(run).name == "step-00000003"
     best = load_file(run / "best" / "model.safetensors")
     assert all(torch.equal(callback.weights[name], weight) for name, weight in best.items())
@@ -350,13 +354,13 @@ def test_early_stopping_ends_with_the_best_weights_in_the_model_and_saves_where_
 
 def break_steps(monkeypatch, steps) -> None:
     """The mel loss of these steps (of two micro-batches each) is NaN."""
-    plain, calls = training.step.loss_sums, iter(range(10_000))
+    plain, calls = training.loop.step.loss_sums, iter(range(10_000))
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if next(calls) // 2 + 1 in steps else sums
 
-    monkeypatch.setattr(training.step, "loss_sums", broken)
+    monkeypatch.setattr(training.loop.step, "loss_sums", broken)
 
 
 def test_a_loss_that_is_not_a_number_does_not_reach_the_weights(tmp_path, capsys, monkeypatch):
@@ -367,8 +371,8 @@ def test_a_loss_that_is_not_a_number_does_not_reach_the_weights(tmp_path, capsys
         def on_step_end(self, args, state, control, model=None, **kwargs):
             weights[state.global_step] = torch.cat([one.detach().flatten().clone() for one in model.parameters()])
 
-    with wrapped_train.with_callbacks(Snapshot()):
-        assert train(tmp_path / "run", "--max-steps", "4", *sets("checkpoint.every_steps=1")) == 0
+    every = sets("checkpoint.every_steps=1")
+    assert train(tmp_path / "run", "--max-steps", "4", *every, callbacks=[Snapshot()]) == 0
     assert torch.equal(weights[2], weights[3]) and not torch.equal(weights[3], weights[4])
     assert torch.isfinite(weights[4]).all()
     assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())] == [
@@ -417,8 +421,7 @@ def test_a_roll_back_passes_over_the_checkpoint_whose_own_update_did_the_harm(tm
                         weight.mul_(1e30)
 
     every = sets("checkpoint.every_steps=1", "checkpoint.keep=9", "train.eval_every=100")
-    with wrapped_train.with_callbacks(Explosion()):
-        assert train(run, "--max-steps", "9", *every) == 0
+    assert train(run, "--max-steps", "9", *every, callbacks=[Explosion()]) == 0
     out = capsys.readouterr().out
     assert f"Rolled back to {run / 'checkpoints' / 'step-00000003'}" in out and out.count("Rolled back") == 1
     assert (run / "checkpoints" / "step-00000004.aside1").is_dir()

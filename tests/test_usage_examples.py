@@ -24,10 +24,10 @@ from data_pipeline.text import Vocabulary
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from training.arguments import parse
-from training.config import RunConfig, coerce
-from training.hardware import Hardware
-from training.levels import LEVELS
+from training.config.arguments import parse
+from training.config.fields import RunConfig, coerce
+from training.config.hardware import Hardware
+from training.config.levels import LEVELS
 from usage_examples import COMMANDS, EXAMPLE_ROWS, WRITERS, make_data
 
 ROOT = Path(__file__).parents[1]

@@ -1,1 +1,1 @@
-"""How a run is configured and trained: config, levels, hardware, loop, step, optimiser, checkpoints."""
+"""How a run is configured and trained: config, levels, hardware, loop, step, optimizer, checkpoints."""

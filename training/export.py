@@ -7,6 +7,7 @@ run kept an average, unless --training-weights asks for those that were trained.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -34,19 +35,19 @@ def export(checkpoint: Path, out: Path, averaged: bool = True) -> None:
     """Raises UserError where `checkpoint` is none or is damaged, or `out` is there already or cannot be written."""
     from safetensors import SafetensorError
 
+    from inference.pretrained import load_description
     from modeling.model import GoyaForTextToSpeech
-    from modeling.pretrained import load_description
-    from training.checkpoint import check
-    from training.saved_state import reading
-    from training.state_files import load_weights
+    from training.state.checkpoint import check
+    from training.state.saved_state import reading
+    from training.state.state_files import load_weights
 
-    if (checkpoint / "checkpoints").is_dir():
+    if os.path.isdir(checkpoint / "checkpoints"):
         whole = sorted((checkpoint / "checkpoints").glob("step-????????"))
         if not whole:
             raise UserError(f"{checkpoint} holds no checkpoint yet; the first may not be written.")
         checkpoint = whole[-1]
     check(checkpoint)
-    if out.exists():
+    if os.path.exists(out):
         raise UserError(f"{out} is there already; give the name of a folder to make.")
     config, processor = load_description(str(checkpoint))
     model = GoyaForTextToSpeech(config)

@@ -4,13 +4,13 @@
     python assets/demo_corpus/build.py FOLDER_OF_THE_DEBS
 
 FOLDER holds the six .deb files (unpacked here with dpkg-deb) or what they unpack to (`usr/share/...`). Needs
-ffmpeg with libopus, and moonshine-voice where english_asr.csv does not already hold the recogniser's words
+ffmpeg with libopus, and moonshine-voice where english_asr.csv does not already hold the recognizer's words
 for these very recordings. Writes, into the script's own folder unless --out says otherwise:
 
     train-en.parquet train-es.parquet train-fr.parquet heldout.parquet    the rows, as `datasets` reads them
     heldout.txt        the fixed held-out list: read where it exists, chosen where it does not
     dropped.csv        each row or recording left out, and why; edited.csv: each text changed, and how
-    english_asr.csv    what the recogniser heard, for each English clip
+    english_asr.csv    what the recognizer heard, for each English clip
     README.md          only the counts between its two marks are rewritten
 
 The same packages and the same ffmpeg and pyarrow give the same bytes.
@@ -33,7 +33,7 @@ from choose_heldout import choose, hash_order, near_duplicate
 from datasets import Audio, Features, Value
 from report import Report, counts_table, read_csv, update_readme, write_csv
 from speech_checks import (
-    Recogniser,
+    Recognizer,
     error_rate,
     letters_said,
     rate_outliers,
@@ -49,7 +49,7 @@ OPUS_BIT_RATE = "27k"  # as much as keeps the whole folder under 12 MB
 MAX_DURATION_S = 20.0
 MIN_LOUD_DB, MIN_RANGE_DB = -40.0, 15.0
 MAX_RATE_Z = 5.0
-# Under this many letters the recogniser is not asked: it guesses at isolated words and letters.
+# Under this many letters the recognizer is not asked: it guesses at isolated words and letters.
 ASR_MIN_LETTERS, ASR_MAX_CER, HELD_OUT_MAX_CER = 12, 0.5, 0.10
 ROWS_PER_GROUP = 100
 FILES_PER_FFMPEG = 50
@@ -176,31 +176,31 @@ def encoded_rows(root: Path, scratch: Path, language: str, report: Report) -> li
     return rows
 
 
-def recognise(rows: list[Row], kept_results: Path, results: Path) -> None:
+def recognize(rows: list[Row], kept_results: Path, results: Path) -> None:
     """Fill `heard` of the English rows, from `kept_results` where it has these very bytes; write `results`."""
     kept = {(r["id"], r["opus_sha256"]): r["heard"] for r in read_csv(kept_results)}
-    recogniser, lines = None, []
+    recognizer, lines = None, []
     for row in rows:
         digest = hashlib.sha256(row.opus).hexdigest()[:16]
         if (row.id, digest) not in kept:
-            recogniser = recogniser or Recogniser()
-            kept[row.id, digest] = better_hearing(row, recogniser)
+            recognizer = recognizer or Recognizer()
+            kept[row.id, digest] = better_hearing(row, recognizer)
         row.heard = kept[row.id, digest]
         lines.append((row.id, digest, row.heard))
     write_csv(results, ["id", "opus_sha256", "heard"], sorted(lines))
 
 
-def better_hearing(row: Row, recogniser: Recogniser) -> str:
+def better_hearing(row: Row, recognizer: Recognizer) -> str:
     """What is heard; where that is off, the better of it and a hearing between silences (it may loop or slip)."""
 
     def errors(heard: str) -> float:
         return error_rate(row.letters, letters_said(heard, row.language))
 
-    heard = recogniser(row.wave)
+    heard = recognizer(row.wave)
     if errors(heard) < HELD_OUT_MAX_CER:
         return heard
     silence = np.zeros(SAMPLE_RATE_HZ // 2, dtype=np.float32)
-    return min(heard, recogniser(np.concatenate([silence, row.wave, silence])), key=errors)
+    return min(heard, recognizer(np.concatenate([silence, row.wave, silence])), key=errors)
 
 
 def matching(rows: list[Row], by_hand: dict[str, str], report: Report) -> list[Row]:
@@ -218,7 +218,7 @@ def matching(rows: list[Row], by_hand: dict[str, str], report: Report) -> list[R
         elif abs(z) > MAX_RATE_Z:
             reason = f"too {'slow' if z > 0 else 'fast'} for its text"
         elif row.language == "en" and len(row.letters) >= ASR_MIN_LETTERS and cer(row) > ASR_MAX_CER:
-            reason = "recogniser hears another text"
+            reason = "recognizer hears another text"
         if reason:
             report.drop(row.id, row.language, reason, row.text)
         else:
@@ -307,7 +307,7 @@ def main() -> None:
         for language in VOICES:
             encoded = encoded_rows(root, Path(scratch), language, report)
             if language == "en":
-                recognise(encoded, here / "english_asr.csv", arguments.out / "english_asr.csv")
+                recognize(encoded, here / "english_asr.csv", arguments.out / "english_asr.csv")
             rows += matching(encoded, by_hand, report)
     held_out = held_out_ids(rows, here / "heldout.txt")
     train = training_rows(rows, held_out, report)

@@ -15,7 +15,7 @@ from speech_checks import edit_distance, letters_said
 WANTED = {"en": 40, "es": 20, "fr": 20}
 DURATION_BANDS_S = [(1.2, 2.0), (2.0, 3.0), (3.0, 4.5), (4.5, 7.0)]
 MIN_WORDS = 3
-# Digits, acronyms, spelled letters, and a misspelt word.
+# Digits, acronyms, spelled letters, and a misspelled word.
 READ_IN_A_WAY_OF_ITS_OWN = re.compile(r"\d|\b[A-Z]{2,}\b|\b[A-Z] [A-Z]\b|Un-indentified")
 # Two texts are near duplicates below this edit distance, as a share of the longer one's length.
 NEAR_DUPLICATE = 0.25

@@ -1,4 +1,4 @@
-"""Does a recording say its text? Three checks: level, speaking rate, and for English a speech recogniser."""
+"""Does a recording say its text? Three checks: level, speaking rate, and for English a speech recognizer."""
 
 import re
 import unicodedata
@@ -27,7 +27,7 @@ def spoken_length(text: str, language: str) -> int:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Levenshtein distance, by rows of the dynamic programme (O(len(a)) numpy steps)."""
+    """Levenshtein distance, by rows of the dynamic program (O(len(a)) numpy steps)."""
     row = np.arange(len(b) + 1)
     columns = np.arange(1, len(b) + 1)
     codes = np.array([ord(c) for c in b], dtype=np.int64)
@@ -75,11 +75,11 @@ def rate_outliers(letters: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         a, b = np.linalg.lstsq(design * np.sqrt(weight)[:, None], seconds * np.sqrt(weight), rcond=None)[0]
         a = max(a, 0.05)
     deviation = np.log(seconds / (a + b * letters))
-    centre = np.median(deviation)
-    return (deviation - centre) / (1.4826 * np.median(np.abs(deviation - centre)))
+    center = np.median(deviation)
+    return (deviation - center) / (1.4826 * np.median(np.abs(deviation - center)))
 
 
-class Recogniser:
+class Recognizer:
     """English speech recognition by the moonshine-voice package (its model comes inside it, MIT)."""
 
     def __init__(self) -> None:

@@ -19,10 +19,10 @@ from transformers import TrainerCallback
 import train_main
 from benchmarks.crash.forked import Child
 from callbacks.audio_samples import AudioSamples
-from tests import wrapped_train
-from training.checkpoint import CheckpointFolder
-from training.interruption import Interruption
-from training.loop import Trainer
+from tests import blows
+from training.loop.interruption import Interruption
+from training.loop.trainer import Trainer
+from training.state.checkpoint import CheckpointFolder
 
 PHASES = ("starting", "training", "saving", "rotating", "evaluating", "sampling", "best", "ending")
 WRAPPED = {
@@ -180,14 +180,13 @@ def _main(argv: list[str], watch: Watch) -> int:
     sys.stdout.reconfigure(line_buffering=True)
     sys.addaudithook(watch.audit)
     with ExitStack() as stack:
-        stack.enter_context(wrapped_train.quick_weights())
-        stack.enter_context(wrapped_train.with_callbacks(Begun(watch.board)))
+        stack.enter_context(blows.quick_weights())
         for phase, (owner, name) in WRAPPED.items():
             stack.enter_context(mock.patch.object(owner, name, watch.told(getattr(owner, name), phase)))
         # Between these two a signal is heard: it ends training with a checkpoint.
         for name, phase in (("__enter__", "training"), ("__exit__", "ending")):
             stack.enter_context(mock.patch.object(Interruption, name, watch.then(getattr(Interruption, name), phase)))
-        return train_main.main(argv)
+        return train_main.main(argv, callbacks=[Begun(watch.board)])
 
 
 def _changes(root: str, event: str, args: tuple) -> bool:

@@ -12,7 +12,7 @@ FROM = ("--init-from", "{start}")
 LORA = (*FROM, "--lora-rank", "4")
 EMA = _set("train.ema_decay=0.9")
 EPOCHS = ("--epochs", "3")
-MADE_VOICES = _set("data.made_voices=2")
+MADE_VOICES = _set("data.speaker_augmentation=2")
 BALANCE = ("--speaker-column", "id", *_set("data.speaker_balance=0.5"))  # the small corpus has one speaker
 CURRICULUM = _set("train.length_curriculum=true")
 OWN_SPLIT = ("--train-data", "{corpus}/train.parquet", *_set("data.val_fraction=0.2"))

@@ -16,6 +16,6 @@ torch.set_num_threads(1)
 import callbacks.default  # noqa: E402, F401
 import evaluation.quality  # noqa: E402, F401
 import train_main  # noqa: E402, F401
-import training.building  # noqa: E402, F401
-import training.report  # noqa: E402, F401
+import training.loop.report  # noqa: E402, F401
+import training.setup.building  # noqa: E402, F401
 from benchmarks.crash.child import Child, call  # noqa: E402, F401

@@ -15,8 +15,7 @@ import torch
 from transformers import TrainerCallback
 
 import train_main
-from tests import wrapped_train
-from training.leave import leave
+from training.distributed.leave import leave
 
 STEP, RANK = 3, 1
 
@@ -41,8 +40,7 @@ class BrokenGradient(TrainerCallback):
 
 
 def main(folder: str, *argv: str) -> int:
-    with wrapped_train.with_callbacks(BrokenGradient(int(os.environ["RANK"]), Path(folder))):
-        return train_main.main(list(argv))
+    return train_main.main(argv, callbacks=[BrokenGradient(int(os.environ["RANK"]), Path(folder))])
 
 
 if __name__ == "__main__":

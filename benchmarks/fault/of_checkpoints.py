@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -18,7 +18,6 @@ import datasets
 
 from benchmarks.crash.checks import CHECKSUMS
 from benchmarks.fault.stage import AtStep, Stage
-from tests import wrapped_train
 
 DISK_MB, LEFT_MB = 96, 1  # of the small disk, and what is left of it once it is full
 NOBODY = 65534  # a user who owns nothing
@@ -62,7 +61,7 @@ def disk_full_to_the_last_byte(stage: Stage) -> str:
             return "not tried: needs root, for a disk of its own"
         # So many steps between that their curves do not fit into what is left of a file's last block.
         blows = (AtStep(2, partial(disk.fill, 0)), AtStep(18, disk.ballast.unlink))
-        done = stage.train(steps=20, inside=partial(wrapped_train.with_callbacks, *blows))
+        done = stage.train(steps=20, inside=partial(nullcontext, blows))
         done.require_code(0)
         done.require(stage.is_as_unbroken(steps=20), "an end bit-equal to that of an unbroken run")
     return "said, training goes on; the end is bit-equal"
@@ -83,8 +82,7 @@ class Mounted:
     @contextmanager
     def filled(self, until_step: int | None = None) -> Iterator:
         self.fill(LEFT_MB)
-        inside = wrapped_train.with_callbacks
-        yield partial(inside, AtStep(until_step, self.ballast.unlink)) if until_step else inside
+        yield partial(nullcontext, [AtStep(until_step, self.ballast.unlink)] if until_step else [])
         self.ballast.unlink(missing_ok=True)
 
 
@@ -99,12 +97,11 @@ class Limited:
 
 
 @contextmanager
-def _limited_files(until_step: int | None) -> Iterator[None]:
+def _limited_files(until_step: int | None) -> Iterator[list[AtStep]]:
     set_limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE)
     set_limit((LEFT_MB * 2**20, resource.RLIM_INFINITY))
     lift = AtStep(until_step, lambda: set_limit((resource.RLIM_INFINITY, resource.RLIM_INFINITY)))
-    with wrapped_train.with_callbacks(*([lift] if until_step else [])):
-        yield
+    yield [lift] if until_step else []
 
 
 @contextmanager

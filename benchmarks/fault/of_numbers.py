@@ -11,11 +11,11 @@ from unittest import mock
 import torch
 from transformers import TrainerCallback
 
-import training.step
+import training.loop.step
 from benchmarks.fault import nan_on_one_rank
 from benchmarks.fault.stage import STEPS, Done, Stage
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs, wrapped_train
+from tests import small_runs
 
 PEAK = 0.001
 CONSTANT = ("--set", "optim.schedule=constant", "--set", f"optim.lr={PEAK}")
@@ -33,16 +33,16 @@ class Steps(TrainerCallback):
 
 
 @contextmanager
-def broken_losses(steps: Container[int]) -> Iterator[None]:
-    """The mel loss of these steps is NaN."""
-    plain, count = training.step.loss_sums, Steps()
+def broken_losses(steps: Container[int]) -> Iterator[list[TrainerCallback]]:
+    """The mel loss of these steps is NaN; gives the callback that counts them."""
+    plain, count = training.loop.step.loss_sums, Steps()
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if count.now in steps else sums
 
-    with wrapped_train.with_callbacks(count), mock.patch.object(training.step, "loss_sums", broken):
-        yield
+    with mock.patch.object(training.loop.step, "loss_sums", broken):
+        yield [count]
 
 
 def named_at(step: int, done: Done) -> list[str]:

@@ -76,7 +76,8 @@ class Stage:
         return [str(one) for one in (*given, *small_runs.SMALL, "--max-steps", steps, *sets, *more)]
 
     def train(self, *more, inside=nullcontext, longest_s: float = LONGEST_S, **given) -> Done:
-        """A run of train_main.py. inside: makes the context manager in which it runs, in its process."""
+        """A run of train_main.py. inside: makes the context manager in which it runs, in its process, and
+        which gives callbacks of the run, or None."""
         before = self.log.stat().st_size if self.log.is_file() else 0
         child = Child(partial(_main, self.arguments(*more, **given), inside), self.log)
         ended = child.ended_within(longest_s)
@@ -121,8 +122,8 @@ class Stage:
 
 
 def _main(argv: list[str], inside) -> int:
-    with inside():
-        return train_main.main(argv)
+    with inside() as callbacks:
+        return train_main.main(argv, callbacks=callbacks or ())
 
 
 def _are_equal(run: Path, other: Path) -> int:

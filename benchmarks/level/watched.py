@@ -19,15 +19,15 @@ sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its grand
 
 import callbacks.default  # noqa: E402
 import train_main  # noqa: E402
-from training.leave import leave  # noqa: E402
-from training.shipped import ShippedModel  # noqa: E402
+from training.distributed.leave import leave  # noqa: E402
+from training.loop.eval_weights import EvalWeights  # noqa: E402
 
 
 class Watch(TrainerCallback):
     """The clock runs within steps and while data is waited for; it stands still from an evaluation to the next step."""
 
-    def __init__(self, folder: Path, shipped: ShippedModel):
-        self.shipped = shipped
+    def __init__(self, folder: Path, eval_weights: EvalWeights):
+        self.eval_weights = eval_weights
         self.folder, self.seconds, self.cpu_s, self.waiting_s, self.skipped = folder, 0.0, 0.0, 0.0, 0
         self.mark: float | None = None  # the end of the step before, where only data came between
 
@@ -54,7 +54,7 @@ class Watch(TrainerCallback):
         line |= {"cpu_s": self.cpu_s, "skipped": self.skipped, **metrics}
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        with self.shipped.whole() as model:
+        with self.eval_weights.whole() as model:
             save_model(model, str(self.folder / f"step-{state.global_step:08d}.safetensors"))
 
 
@@ -62,7 +62,7 @@ def main(folder: str, *argv: str) -> int:
     default = callbacks.default.default_callbacks
 
     def watched(trainer, *rest):
-        return [*default(trainer, *rest), Watch(Path(folder), trainer.shipped)]
+        return [*default(trainer, *rest), Watch(Path(folder), trainer.eval_weights)]
 
     with mock.patch.object(callbacks.default, "default_callbacks", watched):
         return train_main.main(list(argv))

@@ -11,9 +11,9 @@ from data_pipeline.collate import Batch
 from modeling.configuration import GoyaConfig
 from modeling.losses import SUMS, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
-from training.building import loss_shape
-from training.config import RunConfig
-from training.optimizer import build_optimizer
+from training.config.fields import RunConfig
+from training.setup.building import loss_shape
+from training.setup.optimizer import build_optimizer
 
 WARM_UP = 5  # steps that are not timed
 

@@ -8,7 +8,6 @@ from unittest import mock
 from accelerate.state import AcceleratorState, GradientState
 from transformers import TrainerCallback
 
-import callbacks.default
 import train_main
 from benchmarks.loop.bare import WARM_UP, Clock, Job
 from data_pipeline.loader import Loader
@@ -30,7 +29,7 @@ class Ticking(TrainerCallback):
 
 def goya(job: Job) -> float:
     """Seconds a step, with callbacks, logs, spike guard and gradient monitor as a user has them."""
-    clock, default = Clock(job), callbacks.default.default_callbacks
+    clock = Clock(job)
 
     def replayed(self, cursor) -> Iterator:
         planned = job.batches[0].planned
@@ -38,18 +37,12 @@ def goya(job: Job) -> float:
             batch = job.batches[number % len(job.batches)]
             yield replace(batch, planned=replace(planned, ends_step=True, ends_epoch=False))
 
-    def ticking(trainer, *rest) -> list:
-        return [*default(trainer, *rest), Ticking(clock)]
-
     AcceleratorState._reset_state(reset_partial_state=True)  # accelerate keeps one a process
     GradientState._reset_state()
-    with (
-        tempfile.TemporaryDirectory() as run,
-        mock.patch.object(Loader, "epoch", replayed),
-        mock.patch.object(callbacks.default, "default_callbacks", ticking),
-    ):
+    with tempfile.TemporaryDirectory() as run, mock.patch.object(Loader, "epoch", replayed):
+        flags = [*job.flags, "--max-steps", str(10 * job.steps), "--checkpoint-dir", run]
         try:
-            train_main.main([*job.flags, "--max-steps", str(10 * job.steps), "--checkpoint-dir", run])
+            train_main.main(flags, callbacks=[Ticking(clock)])
         except Enough:
             return clock.seconds_a_step
     raise AssertionError("the run ended before the clock did")

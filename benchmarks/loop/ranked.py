@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
 from benchmarks.loop.goya import goya  # noqa: E402
 from benchmarks.loop_speed import recorded  # noqa: E402
-from training.leave import leave  # noqa: E402
+from training.distributed.leave import leave  # noqa: E402
 
 REDUCES = 10  # times that the all-reduce is timed alone
 RANK, RANKS = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

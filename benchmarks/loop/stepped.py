@@ -16,8 +16,8 @@ sys.path.insert(0, ".")
 from modeling.configuration import GoyaConfig  # noqa: E402
 from modeling.losses import SUMS, LossShape, element_counts, loss_sums  # noqa: E402
 from modeling.model import GoyaForTextToSpeech  # noqa: E402
-from training.config import OptimConfig  # noqa: E402
-from training.optimizer import build_optimizer  # noqa: E402
+from training.config.fields import OptimConfig  # noqa: E402
+from training.setup.optimizer import build_optimizer  # noqa: E402
 
 VOCABULARY, RATE, CLIP_NORM = 1000, 1e-4, 0.8
 

@@ -27,37 +27,37 @@ SHAPE = "loss.mel_loss, loss.huber_delta, loss.mel_smoothing, loss.stop_smoothin
 BY_HAND = {
     "fsync skipped": _of_effect(
         "test_a_power_cut_after_the_rename_takes_nothing",
-        "training/checksums.py",
+        "training/state/checksums.py",
         "        os.fsync(handle)",
         "        pass",
     ),
     "rotation in place": _of_effect(
         "test_a_kill_while_an_old_checkpoint_goes_leaves_no_half_of_one",
-        "training/checkpoint.py",
+        "training/state/checkpoint.py",
         "    os.replace(path, doomed)\n    shutil.rmtree(doomed)",
         "    shutil.rmtree(path)",
     ),
     "mel_loss not handed on": _of_effect(
         "test_the_losses_are_formed_as_the_settings_say",
-        "training/building.py",
+        "training/setup/building.py",
         SHAPE,
         SHAPE.replace("loss.mel_loss", '"huber"'),
     ),
     "huber_delta not handed on": _of_effect(
         "test_the_losses_are_formed_as_the_settings_say",
-        "training/building.py",
+        "training/setup/building.py",
         SHAPE,
         SHAPE.replace("loss.huber_delta", "0.6"),
     ),
     "mel_smoothing not handed on": _of_effect(
         "test_the_losses_are_formed_as_the_settings_say",
-        "training/building.py",
+        "training/setup/building.py",
         SHAPE,
         SHAPE.replace("loss.mel_smoothing", "0.0"),
     ),
     "stop_smoothing not handed on": _of_effect(
         "test_the_losses_are_formed_as_the_settings_say",
-        "training/building.py",
+        "training/setup/building.py",
         SHAPE,
         SHAPE.replace("loss.stop_smoothing", "0.0"),
     ),
@@ -87,13 +87,13 @@ BY_HAND = {
     ),
     "roll-back loads nothing": _of_effect(
         "test_a_roll_back_brings_the_weights_of_the_checkpoint_back",
-        "training/loop.py",
+        "training/loop/trainer.py",
         "            self.files.load(good)",
         "            pass",
     ),
     "clip norm ignored": _of_effect(
         "test_gradients_are_clipped_to_the_norm_that_the_settings_say",
-        "training/step.py",
+        "training/loop/step.py",
         "clip_grad_norm_(model.parameters(), norm)",
         "clip_grad_norm_(model.parameters(), 1.0)",
     ),
@@ -102,37 +102,37 @@ BY_HAND = {
     ),
     "pre-net dropout off": _of_effect(
         "test_the_prenet_drops_out_while_speech_is_learned_and_judged",
-        "modeling/decoder.py",
+        "modeling/transformer_decoder.py",
         "self.probability, training=True)",
         "0.0, training=True)",
     ),
     "pre-net dropout off in validation": _of_effect(
         "test_the_prenet_drops_out_while_speech_is_learned_and_judged",
-        "modeling/decoder.py",
+        "modeling/transformer_decoder.py",
         "self.probability, training=True)",
         "self.probability, training=self.training)",
     ),
     "validation of the mel before the post-net": _of_effect(
         "test_validation_measures_the_mel_that_is_heard",
-        "training/validation.py",
+        "training/loop/validation.py",
         "output.mel_after_BTC",
         "output.mel_before_BTC",
     ),
     "Python's random state not restored": _of_effect(
         "test_all_random_generators_go_on_where_they_were",
-        "training/state_files.py",
+        "training/state/state_files.py",
         "    random.setstate((version, tuple(internal), gauss))",
         "    pass",
     ),
     "numpy's random state not restored": _of_effect(
         "test_all_random_generators_go_on_where_they_were",
-        "training/state_files.py",
+        "training/state/state_files.py",
         "    np.random.set_state(",
         "    str(",
     ),
     "torch's random state not restored": _of_effect(
         "test_all_random_generators_go_on_where_they_were",
-        "training/state_files.py",
+        "training/state/state_files.py",
         '    torch.set_rng_state(_bytes(state["torch"]))',
         "    pass",
     ),
@@ -167,64 +167,70 @@ BY_HAND = {
         "tests/callbacks/test_spike_guard.py",
     ),
     "mean of means": ByHand(
-        "training/step.py", "sums[name] / counts[name]", "sums[name] / 1000", "tests/training/test_step.py"
+        "training/loop/step.py", "sums[name] / counts[name]", "sums[name] / 1000", "tests/training/loop/test_step.py"
     ),
     "the two mel losses added up": ByHand(
         "modeling/losses.py", "    return total / 2", "    return total", "tests/modeling/test_losses.py"
     ),
     "one checkpoint more is kept": ByHand(
-        "training/checkpoint.py", "[: -self.keep]", "[: -self.keep - 1]", "tests/training/test_checkpoint.py"
+        "training/state/checkpoint.py",
+        "[: -self.keep]",
+        "[: -self.keep - 1]",
+        "tests/training/state/test_checkpoint.py",
     ),
     "damage not looked for": ByHand(
-        "training/checksums.py", "if _sha256(here[name]) != expected:", "if False:", "tests/training/test_checkpoint.py"
+        "training/state/checksums.py",
+        "if _sha256(here[name]) != expected:",
+        "if False:",
+        "tests/training/state/test_checkpoint.py",
     ),
     "links of a checkpoint followed": ByHand(
-        "training/checksums.py",
+        "training/state/checksums.py",
         "    if odd is not None:\n",
         "    if False:\n",
-        "tests/training/test_strangers_states.py::test_what_is_neither_file_nor_folder_is_damage",
+        "tests/training/state/test_strangers_states.py::test_what_is_neither_file_nor_folder_is_damage",
     ),
     "another host may ask": ByHand(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         'if _split(f"//{host}").hostname not in self.names:',
         "if False:",
         "tests/test_listen_requests.py::test_only_its_own_page_may_ask",
     ),
     "another site may ask": ByHand(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         "if origin is not None and _split(origin).netloc != host:",
         "if False:",
         "tests/test_listen_requests.py::test_only_its_own_page_may_ask",
     ),
     "any file is a clip": ByHand(
-        "evaluation/listening_guard.py",
+        "inference/web/guard.py",
         "found.is_relative_to(self.uploads) and ",
         "",
         "tests/test_listen_requests.py::test_no_file_of_the_computer_is_read_as_a_clip",
     ),
     "links out of a model's folder": ByHand(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if not any(target.is_relative_to(home) for home in homes):",
         "if False:",
-        "tests/modeling/test_strangers_models.py::test_one_message_and_exit_code_2",
+        "tests/inference/test_strangers_models.py::test_one_message_and_exit_code_2",
     ),
     "weights of another shape": ByHand(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "    if wrong:\n",
         "    if False:\n",
-        "tests/modeling/test_strangers_models.py::test_one_message_and_exit_code_2",
+        "tests/inference/test_strangers_models.py::test_one_message_and_exit_code_2",
     ),
     "memory not asked for": ByHand(
-        "modeling/safe_folder.py",
+        "inference/safe_folder.py",
         "if needed > USABLE_MEMORY * free:",
         "if False:",
-        "tests/modeling/test_strangers_models.py::test_a_model_that_does_not_fit_into_memory_is_not_built",
+        "tests/inference/test_strangers_models.py::test_a_model_that_does_not_fit_into_memory_is_not_built",
     ),
     "aliases in a config file": ByHand(
-        "training/config_file.py",
+        "training/config/config_file.py",
         "if isinstance(event, yaml.AliasEvent):",
         "if False:",
-        "tests/training/test_config.py::test_a_config_file_that_is_none_is_one_message",
+        "tests/training/config/test_fields.py::test_a_config_file_that_is_none_is_one_message",
     ),
     "names in a card as they are": ByHand(
         "hub/card.py",
@@ -233,9 +239,9 @@ BY_HAND = {
         "tests/hub/test_cards.py::test_what_others_wrote_is_words",
     ),
     "numbers without an end": ByHand(
-        "training/config.py",
+        "training/config/typed.py",
         "MOST_WHOLE, MOST_REAL = 10**9, 1e38",
         "MOST_WHOLE, MOST_REAL = 10**99, 1e99",
-        "tests/training/test_config.py::test_every_number_has_two_ends",
+        "tests/training/config/test_fields.py::test_every_number_has_two_ends",
     ),
 }

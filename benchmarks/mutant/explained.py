@@ -2,28 +2,28 @@
 
 EXPLAINED: dict[str, str] = {
     (
-        "training/loop.py, __init__: self.saved_at = -1 # step of the newest checkpoint of this process -> "
+        "training/loop/trainer.py, __init__: self.saved_at = -1 # step of the newest checkpoint of this process -> "
         "self.saved_at = - 2 # step of the newest checkpoint of this process"
     ): "No step is negative, so that neither number is one.",
     (
-        "training/state_files.py, _load_optimizer: "
+        "training/state/state_files.py, _load_optimizer: "
         'for group, saved in zip(self._groups(), rest["groups"], strict=True): -> '
         'for group, saved in zip(self._groups(), rest["groups"], strict=False):'
     ): "`_checked_rest` has refused another number of groups before.",
     (
-        "training/resolve.py, as_yaml: width = min(60, max(len(text) for text, _ in rows)) -> "
+        "training/config/resolve.py, as_yaml: width = min(60, max(len(text) for text, _ in rows)) -> "
         "width = min( 61, max(len(text) for text, _ in rows))"
     ): "The column in which the reasons begin; every line says the same.",
     (
-        "training/validation.py, validate: "
+        "training/loop/validation.py, validate: "
         "for name, voice_V in zip(batch.voices, output.voice_BV.cpu(), strict=True): -> "
         "for name, voice_V in zip(batch.voices, output.voice_BV.cpu(), strict=False):"
     ): "The loader gives as many names as the model gives voices, one for each utterance.",
     (
-        "data_pipeline/tally.py, __init__: self.epoch, self.marks = -1, {} -> self.epoch, self.marks = - 2, {}"
+        "data_pipeline/row_stats.py, __init__: self.epoch, self.marks = -1, {} -> self.epoch, self.marks = - 2, {}"
     ): "No epoch is negative, so that neither number is one.",
     (
-        "data_pipeline/tally.py, the file: "
+        "data_pipeline/row_stats.py, the file: "
         "MOST_MESSAGES = 1000 # of broken rows that are kept, so that memory does not grow with the corpus"
         " -> "
         "MOST_MESSAGES = 999 # of broken rows that are kept, so that memory does not grow with the corpus"

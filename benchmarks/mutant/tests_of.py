@@ -25,22 +25,22 @@ RUNS = tuple(
 TUNING = "tests/test_fine_tuning.py"
 EFFECT = "tests/training/test_settings_take_effect.py"
 PLAN = "tests/data_pipeline/test_plan.py"
-TALLY = "tests/data_pipeline/test_tally.py"
+TALLY = "tests/data_pipeline/test_row_stats.py"
 LOADER = "tests/data_pipeline/test_loader.py"
-CHECKPOINT = "tests/training/test_checkpoint.py"
-CONTINUITY = "tests/training/test_continuity.py"
-STRANGERS = "tests/training/test_strangers_states.py"
-ARGUMENTS = "tests/training/test_arguments.py"
-STEP = "tests/training/test_step.py"
-MEMORY = "tests/training/test_out_of_memory.py"
-LENGTH = "tests/training/test_length.py"
-SIGNALS = "tests/training/test_interruption.py"
-LOOP = "tests/training/test_loop.py"
-FOLDER = "tests/training/test_run_folder.py"
-METRIC = "tests/training/test_best_metric.py"
-CONFIG = "tests/training/test_config.py"
-LEVELS = "tests/training/test_levels.py"
-AVERAGE = "tests/training/test_weight_average.py"
+CHECKPOINT = "tests/training/state/test_checkpoint.py"
+CONTINUITY = "tests/training/state/test_continuity.py"
+STRANGERS = "tests/training/state/test_strangers_states.py"
+ARGUMENTS = "tests/training/config/test_arguments.py"
+STEP = "tests/training/loop/test_step.py"
+MEMORY = "tests/training/loop/test_out_of_memory.py"
+LENGTH = "tests/training/loop/test_length.py"
+SIGNALS = "tests/training/loop/test_interruption.py"
+LOOP = "tests/training/loop/test_trainer.py"
+FOLDER = "tests/training/state/test_run_folder.py"
+METRIC = "tests/training/setup/test_best_metric.py"
+CONFIG = "tests/training/config/test_fields.py"
+LEVELS = "tests/training/config/test_levels.py"
+AVERAGE = "tests/training/loop/test_weight_average.py"
 LOSSES = "tests/modeling/test_losses.py"
 SCHEDULES = "tests/callbacks/test_schedules.py"
 DEFAULT = "tests/callbacks/test_default.py"
@@ -49,22 +49,22 @@ GRADIENTS = "tests/distributed/test_gradients.py"
 RANKS = "tests/distributed/test_train.py"
 
 STAGES: dict[str, Stages] = {
-    "training/step.py": [(STEP,), (MEMORY, GRADIENTS)],
-    "training/loop.py": [(LOOP,), RUNS, (EFFECT, AVERAGE, SIGNALS, MEMORY)],
-    "training/checkpoint.py": [(CHECKPOINT,), (EFFECT, LOOP)],
-    "training/checksums.py": [(CHECKPOINT,), (EFFECT,)],
-    "training/state_files.py": [(CHECKPOINT,), (EFFECT, AVERAGE), (TUNING,)],
-    "training/levels.py": [(LEVELS, CONFIG), (ARGUMENTS,)],
-    "training/resolve.py": [(ARGUMENTS, METRIC), (LEVELS, CONFIG), (TUNING,)],
-    "training/continuity.py": [(CONTINUITY,), (TUNING,)],
-    "training/run_folder.py": [(FOLDER,)],
-    "training/validation.py": [
+    "training/loop/step.py": [(STEP,), (MEMORY, GRADIENTS)],
+    "training/loop/trainer.py": [(LOOP,), RUNS, (EFFECT, AVERAGE, SIGNALS, MEMORY)],
+    "training/state/checkpoint.py": [(CHECKPOINT,), (EFFECT, LOOP)],
+    "training/state/checksums.py": [(CHECKPOINT,), (EFFECT,)],
+    "training/state/state_files.py": [(CHECKPOINT,), (EFFECT, AVERAGE), (TUNING,)],
+    "training/config/levels.py": [(LEVELS, CONFIG), (ARGUMENTS,)],
+    "training/config/resolve.py": [(ARGUMENTS, METRIC), (LEVELS, CONFIG), (TUNING,)],
+    "training/state/continuity.py": [(CONTINUITY,), (TUNING,)],
+    "training/state/run_folder.py": [(FOLDER,)],
+    "training/loop/validation.py": [
         (f"{EFFECT}::test_validation_measures_the_mel_that_is_heard",),
         (EFFECT, SIGNALS),
         (RANKS,),
     ],
     "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
-    "data_pipeline/tally.py": [(TALLY, PLAN), (LOADER, LOOP), (CONTINUITY,)],
+    "data_pipeline/row_stats.py": [(TALLY, PLAN), (LOADER, LOOP), (CONTINUITY,)],
     "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
     "callbacks/default.py": [(DEFAULT,), (EFFECT,), (QUALITY,)],
     "callbacks/ema.py": [(AVERAGE,)],

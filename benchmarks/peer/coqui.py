@@ -39,7 +39,7 @@ NOTHING_ELSE = {
 
 
 # The recordings hold nothing above 8 kHz, and a mel channel that is always empty is scaled up a thousand times by
-# Glow-TTS' normalisation, which then learns nothing: measured. LJSpeech has sound up to 11 kHz, where the recipes end.
+# Glow-TTS' normalization, which then learns nothing: measured. LJSpeech has sound up to 11 kHz, where the recipes end.
 MOST_HZ = 8000.0
 
 

@@ -13,13 +13,13 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, its grandparent is not
 
-import training.length  # noqa: E402
+import training.loop.length  # noqa: E402
 from benchmarks.level import watched  # noqa: E402
-from training.leave import leave  # noqa: E402
+from training.distributed.leave import leave  # noqa: E402
 
 
 def main(folder: str, *argv: str) -> int:
-    with mock.patch.object(training.length, "time", SimpleNamespace(monotonic=time.process_time)):
+    with mock.patch.object(training.loop.length, "time", SimpleNamespace(monotonic=time.process_time)):
         return watched.main(folder, *argv)
 
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from functools import cache
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import language_code
 from data_pipeline.phonemes.words import runs
 
@@ -49,8 +49,9 @@ def _spoken(words: str) -> str:
         clauses.append(_library().espeak_TextToPhonemes(ctypes.byref(rest), UTF_8, IPA).decode("utf-8"))
     if NAMED.search(" ".join(clauses)) and not any("LATIN" in unicodedata.name(c, "") for c in words):
         raise UserError(
-            f"espeak-ng cannot read {words.strip()!r}: it would say what its characters are called. Expected letters "
-            "of the text's language (Japanese in kana); correct the text, or give --set data.text_units=characters."
+            f"espeak-ng cannot read {shown(words.strip())!r}: it would say what its characters are called. Expected "
+            "letters of the text's language (Japanese in kana); correct the text, or give --set "
+            "data.text_units=characters."
         )
     return before + LANGUAGE_SWITCH.sub("", " ".join(clauses)).strip() + after
 
@@ -64,7 +65,7 @@ def _choose(language: str | None) -> str:
         )
     if _library().espeak_SetVoiceByName(VOICES.get(code, code).encode()) != 0:
         raise UserError(
-            f"espeak-ng has no phonemes for the language {language!r}. Give --set data.text_units=characters."
+            f"espeak-ng has no phonemes for the language {shown(language)!r}. Give --set data.text_units=characters."
         )
     return code
 

@@ -7,7 +7,7 @@ from rapidfuzz.distance import Levenshtein
 
 DESCRIPTION = """Levenshtein edits between the characters of predictions and references, over the number of
 characters in the references, both summed over the corpus. 0 is perfect; more than 1 is possible. Texts count
-as they come: normalise both sides first (evaluation.text_metrics.normalise_for_scoring). standard_error: what another
+as they come: normalize both sides first (evaluation.text_metrics.normalize_for_scoring). standard_error: what another
 choice of as many texts would change it by, as of any ratio of two sums (Cochran 1977, section 2.11); 0 of one text."""
 
 INPUTS = """predictions: list of str. references: list of str, not all empty. Returns {"cer": float,

@@ -6,12 +6,13 @@ from dataclasses import replace
 import torch
 
 from data_pipeline.collate import Collator
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from modeling.pretrained import load
 
 BATCH_SIZE = 8
 

@@ -16,12 +16,12 @@ from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.page import clips_of, page
 from evaluation.data_check.report import Report, as_text, hours, too_little
 from evaluation.data_check.survey import Survey, Surveyor, whole_survey
-from modeling.pretrained import load_description, model_folder
-from training.arguments import FLAGS
-from training.config import FIELDS, Provenance, RunConfig, get
-from training.inputs import Inputs, build_inputs
-from training.levels import is_by_hand
-from training.starting import new_config
+from inference.pretrained import load_description, model_folder
+from training.config.arguments import FLAGS
+from training.config.fields import FIELDS, Provenance, RunConfig, get
+from training.config.levels import is_user_set
+from training.setup.init_from import new_config
+from training.setup.inputs import Inputs, build_inputs
 
 PAGE, EXCLUDE_LIST = "index.html", "exclude.tsv"
 IN_RUN_FOLDER = "run"  # the value of data.check_data where --check-data names no folder
@@ -140,7 +140,7 @@ def _data_flags(config: RunConfig, provenance: Provenance) -> list[str]:
     words = [] if config.data.train_data == default_train_data()[0] else ["--train-data", config.data.train_data]
     for key in FIELDS:
         is_of_data = key.startswith("data.") or key == "fine_tune.init_from"
-        if is_of_data and key not in NOT_IN_COMMAND and is_by_hand(provenance, key):
+        if is_of_data and key not in NOT_IN_COMMAND and is_user_set(provenance, key):
             value = str(get(config, key))
             words += [by_key[key], value] if key in by_key else ["--set", f"{key}={value}"]
     return words

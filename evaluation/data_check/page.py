@@ -76,7 +76,7 @@ METHODS = f"""<h2>How it was measured</h2>
 <li>Silence: share of the frames more than {SILENCE_DB:g} dB below the loudest one.</li>
 <li>Clipped: more than {NEAR_PEAK_SHARE:.1%} of the samples within {1 - NEAR_PEAK:.0%} of the clip's own peak.</li>
 <li>Begins or ends within speech: the first or last 20 ms are less than {-CUT_DB:g} dB below the clip's level.</li>
-<li>Text does not fit: seconds against characters of the normalised text, by a Theil-Sen line for each language;
+<li>Text does not fit: seconds against characters of the normalized text, by a Theil-Sen line for each language;
 found are rows {RATE_FACTOR:g} times as fast or slow, and {SPREADS:g} robust standard deviations away.</li>
 <li>Pitch: median of YIN in the loud frames. Equal recordings: by their bytes; re-encoded copies are not found.</li>
 <li>Alignment loss: forward sum and hardening of the aligner (Badlani et al. 2021), of the model that was given.</li>

@@ -12,7 +12,7 @@ from data_pipeline.languages import LANGUAGES, language_code
 from evaluation.data_check.findings import KINDS, Finding, named
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey
-from training.resolve import aligned
+from training.config.resolve import aligned
 
 BARS = " ▁▂▃▄▅▆▇█"
 BINS = 30

@@ -22,7 +22,7 @@ class Row:
     """What was found out about one row; what was not, is None.
 
     split, index: where it is. broken: kind and message of what training skips it for. left_out: the limit that training
-    leaves it out by. characters: of its normalised text. words_key, audio_key: equal for equal words and recordings.
+    leaves it out by. characters: of its normalized text. words_key, audio_key: equal for equal words and recordings.
     in_bytes: characters that the vocabulary has no token for. tokens: the fewest that its text can be.
     score: of the aligner.
     """

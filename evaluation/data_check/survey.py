@@ -22,7 +22,7 @@ from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row, first_look
 from evaluation.data_check.waves import can_measure_pitch, measured
-from training.inputs import Inputs
+from training.setup.inputs import Inputs
 
 # Kinds of broken recordings that have a name of their own.
 BROKEN_KINDS = {CutOffAudio: "cut_off", SilentAudio: "silent"}

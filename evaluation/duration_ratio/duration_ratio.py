@@ -4,7 +4,7 @@ import datasets
 import evaluate
 
 DESCRIPTION = """Seconds of speech over the seconds expected, both summed over the corpus: 1 is the expected pace, more
-is slower. A mean can hide utterances that end early behind others that run on: see the metric endings."""
+is slower. A mean can hide utterances that end early behind others that run on: see the metric stop_errors."""
 
 INPUTS = """predictions, references: lists of float, as many: the seconds spoken and those expected (the recording's,
 its silent ends trimmed, or evaluation.durations.Pace). Returns {"duration_ratio": float}."""

@@ -6,7 +6,7 @@ from rapidfuzz.distance import Levenshtein
 
 DESCRIPTION = """Levenshtein edits between the words of predictions and references, over the number of
 words in the references, both summed over the corpus. 0 is perfect; more than 1 is possible. Texts count
-as they come: normalise both sides first (evaluation.text_metrics.normalise_for_scoring)."""
+as they come: normalize both sides first (evaluation.text_metrics.normalize_for_scoring)."""
 
 INPUTS = """predictions: list of str. references: list of str, not all empty. Returns {"wer": float}."""
 

@@ -123,7 +123,7 @@ def test_held_out_sentences_are_fit_to_measure_with(held_out):
         assert min(durations_s) < 2.0 and max(durations_s) > 4.0, f"{language}: not spread"
 
 
-def test_recogniser_understands_the_real_held_out_english(held_out):
+def test_recognizer_understands_the_real_held_out_english(held_out):
     checks = load_script("speech_checks")
     with (FOLDER / "english_asr.csv").open(newline="", encoding="utf-8") as file:
         heard = {row["id"]: row["heard"] for row in csv.DictReader(file)}
@@ -163,12 +163,12 @@ def test_readme_counts_are_those_of_the_files(train, held_out):
         assert f"| {split} | " + " | ".join(cells) + " |" in readme
 
 
-def test_licence_and_attribution_are_beside_the_data():
-    licence = (FOLDER / "LICENSE").read_text(encoding="utf-8")
+def test_license_and_attribution_are_beside_the_data():
+    license = (FOLDER / "LICENSE").read_text(encoding="utf-8")
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert "License: CC-BY-SA-3.0" in licence and "THE WORK (AS DEFINED BELOW)" in licence
+    assert "License: CC-BY-SA-3.0" in license and "THE WORK (AS DEFINED BELOW)" in license
     for name in ("Allison Smith", "June Wallack", "Digium"):
-        assert name in licence and name in readme
+        assert name in license and name in readme
     assert "CC-BY-SA-3.0" in readme
 
 

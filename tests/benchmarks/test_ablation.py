@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import ablation
-from training.levels import level_layer
+from training.config.levels import level_layer
 
 
 def test_the_changes_together_make_one_level_of_the_other():

@@ -15,21 +15,26 @@ from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape, kl_sum
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
-from training.arguments import parse
+from training.config.arguments import parse
 
 RATE_HZ = 4000
 
 
 def test_the_training_is_one_that_the_front_door_takes_and_what_follows_wins():
-    config, *_ = parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu", "--set", "data.made_voices=2"])
-    assert (config.train.max_steps, config.train.eval_every, config.data.made_voices) == (700, 700, 2)
-    assert parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu"])[0].data.made_voices == TRAINED_SHIFTS
+    config, *_ = parse(
+        [*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu", "--set", "data.speaker_augmentation=2"]
+    )
+    assert (config.train.max_steps, config.train.eval_every, config.data.speaker_augmentation) == (700, 700, 2)
+    assert (
+        parse([*cloning.training_flags(cloning.DEMO, 700), "--device", "cpu"])[0].data.speaker_augmentation
+        == TRAINED_SHIFTS
+    )
 
 
 def test_where_people_are_heard_they_are_balanced_and_no_voices_are_made(tmp_path):
     shutil.copy(cloning.DEMO / "train-en.parquet", tmp_path / "train-librispeech.parquet")
     config = parse([*cloning.training_flags(tmp_path, 30), "--device", "cpu"])[0]
-    assert (config.data.made_voices, config.data.speaker_balance) == (0, 0.7)
+    assert (config.data.speaker_augmentation, config.data.speaker_balance) == (0, 0.7)
     told = "30 steps on the demo corpus, 235 people of LibriSpeech (speaker_balance 0.7)"
     assert cloning.trained_on(config, 30) == told
 
@@ -137,7 +142,7 @@ def test_no_unseen_made_voice_has_a_shift_of_training(voices):
     assert shifts[True] <= trained and not shifts[False] & trained
 
 
-def test_without_made_voices_in_training_only_the_speakers_are_seen():
+def test_without_augmented_voices_in_training_only_the_speakers_are_seen():
     found = all_voices(heldout_recordings(cloning.DEMO, RATE_HZ), {}, 0, RATE_HZ)
     assert {voice.name for voice in found if voice.seen} == {"allison-en", "allison-es", "june-fr"}
 
@@ -147,6 +152,6 @@ def test_the_kl_is_that_of_the_loss():
     model = GoyaForTextToSpeech(GoyaConfig.of_size("debug")).eval()
     mel_TC = torch.randn(50, 80) - 5
     with torch.inference_mode():
-        mean, log_variance = model.voice_encoder(model.normalise(mel_TC)[None], torch.tensor([50]))
+        mean, log_variance = model.voice_encoder(model.normalize(mel_TC)[None], torch.tensor([50]))
         output = GoyaOutput(voice_mean_BU=mean, voice_log_variance_BU=log_variance)
         assert cloning.posterior_kl(model, mel_TC) == pytest.approx(float(kl_sum(output, {}, LossShape())))

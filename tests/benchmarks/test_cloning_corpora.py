@@ -38,7 +38,7 @@ def game(tmp_path):
     return tmp_path
 
 
-def test_a_line_is_the_fishs_whose_colour_its_subtitle_has_and_is_there_where_it_was_recorded(game):
+def test_a_line_is_the_fishs_whose_color_its_subtitle_has_and_is_there_where_it_was_recorded(game):
     found = fish_fillets.lines(game, "cs")
     assert {line: (speaker, text) for line, (speaker, _, text) in found.items()} == {
         "cs/wreck/one-big": ("bigfish", 'Řekl "jdi".'), "cs/wreck/two-small": ("smallfish", "Jdeme."),

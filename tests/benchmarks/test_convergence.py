@@ -50,6 +50,7 @@ def test_steadiness_counts_what_got_worse_by_more_than_two_percent():
     assert found["largest_swing"] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_a_watched_run_leaves_a_line_and_the_weights_of_each_evaluation(tmp_path):
     watched, run = tmp_path / "watched", tmp_path / "run"
     watched.mkdir()

@@ -89,7 +89,7 @@ def test_results_of_today_know_what_was_installed(name):
 
 
 def test_a_block_without_figures_of_a_result_quotes_none_that_was_measured():
-    """Only what training/levels.py says, and what was measured with uncommitted changes, stands without a result."""
+    """Only what training/config/levels.py says, and what had uncommitted changes, stands without a result."""
     without = {name for name, text in BLOCKS.items() if not quoted(text)}
     noted = {name for name in without if BLOCKS[name].startswith("Not quoted: ") and "\n" not in BLOCKS[name]}
     assert without - noted == {"levels"}

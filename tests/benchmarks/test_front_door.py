@@ -10,8 +10,8 @@ import synthesize
 from benchmarks import front_door
 from data_pipeline.sources import open_source
 from tests import small_runs
-from training.arguments import parse
-from training.hardware import Hardware
+from training.config.arguments import parse
+from training.config.hardware import Hardware
 
 CPU = Hardware("cpu", "CPU with 2 cores", 24, 2, True)
 

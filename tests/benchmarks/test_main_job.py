@@ -10,9 +10,9 @@ from benchmarks import fresh_install, main_job
 from benchmarks.page_block import ROOT
 from benchmarks.provenance import DIRTY, commit
 from data_pipeline.errors import UserError
-from training.arguments import parse
-from training.config import RunConfig
-from training.hardware import Hardware
+from training.config.arguments import parse
+from training.config.fields import RunConfig
+from training.config.hardware import Hardware
 
 README = "# Title\n```bash\npip install -c lock.txt -e {what} \\\n && accelerate launch train_main.py --x\n```\n"
 FAKE = """import json, os, pathlib, sys

@@ -61,6 +61,7 @@ def test_the_table_has_a_column_for_each_minute_and_a_dash_where_a_run_had_ended
     assert "minutes that goya_experimental takes: 10.4" in peers.table(result)
 
 
+@pytest.mark.slow
 def test_what_was_run_is_not_run_again_and_another_setting_starts_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "check_extras", lambda: None)
     trained = []
@@ -71,6 +72,7 @@ def test_what_was_run_is_not_run_again_and_another_setting_starts_anew(tmp_path,
     assert list(read_json(tmp_path / "peers.json")["runs"]) == ["goya_enhanced"]
 
 
+@pytest.mark.slow
 def test_the_corpus_for_others_is_the_english_rows_and_no_held_out_one(tmp_path):
     peers.write_corpus(tmp_path / "corpus", sentences=3)
     train = pyarrow.parquet.read_table(DEMO / "train-en.parquet").to_pylist()
@@ -101,6 +103,7 @@ def test_a_peer_that_fails_ends_the_command_with_what_it_said(tmp_path):
         peers.launch([sys.executable, "-c", "print('out of memory'); raise SystemExit(3)"], tmp_path / "log.txt")
 
 
+@pytest.mark.slow
 def test_goyas_minutes_are_of_processor_time(tmp_path, monkeypatch):
     """A minute goes by each time that the processor's clock is asked, and the run of ten ends after a few steps."""
     minutes = itertools.count()

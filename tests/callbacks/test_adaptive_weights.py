@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from callbacks.adaptive_weights import AdaptiveWeights
-from training.step import LossWeights
+from training.loop.step import LossWeights
 
 BASE = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 

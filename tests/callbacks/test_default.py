@@ -16,22 +16,23 @@ from callbacks.default import SCHEDULES, default_callbacks, quality_eval
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
 from data_pipeline.utterance import Samples, Utterance
+from inference.vocoders.registry import load_vocoder
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from modeling.vocoder import load_vocoder
-from training.config import RunConfig, choices, with_values
-from training.control import CallbackArguments, Control
-from training.length import Ahead
-from training.levels import apply_level
-from training.shipped import ShippedModel
-from training.step import LossWeights
-from training.trackers import Trackers
-from training.weight_average import WeightAverage
+from training.config.fields import RunConfig, choices, with_values
+from training.config.levels import apply_level
+from training.loop.control import CallbackArguments, Control
+from training.loop.eval_weights import EvalWeights
+from training.loop.length import Ahead
+from training.loop.step import LossWeights
+from training.loop.weight_average import WeightAverage
+from training.setup.trackers import Trackers
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
-# Not callbacks: rate_schedule is what the schedules share. hub_push goes through whole runs in tests/hub.
-NOT_HERE = {"__init__", "default", "rate_schedule", "hub_push"}
+# Not callbacks: rate_schedule is what the schedules share; named makes those of the user. hub_push goes through whole
+# runs in tests/hub.
+NOT_HERE = {"__init__", "default", "named", "rate_schedule", "hub_push"}
 WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 
 
@@ -48,7 +49,9 @@ def debug_model() -> GoyaForTextToSpeech:
 
 
 def chosen_for(config: RunConfig) -> list[TrainerCallback]:
-    accelerator = SimpleNamespace(trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True)
+    accelerator = SimpleNamespace(
+        trackers=[], log=lambda logs, step: None, num_processes=1, is_main_process=True, device=torch.device("cpu")
+    )
     noise = Samples(torch.rand(22_050, generator=torch.Generator().manual_seed(0)).numpy() - 0.5, 22_050)
     validation = SimpleNamespace(utterances=lambda: [Utterance("a/1", "three words here", noise, None, "en")])
     trainer = SimpleNamespace(
@@ -59,7 +62,7 @@ def chosen_for(config: RunConfig) -> list[TrainerCallback]:
         cursor=None,
         average=WeightAverage(debug_model(), 0.9) if config.train.ema_decay else None,
         trackers=Trackers(accelerator),
-        shipped=ShippedModel(accelerator, debug_model(), None),
+        eval_weights=EvalWeights(accelerator, debug_model(), None),
         inputs=SimpleNamespace(validation=validation),
         arguments=CallbackArguments(config),
     )
@@ -145,8 +148,8 @@ def test_the_level_decides(tmp_path):
 ])  # fmt: skip
 def test_speech_decides_where_it_can_be_heard_and_may(listens, metric, minutes, decides, stretches):
     config = with_values(RunConfig(), {"train.best_metric": metric, "train.max_minutes": minutes})
-    trainer = SimpleNamespace(config=config, arguments=CallbackArguments(config), shipped=None, trackers=None)
-    judge = SimpleNamespace(listens=listens, sentences=["one"], recognised=0)
+    trainer = SimpleNamespace(config=config, arguments=CallbackArguments(config), eval_weights=None, trackers=None)
+    judge = SimpleNamespace(listens=listens, sentences=["one"], recognized=0)
     [callback] = quality_eval(trainer, None, judge)
     assert (callback.decides, callback.stretches) == (decides, stretches)
     assert trainer.arguments.metric_for_best_model == ("eval_quality_cer" if decides else "eval_mel")
@@ -154,7 +157,7 @@ def test_speech_decides_where_it_can_be_heard_and_may(listens, metric, minutes, 
 
 def test_speech_that_nobody_hears_cannot_be_asked_to_decide():
     config = with_values(RunConfig(), {"train.best_metric": "quality_cer"})
-    judge = SimpleNamespace(listens=False, sentences=[], recognised=2)
+    judge = SimpleNamespace(listens=False, sentences=[], recognized=2)
     with pytest.raises(UserError, match="of the validation data 2 English sentences"):
         quality_eval(SimpleNamespace(config=config), None, judge)
     assert quality_eval(SimpleNamespace(config=RunConfig()), None, judge) == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from callbacks.hub_push import HubPush
-from training.config import RunConfig, with_values
+from training.config.fields import RunConfig, with_values
 
 
 @pytest.fixture

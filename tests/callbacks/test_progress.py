@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from callbacks import progress
-from training.length import Ahead
+from training.loop.length import Ahead
 
 
 @pytest.fixture

@@ -11,16 +11,19 @@ import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import TrainerControl, TrainerState
 
 import evaluation.quality
-import modeling.vocoder
-import training.best_metric
+import inference.vocoders.registry
+import training.setup.best_metric
 from callbacks.quality_eval import QualityEval
-from modeling.vocoder import GriffinLim
-from tests import small_runs, wrapped_train
+from inference.vocoders.griffin_lim import GriffinLim
+from tests import small_runs
+from tests.blows import ToldToStop
 from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
-from training.shipped import ShippedModel
+from training.loop.eval_weights import EvalWeights
+
+pytestmark = pytest.mark.slow
 
 
 class Judge:
@@ -28,7 +31,7 @@ class Judge:
 
     def __init__(self, clock, cer: float | None = 0.5, takes_s: float = 1.0):
         self.clock, self.cer, self.takes_s = clock, cer, takes_s
-        self.sentences, self.listens, self.recognised = [None] * 10, cer is not None, 10
+        self.sentences, self.listens, self.recognized = [None] * 10, cer is not None, 10
 
     def __call__(self, model, processor) -> dict[str, float]:
         self.clock.now += self.takes_s
@@ -49,7 +52,7 @@ def evaluations(clock, judge: Judge, steps: range, step_s: float = 1.0, **more) 
     accelerator = SimpleNamespace(num_processes=1, is_main_process=True)
     options = {"every_steps": 10, "decides": True, "stretches": False} | more
     callback = QualityEval(
-        accelerator, ShippedModel(accelerator, torch.nn.Linear(1, 1), None), trackers, judge, **options
+        accelerator, EvalWeights(accelerator, torch.nn.Linear(1, 1), None), trackers, judge, **options
     )
     state = TrainerState(max_steps=steps[-1], is_world_process_zero=True)
     callback.on_train_begin(None, state, None)
@@ -90,7 +93,7 @@ def test_of_an_interval_of_one_step_each_step_is_judged(clock):
     assert list(evaluations(clock, Judge(clock), range(1, 6), every_steps=1)[0]) == [1, 2, 3, 4, 5]
 
 
-def test_what_it_costs_is_told_once_its_recogniser_is_loaded_however_short_the_run_is(clock, capsys):
+def test_what_it_costs_is_told_once_its_recognizer_is_loaded_however_short_the_run_is(clock, capsys):
     class Loading(Judge):
         def __call__(self, model, processor) -> dict[str, float]:
             figures = super().__call__(model, processor)
@@ -121,15 +124,15 @@ def listen(monkeypatch):
     """Has a run's speech heard by a function of ours: (wave, rate) -> text."""
     pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
 
-    def by(recognise) -> None:
-        monkeypatch.setattr(evaluation.quality, "load_recogniser", lambda language="en": recognise)
+    def by(recognize) -> None:
+        monkeypatch.setattr(evaluation.quality, "load_recognizer", lambda language="en": recognize)
 
     # Nobody listens.
     monkeypatch.setattr(evaluation.quality, "opinion", lambda waves, rate: {})
-    monkeypatch.setattr(modeling.vocoder, "fitting_vocoder", lambda audio_config: GriffinLim.name)
+    monkeypatch.setattr(inference.vocoders.registry, "fitting_vocoder", lambda audio_config: GriffinLim.name)
     monkeypatch.setattr(GriffinLim, "iterations", 1)
-    for module in (evaluation.quality, training.best_metric):
-        monkeypatch.setattr(module, "can_recognise", lambda: True)
+    for module in (evaluation.quality, training.setup.best_metric):
+        monkeypatch.setattr(module, "can_recognize", lambda: True)
     return by
 
 
@@ -163,15 +166,6 @@ def test_the_best_checkpoint_and_the_end_follow_the_speech_and_not_the_mel(corpu
     )
 
 
-class SignalAt(TrainerCallback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            signal.raise_signal(signal.SIGTERM)
-
-
 def test_a_run_that_is_cut_short_goes_on_to_the_same_best(corpus, tmp_path, listen):
     letters = "thank you for calling please hold"
     listen(lambda wave, rate: letters[: int(1e4 * wave.abs().mean()) % len(letters)])  # chance, but of the weights
@@ -179,8 +173,7 @@ def test_a_run_that_is_cut_short_goes_on_to_the_same_best(corpus, tmp_path, list
     arguments = ["--train-data", str(corpus), "--max-steps", "6", *JUDGED, *sets("log.quality_every=2")]
     assert train(one, *arguments) == 0
     for step in (2, 5):
-        with wrapped_train.with_callbacks(SignalAt(step)):
-            assert train(other, *arguments) == 128 + signal.SIGTERM
+        assert train(other, *arguments, callbacks=[ToldToStop(step)]) == 128 + signal.SIGTERM
     assert train(other, *arguments) == 0
     assert scalars(one)["quality/cer"] == scalars(other)["quality/cer"]
     assert sorted(scalars(one)["quality/cer"]) == [2, 4, 6]

@@ -9,9 +9,9 @@ from callbacks.constant_rate import ConstantRate
 from callbacks.cosine_restarts import CosineRestarts
 from callbacks.noam import Noam
 from callbacks.weight_schedule import WeightSchedule
-from training import schedule
-from training.config import OptimConfig
-from training.step import LossWeights
+from training.config.fields import OptimConfig
+from training.loop import schedule
+from training.loop.step import LossWeights
 
 OPTIM = OptimConfig(warmup_steps=10, first_period_steps=30, restart_decay=0.6, lr_floor=1e-5)
 

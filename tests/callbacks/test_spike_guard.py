@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from callbacks.spike_guard import SpikeGuard
-from training.control import Control, Diverged
+from training.loop.control import Control, Diverged
 
 
 def step(guard: SpikeGuard, loss: float = 1.0, grad_norm: float = 1.0, ids=("a",), rank_zero: bool = True) -> Control:

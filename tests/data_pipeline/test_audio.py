@@ -34,6 +34,18 @@ def written(wave: np.ndarray, rate_hz: int, **how) -> bytes:
     return file.getvalue()
 
 
+# An AIFF whose last chunk is cut off: libsndfile seeks to a place before the beginning.
+CUT_AIFF = b"FORM\0\0\x000AIFFCOMM\0\0\0\x12\0\1\0\0\0\1\0\x10@\x0c\xfa\0\0\0\0\0\0\0SS"
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_damaged_header_prints_no_traceback(tmp_path):
+    (tmp_path / "a.aiff").write_bytes(CUT_AIFF)
+    for audio in (CUT_AIFF, str(tmp_path / "a.aiff")):
+        with pytest.raises(BrokenAudio, match="cannot be decoded as audio"):
+            decode_audio(audio, RATE_HZ)
+
+
 FORMATS = {
     "wav": {"format": "WAV"},
     "flac": {"format": "FLAC"},
@@ -98,8 +110,8 @@ def slaney_filters(config: AudioConfig) -> np.ndarray:
     edges = hz(np.linspace(mel(np.float64(config.f_min_hz)), mel(np.float64(config.f_max_hz)), config.n_mels + 2))
     bins = np.arange(config.n_fft // 2 + 1) * config.sample_rate_hz / config.n_fft
     filters = np.zeros((config.n_mels, len(bins)))
-    for row, (low, centre, high) in zip(filters, zip(edges, edges[1:], edges[2:], strict=False), strict=True):
-        triangle = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
+    for row, (low, center, high) in zip(filters, zip(edges, edges[1:], edges[2:], strict=False), strict=True):
+        triangle = np.minimum((bins - low) / (center - low), (high - bins) / (high - center))
         row[:] = np.maximum(triangle, 0) * 2 / (high - low)
     return filters
 

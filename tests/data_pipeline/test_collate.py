@@ -8,8 +8,9 @@ import torch
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Collator, lengths, pad
+from data_pipeline.cursor import Cursor
 from data_pipeline.features import TOKEN_MULTIPLE, FeatureMaker, Features
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.utterance import VoiceShift
 

@@ -113,8 +113,8 @@ def test_where_neither_is_there_all_files_of_a_folder_have_one_message(tmp_path,
     (tmp_path / "rows.csv").write_text("".join(f"{number}.{end}|one two three\n" for number in range(3)))
     plan = Plan(open_source(str(tmp_path / "rows.csv")), AudioConfig(), Limits(4, 16_000))
     assert list(plan.epoch(plan.start(0))) == []
-    assert plan.tally.broken_rows == 3 and len(plan.tally.broken) == 1
-    [told] = plan.tally.broken.values()
+    assert plan.row_stats.broken_rows == 3 and len(plan.row_stats.broken) == 1
+    [told] = plan.row_stats.broken.values()
     assert f"The .{end} files in {tmp_path}" in told and f"/*.{end}; do ffmpeg -i" in told and "apt install" in told
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.errors import redact, redacted
+from data_pipeline.errors import UserError, redact, redacted
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +55,35 @@ def test_secrets_of_the_environment(monkeypatch):
     assert redact("a row of hf_0123456789") == "a row of ***"
     monkeypatch.delenv("HF_TOKEN")
     assert redact("a row of hf_0123456789") == "a row of hf_0123456789"
+
+
+ILLEGIBLE = {
+    "its end stays, as the remedy is there": "x" * 10**6,
+    "escapes would go to the terminal": "a\x1b[31mb\x07\x9b",
+    "NUL": "a\0b",
+    "lines would be written over": "a\rb",
+    "directions of writing would turn the rest": "a\u202eb\u2066",
+    "half a character goes into no file": "a\ud800b\udcff",
+}
+
+
+@pytest.mark.parametrize("name", ILLEGIBLE)
+def test_a_message_is_legible_whatever_a_stranger_put_into_it(name):
+    told = str(UserError(f"The kind is {ILLEGIBLE[name]}; expected one of ours.\nTake it again."))
+    assert told.startswith("The kind is ") and told.endswith("; expected one of ours.\nTake it again.")
+    assert len(told) < 2500 and all(one.isprintable() for one in told.replace("\n", ""))
+    assert told.encode() and str(UserError(told)) == told
+
+
+def test_a_name_of_many_lines_does_not_fill_the_screen():
+    told = str(UserError("There is no flag " + "x\n" * 10**5 + "; expected another."))
+    assert told.startswith("There is no flag x\n") and told.endswith("x\n; expected another.")
+    assert told.count("\n") < 100 and str(UserError(told)) == told
+
+
+def test_a_message_in_any_script_stays_as_it_is():
+    for said in ("Größe „ä“\tb\nc", "سلام\u200cعلیکم", "नमस्ते", "\U0001f468\u200d\U0001f469", "ab"):
+        assert str(UserError(said)) == said
 
 
 def test_values_inside_of_others():

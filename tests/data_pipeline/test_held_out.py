@@ -10,8 +10,8 @@ from data_pipeline.errors import UserError
 from data_pipeline.held_out import FEWEST_ROWS, hold_out
 from data_pipeline.utterance import Samples, Utterance
 from tests.data_pipeline.test_sources import put
-from training.arguments import parse
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.setup.inputs import build_inputs
 
 
 def made(names, texts=lambda number: f"text {number}") -> list[Utterance]:

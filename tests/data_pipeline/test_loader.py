@@ -15,9 +15,9 @@ from data_pipeline import loader as loader_module
 from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.loader import FeatureCache, Loader
-from data_pipeline.patience import Patience
 from data_pipeline.plan import Limits, Plan
-from data_pipeline.tally import Tally, merged
+from data_pipeline.row_stats import RowStats, merged
+from data_pipeline.stall_watchdog import StallWatchdog
 from data_pipeline.utterance import Samples, Segment, Utterance
 from tests import small_runs
 
@@ -27,7 +27,7 @@ MAKE = FeatureMaker(AudioConfig(), frames_per_step=2)
 
 def loader(num_workers: int = 0, cache_mb: float = 0, source=None, **kwargs) -> Loader:
     plan = Plan(source or small_runs.source(), AudioConfig(), kwargs.pop("limits", LIMITS), shuffle_buffer=10, **kwargs)
-    return Loader(plan, MAKE, Patience("made up", 60), num_workers=num_workers, cache_mb=cache_mb)
+    return Loader(plan, MAKE, StallWatchdog("made up", 60), num_workers=num_workers, cache_mb=cache_mb)
 
 
 def epoch(one: Loader, number: int = 0) -> list:
@@ -217,19 +217,19 @@ def test_what_cannot_be_used_is_skipped_and_counted(num_workers):
     one = loader(num_workers, source=source)
     names = [name for batch in epoch(one) if batch.real for name in batch.ids]
     assert sorted(names) == sorted(row["id"] for row in small_runs.rows() if row["id"] not in source.broken)
-    assert set(one.plan.tally.broken) == source.broken
-    assert all(name in why for name, why in one.plan.tally.broken.items())
-    assert one.plan.tally.kept == small_runs.ROWS - 2 and one.plan.tally.seen == small_runs.ROWS
+    assert set(one.plan.row_stats.broken) == source.broken
+    assert all(name in why for name, why in one.plan.row_stats.broken.items())
+    assert one.plan.row_stats.kept == small_runs.ROWS - 2 and one.plan.row_stats.seen == small_runs.ROWS
 
 
 def test_the_tallies_of_all_ranks_are_one_ranks_alone():
-    def tallies(world: int) -> list[Tally]:
+    def stats_by_epoch(world: int) -> list[RowStats]:
         loaders = [loader(source=WithBrokenRows(), rank=rank, world_size=world) for rank in range(world)]
         for one in loaders:
             epoch(one, 0), epoch(one, 1)
-        return [one.plan.tally for one in loaders]
+        return [one.plan.row_stats for one in loaders]
 
-    [alone], ranks = tallies(1), tallies(2)
+    [alone], ranks = stats_by_epoch(1), stats_by_epoch(2)
     assert alone.broken_rows == alone.undecodable == 2 and ranks[0] != ranks[1]
     assert merged(ranks) == merged([alone]) == alone
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from data_pipeline.audio import SilentAudio, decode_audio, read_samples, trim_silence
-from data_pipeline.speech import at_one_level
+from data_pipeline.speech import normalize_loudness
 from data_pipeline.utterance import Samples
 
 RATE_HZ = 22_050
@@ -24,7 +24,7 @@ def speech(recordings) -> np.ndarray:
 def learned(samples: np.ndarray) -> np.ndarray:
     file = io.BytesIO()
     soundfile.write(file, samples, RATE_HZ, format="WAV", subtype="FLOAT")
-    return at_one_level(trim_silence(decode_audio(file.getvalue(), RATE_HZ), RATE_HZ), RATE_HZ)
+    return normalize_loudness(trim_silence(decode_audio(file.getvalue(), RATE_HZ), RATE_HZ), RATE_HZ)
 
 
 def tone(hz: float, size: float, length: int) -> np.ndarray:

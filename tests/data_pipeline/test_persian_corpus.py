@@ -12,7 +12,7 @@ pytest.importorskip("espeakng_loader")
 
 from data_pipeline.features import FeatureMaker
 from data_pipeline.sources import open_source
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor
 from tests import small_runs
 from tests.data_pipeline.test_features import MAKE
@@ -61,6 +61,7 @@ def test_every_row_can_be_learned_from_and_needs_no_bytes(mana, units):
 
 
 @pytest.mark.parametrize("units", ["characters", "espeak"])
+@pytest.mark.slow
 def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, capsys):
     run = tmp_path / "run"
     sets = ["--set", f"data.text_units={units}", "--set", "data.val_fraction=0.3"]
@@ -71,4 +72,4 @@ def test_a_run_on_it_ends_and_its_model_reads_persian(mana, units, tmp_path, cap
     tokenizer = GoyaProcessor.from_pretrained(run / "best").tokenizer
     ids = tokenizer("ساعت ۵ است.", language="fa")["input_ids"]
     assert tokenizer.vocabulary.units == units and tokenizer.vocabulary.tokens[ids[0]] == "<fa>"
-    assert ids == Vocabulary(units=units).encode(normalise_text("ساعت پنج است.", "fa"), "fa")
+    assert ids == Vocabulary(units=units).encode(normalize_text("ساعت پنج است.", "fa"), "fa")

@@ -13,11 +13,12 @@ import torch
 from data_pipeline import plan as plan_module
 from data_pipeline.audio import AudioConfig, log_mel
 from data_pipeline.balance import SpeakerBalance, is_in_share
+from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
 from data_pipeline.features import rounded_up
 from data_pipeline.held_out import HeldOut
-from data_pipeline.plan import Cursor, Limits, Plan, most_frames
-from data_pipeline.tally import ANOTHER_TIME, MOST_MESSAGES
+from data_pipeline.plan import Limits, Plan, most_frames
+from data_pipeline.row_stats import ANOTHER_TIME, MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
 from tests import small_runs
 
@@ -198,13 +199,13 @@ def test_what_is_left_out_is_counted_by_reason():
     )
     one = plan(source)
     assert sorted(ids(one.epoch(one.start(0)))) == ["u0", "u1", "u2"]
-    assert one.tally.left_out == {
+    assert one.row_stats.left_out == {
         "shorter than 0.3 s": 1,
         "longer than 20 s": 1,
         "text longer than 400 characters": 1,
         "longer than a batch of 700 frames": 1,
     }
-    assert (one.tally.kept, one.tally.seen) == (3, 7)
+    assert (one.row_stats.kept, one.row_stats.seen) == (3, 7)
 
 
 def test_broken_rows_are_listed_once_with_their_message_and_never_replaced():
@@ -213,28 +214,28 @@ def test_broken_rows_are_listed_once_with_their_message_and_never_replaced():
     one = plan(MadeUp(rows=rows))
     for epoch in range(3):
         assert sorted(ids(one.epoch(one.start(epoch)))) == [f"u{n}" for n in range(9)]
-        assert sorted(one.tally.broken.values()) == ["bad is broken", "line 7 is broken"]
-        assert (one.tally.kept, one.tally.broken_rows, one.tally.seen) == (9, 2, 11)
+        assert sorted(one.row_stats.broken.values()) == ["bad is broken", "line 7 is broken"]
+        assert (one.row_stats.kept, one.row_stats.broken_rows, one.row_stats.seen) == (9, 2, 11)
 
 
 def test_messages_of_broken_rows_are_bounded_and_counted():
     rows = [{"id": "u0"}, *({"id": f"bad{n}", "broken": "it is broken"} for n in range(MOST_MESSAGES + 7))]
     one = plan(MadeUp(rows=[*rows, *rows[:3]]))  # two ids twice
     list(one.epoch(one.start(0)))
-    assert len(one.tally.broken) == MOST_MESSAGES
-    assert (one.tally.kept, one.tally.broken_rows) == (2, MOST_MESSAGES + 9)
+    assert len(one.row_stats.broken) == MOST_MESSAGES
+    assert (one.row_stats.kept, one.row_stats.broken_rows) == (2, MOST_MESSAGES + 9)
 
 
 def test_the_tally_of_a_whole_epoch_stays_until_the_next_is_whole():
     one = plan(MadeUp(rows=[{"broken": "line 1 is broken"}, *({"id": f"u{n}"} for n in range(COUNT))]))
     first = list(one.epoch(one.start(0)))
-    assert one.whole_tally.whole and one.whole_tally.kept == COUNT
+    assert one.whole_row_stats.whole and one.whole_row_stats.kept == COUNT
     list(islice(one.epoch(one.start(1)), 2))
-    assert one.tally.kept < COUNT and not one.tally.whole
-    assert (one.whole_tally.kept, one.whole_tally.broken_rows) == (COUNT, 1)
+    assert one.row_stats.kept < COUNT and not one.row_stats.whole
+    assert (one.whole_row_stats.kept, one.whole_row_stats.broken_rows) == (COUNT, 1)
     resumed = plan(one.source)
     list(resumed.epoch(first[10].after))
-    assert resumed.whole_tally is None and 0 < resumed.tally.seen < COUNT
+    assert resumed.whole_row_stats is None and 0 < resumed.row_stats.seen < COUNT
 
 
 @pytest.mark.parametrize("error", [ConnectionError("Server Disconnected"), pyarrow.ArrowInvalid("bad row group")])
@@ -343,8 +344,8 @@ def test_speakers_of_many_rows_give_way_to_the_others(power, many, some):
         assert max(taken.values()) == 1
         heard += Counter(Unequal.SPEAKERS[int(name.strip("u"))] for name in taken)
         rows += taken
-        assert one.whole_tally.kept == taken.total()
-        assert one.whole_tally.left_out == {ANOTHER_TIME: 120 - taken.total()}
+        assert one.whole_row_stats.kept == taken.total()
+        assert one.whole_row_stats.left_out == {ANOTHER_TIME: 120 - taken.total()}
     assert all(heard[f"few{n}"] == 4 * epochs for n in range(5))
     # Four standard errors of a mean of so many draws.
     assert heard["many"] / epochs == pytest.approx(many, abs=4 * (20 / epochs) ** 0.5)

@@ -1,5 +1,8 @@
 """The number of rows of a corpus, however it is kept."""
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
 from data_pipeline.row_count import row_count
@@ -20,3 +23,9 @@ def test_tables_are_counted_by_their_lines(tmp_path, end):
 
 def test_what_takes_too_long_is_not_known():
     assert row_count(small_runs.source(), within_s=-1.0) is None
+
+
+def test_a_pipe_is_not_counted_as_its_rows_come_once(tmp_path):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    source = SimpleNamespace(opened=SimpleNamespace(paths=(str(tmp_path / "rows.jsonl"),)))
+    assert row_count(source) is None

@@ -10,6 +10,7 @@ from data_pipeline.sentences import (
     Sentence,
     split_sentences,
 )
+from data_pipeline.text import is_heard, normalize_text
 
 # Language -> texts whose sentences are parted by " | ".
 TEXTS = {
@@ -58,6 +59,12 @@ def test_paragraphs_are_parted_by_empty_lines_and_wrapped_by_line_ends():
 @pytest.mark.parametrize("text", ["", " \n\n ", "... ?! —"])
 def test_without_words_there_is_no_sentence(text):
     assert split_sentences(text, "en") == []
+
+
+def test_what_is_heard_is_what_normalizing_leaves():
+    for one in map(chr, [*range(0x3400), *range(0xFB00, 0xFFFF)]):
+        left = any(map(str.isalnum, normalize_text(one, "en")))
+        assert is_heard(one) == (left and one.isalnum()), f"U+{ord(one):04X}"
 
 
 def test_dots_and_dashes_stay_with_the_sentence_before_them():

@@ -344,7 +344,7 @@ def test_a_hub_id_that_cannot_be_reached(monkeypatch):
     def unreachable(*args, **kwargs):
         raise ConnectionError("Couldn't reach it")
 
-    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    monkeypatch.setattr(datasets, "load_dataset_builder", unreachable)
     with pytest.raises(UserError, match="neither a file or folder here .*Couldn't reach it.*--dataset-config"):
         open_source("mozilla-foundation/common_voice_17.0")
 

@@ -6,7 +6,7 @@ import torch
 
 from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.features import FeatureMaker
-from data_pipeline.speech import LEVEL_DB, at_one_level, speech_spectrum
+from data_pipeline.speech import LEVEL_DB, normalize_loudness, speech_spectrum
 from data_pipeline.utterance import Samples, Utterance
 
 RATE_HZ = 22_050
@@ -23,14 +23,14 @@ def level_db(wave: np.ndarray) -> float:
 def test_speech_is_brought_to_one_level(recordings, gain):
     for row in recordings[:5]:
         wave = decode_audio(row["audio"]["bytes"], RATE_HZ)
-        assert level_db(at_one_level(wave * np.float32(gain), RATE_HZ)) == pytest.approx(LEVEL_DB, abs=1e-3)
+        assert level_db(normalize_loudness(wave * np.float32(gain), RATE_HZ)) == pytest.approx(LEVEL_DB, abs=1e-3)
 
 
 def test_pauses_and_length_do_not_change_the_level():
     tone = np.sin(np.arange(4410) * 0.1).astype(np.float32) * 0.3
     paused = np.concatenate([np.zeros(8820, np.float32), tone, np.zeros(4410, np.float32)])
-    assert at_one_level(paused, RATE_HZ)[8820:13230] == pytest.approx(at_one_level(tone, RATE_HZ), rel=0.01)
-    assert len(at_one_level(paused[:9000], RATE_HZ)) == 9000  # the last frame is a short one
+    assert normalize_loudness(paused, RATE_HZ)[8820:13230] == pytest.approx(normalize_loudness(tone, RATE_HZ), rel=0.01)
+    assert len(normalize_loudness(paused[:9000], RATE_HZ)) == 9000  # the last frame is a short one
 
 
 def test_a_click_does_not_change_the_level(recordings):
@@ -38,12 +38,12 @@ def test_a_click_does_not_change_the_level(recordings):
     wave = decode_audio(recordings[0]["audio"]["bytes"], RATE_HZ) * np.float32(0.1)
     clicked = wave.copy()
     clicked[len(wave) // 2 : len(wave) // 2 + 110] = 1.0
-    gains = [np.median(at_one_level(one, RATE_HZ)[wave != 0] / one[wave != 0]) for one in (wave, clicked)]
+    gains = [np.median(normalize_loudness(one, RATE_HZ)[wave != 0] / one[wave != 0]) for one in (wave, clicked)]
     assert 20 * np.log10(gains[1] / gains[0]) == pytest.approx(0, abs=0.3)
 
 
 def test_zeros_stay_zeros():
-    assert not at_one_level(np.zeros(1000, np.float32), RATE_HZ).any()
+    assert not normalize_loudness(np.zeros(1000, np.float32), RATE_HZ).any()
 
 
 def test_a_recording_far_too_quiet_is_learned_from_as_if_it_were_not(recordings):

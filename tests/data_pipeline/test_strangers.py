@@ -4,6 +4,7 @@ the memory; what is wrong costs one row, or is one clear error."""
 import gzip
 import io
 import json
+import os
 import struct
 import tarfile
 from pathlib import Path
@@ -18,9 +19,9 @@ from data_pipeline.audio import BrokenAudio, decode_audio, duration_s
 from data_pipeline.columns import ColumnNames, RowReader
 from data_pipeline.errors import UserError, tell
 from data_pipeline.held_out import HeldOut
+from data_pipeline.row_stats import RowStats
 from data_pipeline.source_rows import BROKEN, tar_rows
 from data_pipeline.sources import Source, open_source
-from data_pipeline.tally import Tally
 from tests.data_pipeline.test_sources import open_hub, put, put_tar
 
 TEXT = json.dumps({"text": "a"}).encode()
@@ -136,9 +137,25 @@ def test_half_characters_reach_neither_screen_nor_file(tmp_path, recordings):
     with pytest.raises(UserError, match="does not exist") as caught:
         reader.to_utterance(row | {"audio": "\ud800.wav"})
     assert str(caught.value).encode()
-    tally = Tally()
-    tally.add_broken("a\ud800", "no \udc80")
-    assert tally.broken == {"a?": "no ?"}
+    row_stats = RowStats()
+    row_stats.add_broken("a\ud800", "no \udc80")
+    assert row_stats.broken == {"a?": "no ?"}
+
+
+@pytest.mark.parametrize("audio", [[1, [2], 3], [[1, 2], [3]], [{"x": 1}, 2], ["\ud800"], [10**400]])
+def test_samples_that_are_none_cost_one_row(audio, tmp_path):
+    """Also where the row has no name, so that it is called by what it holds."""
+    reader = RowReader("it", ColumnNames(), str(tmp_path), confined=False)
+    for given in (audio, {"array": audio, "sampling_rate": 16_000}):
+        with pytest.raises(UserError, match="as a list of .* values"):
+            reader.to_utterance({"text": "a", "audio": given, "rate": 16_000})
+
+
+def test_parquet_out_of_a_pipe_is_refused_before_it_is_waited_for(tmp_path):
+    """pyarrow opens it in C, where neither the limit of a stall nor Ctrl-C reaches it."""
+    os.mkfifo(tmp_path / "train.parquet")
+    with pytest.raises(UserError, match="train.parquet is no regular file, and parquet is read from its end"):
+        list(open_source(str(tmp_path)).rows())
 
 
 # Archives
@@ -330,9 +347,9 @@ def test_a_cell_of_megabytes_is_no_message(tmp_path, recordings, capsys):
     assert len(str(caught.value)) < 3000
     tell(UserError(huge))
     assert len(capsys.readouterr().err) < 3000
-    tally = Tally()
-    tally.add_broken("a", huge)
-    assert len(tally.broken["a"]) < 3000
+    row_stats = RowStats()
+    row_stats.add_broken("a", huge)
+    assert len(row_stats.broken["a"]) < 3000
 
 
 # Recordings

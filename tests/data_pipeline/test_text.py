@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES, language_code
-from data_pipeline.text import BYTES, CHARACTERS, Vocabulary, normalise_text
+from data_pipeline.text import BYTES, CHARACTERS, Vocabulary, normalize_text
 
 WRITTEN_AND_SAID = [
     ("en", "Hello “World” — it’s 42%", 'hello "world" - it\'s forty-two percent'),
@@ -42,7 +42,7 @@ WRITTEN_AND_SAID = [
 
 @pytest.mark.parametrize(("language", "written", "said"), WRITTEN_AND_SAID)
 def test_written_becomes_said(language, written, said):
-    assert normalise_text(written, language) == said
+    assert normalize_text(written, language) == said
 
 
 PERSIAN_KEPT = ["آب", "مسئله", "می\u200cروم", "مؤمن", "رأی", "خانۀ ما", "جزء", "کِتاب"]
@@ -50,28 +50,28 @@ PERSIAN_KEPT = ["آب", "مسئله", "می\u200cروم", "مؤمن", "رأی", 
 
 @pytest.mark.parametrize("word", PERSIAN_KEPT)
 def test_persian_spelling_is_kept(word):
-    assert normalise_text(word, "fa") == word
-    assert normalise_text(unicodedata.normalize("NFD", word), "fa") == word
+    assert normalize_text(word, "fa") == word
+    assert normalize_text(unicodedata.normalize("NFD", word), "fa") == word
 
 
 def test_persian_letters_typed_on_an_arabic_keyboard():
-    assert normalise_text("كتاب علي موسى ـــ ﻻ", "fa") == "کتاب علی موسی لا"
-    assert normalise_text("كتاب علي", "ar") == "كتاب علي"
+    assert normalize_text("كتاب علي موسى ـــ ﻻ", "fa") == "کتاب علی موسی لا"
+    assert normalize_text("كتاب علي", "ar") == "كتاب علي"
 
 
 def test_zwnj_only_inside_words():
-    assert normalise_text("\u200cمی\u200c\u200cروم \u200c خانه\u200c", "fa") == "می\u200cروم خانه"
+    assert normalize_text("\u200cمی\u200c\u200cروم \u200c خانه\u200c", "fa") == "می\u200cروم خانه"
 
 
 @pytest.mark.parametrize(("language", "written"), [row[:2] for row in WRITTEN_AND_SAID])
-def test_normalising_twice_changes_nothing(language, written):
-    once = normalise_text(written, language)
-    assert normalise_text(once, language) == once
+def test_normalizing_twice_changes_nothing(language, written):
+    once = normalize_text(written, language)
+    assert normalize_text(once, language) == once
 
 
 def test_the_corpus_is_unchanged_but_for_case(recordings):
     for row in recordings:
-        assert normalise_text(row["text"], row["language"]) == row["text"].lower()
+        assert normalize_text(row["text"], row["language"]) == row["text"].lower()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_languages_of_the_corpus_need_no_bytes(recordings):
     first_byte = len(vocabulary) - 256
     sentences = [(row["text"], row["language"]) for row in recordings] + [(w, "fa") for w in PERSIAN_KEPT]
     for text, language in sentences:
-        assert max(vocabulary.encode(normalise_text(text, language), language)) < first_byte
+        assert max(vocabulary.encode(normalize_text(text, language), language)) < first_byte
 
 
 def test_the_table_is_frozen():

@@ -12,8 +12,7 @@ from transformers import TrainerCallback
 
 import train_main
 from data_pipeline.errors import UserError
-from tests.wrapped_train import with_callbacks
-from training.leave import leave
+from training.distributed.leave import leave
 
 
 class Die(TrainerCallback):
@@ -29,5 +28,4 @@ class Die(TrainerCallback):
 
 if __name__ == "__main__":
     assert os.environ["WORLD_SIZE"] == "2"
-    with with_callbacks(Die(sys.argv[1], sys.argv[2], int(sys.argv[3]))):
-        leave(train_main.main(sys.argv[4:]))
+    leave(train_main.main(sys.argv[4:], callbacks=[Die(sys.argv[1], sys.argv[2], int(sys.argv[3]))]))

@@ -58,8 +58,6 @@ class Sharded(TrainerCallback):
 
 if __name__ == "__main__":
     import train_main
-    from tests.wrapped_train import with_callbacks
-    from training.leave import leave
+    from training.distributed.leave import leave
 
-    with with_callbacks(Sharded(int(os.environ["WORLD_SIZE"]))):
-        leave(train_main.main(sys.argv[1:]))
+    leave(train_main.main(sys.argv[1:], callbacks=[Sharded(int(os.environ["WORLD_SIZE"]))]))

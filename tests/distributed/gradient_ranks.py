@@ -17,10 +17,10 @@ from transformers import TrainerControl, TrainerState
 from callbacks.gradient_monitor import GradientMonitor
 from tests import small_runs
 from tests.distributed.splits import BF16_SPLIT, KINDS, RANK_SPLITS, SHAPES, batch_of, flat, prepared, step_on
-from training.arguments import parse
-from training.building import build_accelerator
-from training.leave import leave
-from training.step import clip_gradients
+from training.config.arguments import parse
+from training.distributed.leave import leave
+from training.loop.step import clip_gradients
+from training.setup.building import build_accelerator
 
 CLIP_NORM = 0.5  # below every norm here
 

@@ -12,10 +12,9 @@ from accelerate.state import PartialState
 from transformers import TrainerCallback
 
 import train_main
-import training.step
+import training.loop.step
 from modeling.model import GoyaForTextToSpeech
-from tests.wrapped_train import with_callbacks
-from training.leave import leave
+from training.distributed.leave import leave
 
 
 class Harm(TrainerCallback):
@@ -33,25 +32,25 @@ class Harm(TrainerCallback):
 
 
 def broken_loss(harm: Harm):
-    plain = training.step.loss_sums
+    plain = training.loop.step.loss_sums
 
     def broken(*args):
         sums = plain(*args)
         return {**sums, "mel": sums["mel"] * math.nan} if harm.is_due else sums
 
-    return mock.patch.object(training.step, "loss_sums", broken)
+    return mock.patch.object(training.loop.step, "loss_sums", broken)
 
 
 def broken_gradient(harm: Harm):
     """A loss that is finite and whose gradient is not: the root of nothing."""
-    plain = training.step.loss_sums
+    plain = training.loop.step.loss_sums
 
     def broken(output, *args):
         sums = plain(output, *args)
         root = (output.mel_before_BTC.sum() * 0.0).sqrt()
         return {**sums, "mel": sums["mel"] + root} if harm.is_due else sums
 
-    return mock.patch.object(training.step, "loss_sums", broken)
+    return mock.patch.object(training.loop.step, "loss_sums", broken)
 
 
 def little_memory(harm: Harm):
@@ -70,7 +69,7 @@ KINDS = {"loss": broken_loss, "gradient": broken_gradient, "memory": little_memo
 
 if __name__ == "__main__":
     harm = Harm(int(sys.argv[2]))
-    with with_callbacks(harm), KINDS[sys.argv[1]](harm):
-        code = train_main.main(sys.argv[3:])
+    with KINDS[sys.argv[1]](harm):
+        code = train_main.main(sys.argv[3:], callbacks=[harm])
     assert PartialState().num_processes == 2
     leave(code)

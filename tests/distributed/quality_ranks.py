@@ -7,18 +7,17 @@ from accelerate.state import PartialState
 from transformers import TrainerCallback
 
 import evaluation.quality
-import modeling.vocoder
+import inference.vocoders.registry
 import train_main
-import training.best_metric
-from modeling.vocoder import GriffinLim
-from tests import wrapped_train
+import training.setup.best_metric
+from inference.vocoders.griffin_lim import GriffinLim
 
-modeling.vocoder.fitting_vocoder = lambda audio_config: GriffinLim.name
+inference.vocoders.registry.fitting_vocoder = lambda audio_config: GriffinLim.name
 GriffinLim.iterations = 1
 calls = count()
 
 
-def recogniser(language: str = "en"):
+def recognizer(language: str = "en"):
     """The main rank hears ever less, another nothing."""
     return lambda wave, rate: "thank you for calling"[: 20 - next(calls) // 4] if PartialState().is_main_process else ""
 
@@ -32,11 +31,10 @@ class Tell(TrainerCallback):
 
 
 if __name__ == "__main__":
-    for module in (evaluation.quality, training.best_metric):
-        module.can_recognise = lambda: True
-    evaluation.quality.load_recogniser = recogniser
+    for module in (evaluation.quality, training.setup.best_metric):
+        module.can_recognize = lambda: True
+    evaluation.quality.load_recognizer = recognizer
     evaluation.quality.opinion = lambda waves, rate: {}
-    with wrapped_train.with_callbacks(Tell()):
-        code = train_main.main(sys.argv[1:])
+    code = train_main.main(sys.argv[1:], callbacks=[Tell()])
     assert PartialState().num_processes == 2
     sys.exit(code)

@@ -12,8 +12,9 @@ from torch.distributed.tensor import DTensor
 
 from data_pipeline.audio import AudioConfig
 from data_pipeline.collate import Batch, Collator, lengths, pad
+from data_pipeline.cursor import Cursor
 from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from modeling import aligner
@@ -21,7 +22,7 @@ from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from tests import small_runs
-from training.step import LossWeights, forward_backward
+from training.loop.step import LossWeights, forward_backward
 
 WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 SHAPES = {
@@ -87,7 +88,7 @@ def prepared(accelerator: Accelerator, noisy: bool = False) -> nn.Module:
 
 
 def step_on(accelerator: Accelerator, model: nn.Module, batches: list[Batch], shape: LossShape) -> dict[str, float]:
-    """Gradients of one step through training.step, without the noise of voices; returns the losses."""
+    """Gradients of one step through training.loop.step, without the noise of voices; returns the losses."""
     with no_voice_noise():
         return forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape)[0]
 
@@ -95,7 +96,7 @@ def step_on(accelerator: Accelerator, model: nn.Module, batches: list[Batch], sh
 def gradients(
     accelerator: Accelerator, batches: list[Batch], shape: LossShape, noisy: bool = False
 ) -> tuple[Tensor, dict[str, float]]:
-    """Of one step through training.step, on a new model."""
+    """Of one step through training.loop.step, on a new model."""
     model = prepared(accelerator, noisy)
     if noisy:
         losses = forward_backward(accelerator, model, batches, LossWeights(dict(WEIGHTS)), shape).losses
@@ -131,7 +132,7 @@ def everything_in_float64():
 
 @cache
 def reference(count: int, kind: str) -> tuple[Tensor, dict[str, float]]:
-    """One batch of the first `count` utterances, float64, plain autograd: no code of training.step."""
+    """One batch of the first `count` utterances, float64, plain autograd: no code of training.loop.step."""
     model, batch, shape = new_model().double(), batch_of(small_runs.features()[:count]), SHAPES[kind]
     tensors = {name: value.double() if value.is_floating_point() else value for name, value in batch.tensors.items()}
     with no_voice_noise(), everything_in_float64():

@@ -9,12 +9,15 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
-from data_pipeline.plan import Cursor, Plan
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import Plan
 from modeling import layers
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, launch, losses, train
-from training.arguments import parse
-from training.hardware import Hardware
+from training.config.arguments import parse
+from training.config.hardware import Hardware
+
+pytestmark = pytest.mark.slow
 
 FILES = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "hardware.md").read_text(encoding="utf-8")

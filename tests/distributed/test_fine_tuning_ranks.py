@@ -11,6 +11,8 @@ from tests import small_runs
 from tests.small_runs import launch, losses, newest
 from tests.test_fine_tuning import base, tune, tuning
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("peft", reason='needs the extra: pip install -e ".[lora]"')
 SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
 PLAIN = Path(__file__).with_name("train_ranks.py")

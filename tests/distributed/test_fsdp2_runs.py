@@ -9,10 +9,12 @@ from safetensors.torch import load_file
 
 import training.export
 from data_pipeline.errors import UserError
+from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from modeling.pretrained import load
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses, newest, scalars, train
+
+pytestmark = pytest.mark.slow
 
 SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
 PLAIN = Path(__file__).with_name("train_ranks.py")

@@ -9,6 +9,8 @@ import pytest
 from tests import small_runs
 from tests.small_runs import SMALL, launch, losses, newest, scalars
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("harmed_rank.py")
 
 

@@ -14,6 +14,8 @@ from accelerate.utils import write_basic_config
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, newest
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
     "PYTHONUNBUFFERED": "1",

@@ -12,6 +12,8 @@ import pytest
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, newest, scalars
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("dying_ranks.py")
 MARK = "GOYA_TEST_RUN"  # in the environment of each process of a run, and of those that they start
 ACCELERATE = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file"]

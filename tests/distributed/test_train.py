@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.plan import Cursor, Plan
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import Plan
 from tests import small_runs
 from tests.small_runs import ROOT, SMALL, launch, losses, newest, scalars, train
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("train_ranks.py")
 

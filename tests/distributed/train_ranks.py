@@ -5,7 +5,7 @@ import sys
 from accelerate.state import PartialState
 
 import train_main
-from training.leave import leave
+from training.distributed.leave import leave
 
 if __name__ == "__main__":
     code = train_main.main(sys.argv[1:])

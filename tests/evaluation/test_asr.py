@@ -1,4 +1,4 @@
-"""The recogniser hears the committed recordings, and says plainly what it cannot do."""
+"""The recognizer hears the committed recordings, and says plainly what it cannot do."""
 
 import json
 from pathlib import Path
@@ -14,25 +14,27 @@ import transformers.pipelines
 from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
 from evaluation import asr
-from evaluation.asr import RECOGNISERS, load_recogniser
+from evaluation.asr import RECOGNISERS, load_recognizer
 from evaluation.text_metrics import character_error_rate
 
 HELDOUT = Path(__file__).parents[2] / "assets" / "demo_corpus" / "heldout.parquet"
 
 
 @pytest.mark.parametrize("name", RECOGNISERS)
+@pytest.mark.slow
 def test_real_recordings_are_understood(name):
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
     pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
-    recognise = load_recogniser(name)
+    recognize = load_recognizer(name)
     table = pyarrow.parquet.read_table(HELDOUT, filters=[("language", "=", "en")])
     rows = [row for row in table.to_pylist() if row["duration_s"] >= 2][:6]
-    heard = [recognise(torch.from_numpy(decode_audio(row["audio"]["bytes"], 22_050)), 22_050) for row in rows]
+    heard = [recognize(torch.from_numpy(decode_audio(row["audio"]["bytes"], 22_050)), 22_050) for row in rows]
     said = [row["text"] for row in rows]
     assert character_error_rate(heard, said) < 0.1  # measured: about 0.02 over 100 recordings of this speaker
     assert character_error_rate(heard, said[::-1]) > 0.4  # it listens: another sentence's text does not fit
 
 
+@pytest.mark.slow
 def test_speech_of_half_a_minute_is_heard_as_well_as_its_parts():
     """Cut in its midst, the end of one piece was heard again at the beginning of the next: 8 to 21 % CER."""
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
@@ -40,29 +42,45 @@ def test_speech_of_half_a_minute_is_heard_as_well_as_its_parts():
     rows = table.to_pylist()[:16]
     waves = [trim_silence(decode_audio(row["audio"]["bytes"], 16_000), 16_000) for row in rows]
     for first in (0, 8):
-        together = load_recogniser()(np.concatenate(waves[first : first + 8]), 16_000)
+        together = load_recognizer()(np.concatenate(waves[first : first + 8]), 16_000)
         assert character_error_rate([together], [" ".join(row["text"] for row in rows[first : first + 8])]) < 0.03
 
 
-def test_silence_is_heard_as_nothing():
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_silence_is_heard_as_nothing(level):
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
-    assert load_recogniser()(np.zeros(16_000, dtype=np.float32), 16_000) == ""
+    noise_N = np.random.default_rng(0).uniform(-level, level, 16_000)
+    assert load_recognizer()(noise_N.astype(np.float32), 16_000) == ""
+    assert load_recognizer()(np.zeros(0, dtype=np.float32), 16_000) == ""
+
+
+def test_silence_around_speech_changes_little_of_what_is_heard():
+    """With its detector of voices, 0.2 s of silence around 120 recordings doubled the error rate."""
+    pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')
+    pytest.importorskip("rapidfuzz", reason='needs the extra: pip install -e ".[eval]"')
+    table = pyarrow.parquet.read_table(HELDOUT, filters=[("language", "=", "en")])
+    rows, recognize = table.to_pylist()[:24], load_recognizer()
+    said = [row["text"] for row in rows]
+    waves = [trim_silence(decode_audio(row["audio"]["bytes"], 16_000), 16_000) for row in rows]
+    for silence_s in (0.0, 0.5):
+        heard = [recognize(np.pad(wave, int(silence_s * 16_000)), 16_000) for wave in waves]
+        assert character_error_rate(heard, said) < 0.035
 
 
 def test_other_languages_are_refused():
     with pytest.raises(UserError, match="English only.*'fr'"):
-        load_recogniser("moonshine", language="fr")
+        load_recognizer("moonshine", language="fr")
 
 
 def test_unknown_name_lists_the_known():
     with pytest.raises(UserError, match="expected one of moonshine"):
-        load_recogniser("whisper-9")
+        load_recognizer("whisper-9")
 
 
 def test_missing_extra_names_the_command(monkeypatch):
     monkeypatch.setattr(asr.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r'pip install -e "\.\[eval\]"'):
-        load_recogniser()
+        load_recognizer()
 
 
 # Any model of transformers
@@ -92,7 +110,7 @@ def test_a_model_of_transformers_hears_at_its_own_rate(tiny_ctc):
     from transformers import Wav2Vec2ForCTC, Wav2Vec2Processor
 
     wave = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) / 9
-    heard = load_recogniser(tiny_ctc, language="fr")(torch.from_numpy(wave), 24_000)
+    heard = load_recognizer(tiny_ctc, language="fr")(torch.from_numpy(wave), 24_000)
     model, processor = Wav2Vec2ForCTC.from_pretrained(tiny_ctc), Wav2Vec2Processor.from_pretrained(tiny_ctc)
     inputs = processor(soxr.resample(wave, 24_000, 8_000), sampling_rate=8_000, return_tensors="pt")
     with torch.no_grad():
@@ -100,11 +118,11 @@ def test_a_model_of_transformers_hears_at_its_own_rate(tiny_ctc):
     assert heard == expected.strip() and len(set(heard)) > 1
 
 
-def test_a_folder_that_is_no_recogniser_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="cannot be loaded as a recogniser.*automatic speech recognition"):
-        load_recogniser(str(tmp_path))
-    with pytest.raises(UserError, match="nobody/nothing cannot be loaded as a recogniser"):
-        load_recogniser("nobody/nothing")
+def test_a_folder_that_is_no_recognizer_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded as a recognizer.*automatic speech recognition"):
+        load_recognizer(str(tmp_path))
+    with pytest.raises(UserError, match="nobody/nothing cannot be loaded as a recognizer"):
+        load_recognizer("nobody/nothing")
 
 
 def test_a_model_of_many_languages_is_told_which(monkeypatch):
@@ -120,7 +138,7 @@ def test_a_model_of_many_languages_is_told_which(monkeypatch):
             return {"text": " heard "}
 
     monkeypatch.setattr(transformers.pipelines, "pipeline", lambda task, model, device: Listener())
-    assert load_recogniser("owner/model", "Persian")(np.ones(160, dtype=np.float32), 16_000) == "heard"
+    assert load_recognizer("owner/model", "Persian")(np.ones(160, dtype=np.float32), 16_000) == "heard"
     assert told == [{"language": "fa", "task": "transcribe"}]
     with pytest.raises(UserError, match="does not know the language 'fr'"):
-        load_recogniser("owner/model", "fr")
+        load_recognizer("owner/model", "fr")

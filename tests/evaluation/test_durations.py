@@ -11,9 +11,9 @@ from data_pipeline.sources import open_source
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.durations import Pace, duration_figures, recorded_seconds
-from evaluation.endings.endings import EARLY, LATE
-from evaluation.speaking import Spoken
-from modeling.synthesis import Speech
+from evaluation.stop_errors.stop_errors import EARLY, LATE
+from inference.generation import Speech
+from inference.synthesizer import Spoken
 from tests.small_runs import DEMO
 
 

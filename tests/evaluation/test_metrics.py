@@ -15,7 +15,7 @@ from data_pipeline.audio import AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
 from evaluation import metrics
 from evaluation.metrics import METRICS, load_metric
-from modeling.vocoder import load_vocoder
+from inference.vocoders.registry import load_vocoder
 
 FOLDER = Path(metrics.__file__).parent
 HELDOUT = FOLDER.parent / "assets" / "demo_corpus" / "heldout.parquet"
@@ -55,7 +55,7 @@ INPUTS = {
     "distillmos": lambda: ({"predictions": recordings("en")[:1], "sample_rate_hz": RATE_HZ}, None),
     "dnsmos": lambda: ({"predictions": recordings("en")[:1], "sample_rate_hz": RATE_HZ}, None),
     "duration_ratio": lambda: (SECONDS, {"duration_ratio": 0.5}),
-    "endings": lambda: (
+    "stop_errors": lambda: (
         SECONDS | {"ran_into_limit": [False, False]},
         {"ended_early": 0.5, "ended_late": 0.0, "never": 0.0},
     ),
@@ -130,6 +130,7 @@ def test_speaker_similarity_tells_voices_apart():
     assert min(same) > 0.75 > max(other)
 
 
+@pytest.mark.slow
 def test_dnsmos_hears_noise():
     metric = loaded("dnsmos")
     wave = recordings("en")[0]
@@ -203,7 +204,7 @@ def test_f0_of_tones_is_known_and_noise_is_unvoiced():
 
 def test_endings_leave_their_bounds_and_count_the_limit_once():
     spoken, limited = [0.69, 0.71, 1.39, 1.41, 9.0, 0.1], [False, False, False, False, True, True]
-    found = loaded("endings").compute(predictions=spoken, references=[1.0] * 6, ran_into_limit=limited)
+    found = loaded("stop_errors").compute(predictions=spoken, references=[1.0] * 6, ran_into_limit=limited)
     assert found == {"ended_early": 1 / 6, "ended_late": 1 / 6, "never": 2 / 6}
 
 

@@ -10,7 +10,7 @@ from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
-from evaluation.speaking import Spoken
+from inference.synthesizer import Spoken
 from tests.small_runs import DEMO
 
 
@@ -19,20 +19,24 @@ def heard(monkeypatch):
     """speech_quality with a speaker and a listener of ours; returns (call, what was spoken)."""
     spoken = []
 
-    def speak(model, processor, texts, languages, voices, vocoder, seed):
-        spoken.extend(zip(texts, languages, voices, strict=True))
-        return [Spoken(text, [], None, torch.full((4,), float(number))) for number, text in enumerate(texts)]
+    class Speaker:
+        def __init__(self, model, processor):
+            pass
+
+        def each(self, lines, vocoder, **more):
+            spoken.extend((line.text, line.language, line.voice_V) for line in lines)
+            return [Spoken(line.text, [], None, torch.full((4,), float(n))) for n, line in enumerate(lines)]
 
     answers = {0.0: "one two three", 1.0: "four five"}
-    monkeypatch.setattr(speaking, "speak", speak)
+    monkeypatch.setattr(speaking, "Synthesizer", Speaker)
     monkeypatch.setattr(speaking, "voice_for", lambda model, speaker, language: (speaker, language))
-    monkeypatch.setattr(quality, "load_recogniser", lambda: lambda wave, rate: answers[float(wave[0])])
+    monkeypatch.setattr(quality, "load_recognizer", lambda: lambda wave, rate: answers[float(wave[0])])
     monkeypatch.setattr(quality, "opinion", lambda waves, rate: {"distillmos": float(len(waves))})
     model = SimpleNamespace(config=SimpleNamespace(voices={"anna-en": []}))
     return lambda rows: quality.speech_quality(model, None, SimpleNamespace(sample_rate_hz=22_050), rows), spoken
 
 
-def test_only_sentences_that_the_recogniser_knows_are_judged(heard):
+def test_only_sentences_that_the_recognizer_knows_are_judged(heard):
     judge, spoken = heard
     rows = [
         Utterance("a", "one two three", b"", "anna", "en"),
@@ -51,16 +55,17 @@ def test_nothing_to_judge_is_none(heard):
     assert heard[0]([Utterance("c", "un deux trois", b"", None, "fr")]) is None
 
 
-def test_without_the_extra_there_is_no_judgement(monkeypatch):
+def test_without_the_extra_there_is_no_judgment(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "moonshine_voice" or None)
-    assert not quality.can_recognise()
+    assert not quality.can_recognize()
 
 
+@pytest.mark.slow
 def test_the_judge_says_how_like_the_recordings_the_voices_are_and_how_natural(monkeypatch):
     for package in ("webrtcvad", "distillmos"):
         pytest.importorskip(package, reason='needs the extra: pip install -e ".[eval]"')
     monkeypatch.setattr(quality, "WHILE_TRAINING", 2)
-    monkeypatch.setattr(quality, "load_recogniser", lambda language: lambda wave, rate: "")
+    monkeypatch.setattr(quality, "load_recognizer", lambda language: lambda wave, rate: "")
     source = open_source(str(DEMO), split="validation")
     rows = [source.to_utterance(row) for row in source.rows()]
     english, french = ([row for row in rows if row.language == language][:10] for language in ("en", "fr"))

@@ -1,4 +1,4 @@
-"""Error rates against a brute-force edit distance, and what the normalisation may and may not hide."""
+"""Error rates against a brute-force edit distance, and what the normalization may and may not hide."""
 
 import random
 import socket
@@ -12,7 +12,7 @@ import evaluate
 
 from data_pipeline.errors import UserError
 from evaluation import text_metrics
-from evaluation.text_metrics import character_error_rate, normalise_for_scoring, word_error_rate
+from evaluation.text_metrics import character_error_rate, normalize_for_scoring, word_error_rate
 
 METRICS = Path(text_metrics.__file__).parent
 
@@ -66,12 +66,12 @@ def test_metric_loads_without_a_network(name, monkeypatch):
     ],
 )
 def test_ways_of_writing_english_count_as_equal(written, as_well):
-    assert normalise_for_scoring(written) == normalise_for_scoring(as_well)
+    assert normalize_for_scoring(written) == normalize_for_scoring(as_well)
     assert character_error_rate([written], [as_well]) == 0
 
 
-def test_normalisation_hides_no_mistake():
-    assert normalise_for_scoring("Press 1, then #!") == "press one then"
+def test_normalization_hides_no_mistake():
+    assert normalize_for_scoring("Press 1, then #!") == "press one then"
     assert character_error_rate(["press one"], ["press two"]) == pytest.approx(3 / 9)
     assert word_error_rate(["press two"], ["press 1"]) == pytest.approx(1 / 2)
     assert character_error_rate([""], ["abc"]) == 1
@@ -88,7 +88,7 @@ def test_normalisation_hides_no_mistake():
     ],
 )
 def test_other_languages_keep_their_letters(language, text, expected):
-    assert normalise_for_scoring(text, language) == expected
+    assert normalize_for_scoring(text, language) == expected
 
 
 def test_lists_of_different_lengths_are_refused():

@@ -22,10 +22,10 @@ from hub.remote_code import flattened, requirements
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaProcessor
 from tests import small_runs
-from training.arguments import parse
-from training.config import RunConfig, with_values
-from training.hardware import Hardware
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.config.fields import RunConfig, with_values
+from training.config.hardware import Hardware
+from training.setup.inputs import build_inputs
 
 DATA = DataFacts("my_speech", 1200, 3.25, 2, ["en", "fa"], True, "cc0-1.0")
 FACTS = RunFacts(
@@ -61,7 +61,7 @@ def test_what_was_judged_is_told_with_the_script_that_judged_it():
     [
         ({}, ["license: cc0-1.0", "- en\n- fa", "ann, bob", "3.25 hours of one corpus"], ["or more", "espeakng"]),
         ({"data": replace(DATA, whole=False)}, ["1200 or more", "3.25 hours or more", "not all were counted"], []),
-        ({"data": replace(DATA, licence=None)}, ["license: unknown", "| licence | unknown |"], ["cc0"]),
+        ({"data": replace(DATA, license=None)}, ["license: unknown", "| license | unknown |"], ["cc0"]),
         ({"report": None}, ["step 500 of a run that goes on"], ["ended by", "moonshine"]),
         ({"evaluation": {}, "report": None}, ["Not measured: character error rate, likeness of the voice."], ["%"]),
         (
@@ -92,9 +92,9 @@ HOSTILE = (
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_others_wrote_is_words(name):
-    """A speaker, a corpus or a licence of somebody else's is no HTML, link, image, line or front matter in the card."""
+    """A speaker, a corpus or a license of somebody else's is no HTML, link, image, line or front matter in the card."""
     usual = card()
-    told = card(voices=[f"{name}-en"], data=replace(DATA, name=name, licence=name), device=name)
+    told = card(voices=[f"{name}-en"], data=replace(DATA, name=name, license=name), device=name)
     front = {key: value.split("---\n")[1] for key, value in (("plain", usual), ("told", told))}
     assert yaml.safe_load(front["told"]) == yaml.safe_load(front["plain"]) | {"license": one_line(name)}
     body = told.removeprefix(f"---\n{front['told']}---\n")
@@ -120,13 +120,13 @@ def test_the_facts_of_a_corpus(monkeypatch):
     inputs = build_inputs(config, 2, 0, 1)
     found = data_facts(config, inputs)
     seconds = sum(row["duration_s"] for row in small_runs.rows())
-    assert (found.name, found.licence, found.whole) == ("corpus", None, True)
+    assert (found.name, found.license, found.whole) == ("corpus", None, True)
     assert (found.rows, found.speakers, found.languages) == (small_runs.ROWS + 4, 2, ["en", "es", "fr"])
     assert seconds < 3600 * found.hours < seconds + 4 * config.data.max_duration_s
-    mine = with_values(config, {"hub.data_licence": "cc0-1.0"})
-    assert data_facts(mine, inputs).licence == "cc0-1.0"
-    monkeypatch.setattr(facts, "DEMO_CORPUS", where)  # whose licence lies beside it
-    assert data_facts(config, inputs).licence == facts.DEMO_LICENCE
+    mine = with_values(config, {"hub.data_license": "cc0-1.0"})
+    assert data_facts(mine, inputs).license == "cc0-1.0"
+    monkeypatch.setattr(facts, "DEMO_CORPUS", where)  # whose license lies beside it
+    assert data_facts(config, inputs).license == facts.DEMO_LICENSE
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,7 @@ def test_branches_of_runs_do_not_meet():
     assert state_branch("main") == "training-state" and state_branch("run-1") == "run-1-training-state"
 
 
+@pytest.mark.slow
 def test_the_code_is_flat_and_needs_nothing_that_is_not_named():
     code = flattened()
     for name, source in code.items():

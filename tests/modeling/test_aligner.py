@@ -27,7 +27,7 @@ def path_score(score_NS, durations) -> float:
 
 @pytest.fixture
 def padded():
-    """Log-probabilities of all of LENGTHS in one batch, normalised over real tokens; padding is garbage."""
+    """Log-probabilities of all of LENGTHS in one batch, normalized over real tokens; padding is garbage."""
     tokens_B, steps_B = (torch.tensor(column) for column in zip(*LENGTHS, strict=True))
     torch.manual_seed(0)
     logits_BNS = torch.full((len(LENGTHS), max(steps_B), max(tokens_B)), 50.0)
@@ -107,8 +107,8 @@ def test_token_of_step_counts_like_a_loop():
         path += [(last, age + late, False) for late in range(1, steps - len(path) + 1)]
         for column, values in zip(expected, zip(*path, strict=True), strict=True):
             column.append(list(values))
-    token_BN, age_BN, ends_BN = token_of_step(torch.tensor(durations), steps)
-    assert [token_BN.tolist(), age_BN.tolist(), ends_BN.tolist()] == expected
+    token_BN, steps_in_token_BN, ends_BN = token_of_step(torch.tensor(durations), steps)
+    assert [token_BN.tolist(), steps_in_token_BN.tolist(), ends_BN.tolist()] == expected
     assert ends_BN.sum(1).tolist() == [3, 4, 1]  # one end for each token
 
 

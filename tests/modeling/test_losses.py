@@ -50,7 +50,7 @@ def real(tensor, lengths) -> np.ndarray:
 
 
 def smoothed(mel_TC: np.ndarray, share: float) -> np.ndarray:
-    """Frame by frame: `share` of it from its neighbours, where an end is its own missing neighbour."""
+    """Frame by frame: `share` of it from its neighbors, where an end is its own missing neighbor."""
     last = len(mel_TC) - 1
     return np.stack(
         [

@@ -1,4 +1,4 @@
-"""The network as a whole: sizes, starts, files, gradients, precision; no utterance sees its neighbours."""
+"""The network as a whole: sizes, starts, files, gradients, precision; no utterance sees its neighbors."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_bad_config_is_refused():
 
 
 def test_saves_safetensors_and_loads_the_same(model, batch, tmp_path):
-    """Bit-equal weights: nothing is initialised anew after loading.
+    """Bit-equal weights: nothing is initialized anew after loading.
 
     Outputs are bit-equal once the weights lie in torch's own memory: safetensors maps the file, where tensors
     are aligned otherwise, and kernels then sum in another order.
@@ -124,7 +124,7 @@ def test_gradient_checkpointing_changes_no_gradient(model, batch, dropout):
         torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-6 * float(gradient.abs().max()))
 
 
-def test_no_utterance_sees_its_neighbours(model, batch, alone):
+def test_no_utterance_sees_its_neighbors(model, batch, alone):
     output = model(**batch)
     for row in range(len(batch["mel"])):
         single = model(**alone(row))
@@ -281,14 +281,14 @@ def test_trains_after_an_evaluation_in_inference_mode(model, batch):
 def test_a_few_steps_lower_every_loss(model, batch):
     """The losses reach the parameters that can lower them: a batch is learned by heart."""
     model.train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     first = None
     for _ in range(25):
         sums = loss_sums(model(**batch), batch, LossShape())
         first = first or {name: float(value.detach()) for name, value in sums.items()}
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (sums["mel"] / 80 + sums["stop"] + sums["kl"] + sums["alignment"]).backward()
-        optimiser.step()
+        optimizer.step()
     assert all(float(sums[name].detach()) < 0.9 * first[name] for name in first), (first, sums)
 
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from inference.generation import synthesize
+from inference.streaming import stream_mel
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.postfilter import MOST, TIME_SHARE, detail, measured_gains, time_detail, with_detail
-from modeling.streaming import stream_mel
-from modeling.synthesis import synthesise
 
 
 def speech(frames: int = 200, seed: int = 0) -> torch.Tensor:
@@ -70,19 +70,19 @@ def test_what_is_spoken_at_once_and_in_a_stream_is_filtered(tmp_path):
     model = GoyaForTextToSpeech(GoyaConfig.of_size("debug", vocab_size=20, max_token_steps=4)).eval()
     torch.nn.init.normal_(model.decoder.postnet.last.weight, std=0.1)  # not a new one's, which writes nothing
     ids_S, voice_V = torch.arange(4, 20).repeat(4), torch.zeros(model.config.voice_size)
-    [plain] = synthesise(model, ids_S[None], torch.tensor([64]), voice_V[None])
+    [plain] = synthesize(model, ids_S[None], torch.tensor([64]), voice_V[None])
     gains_C, time_gains_C = torch.linspace(1.0, 3.0, 80), torch.linspace(2.0, 1.0, 80)
     model.config.update({"detail_gains": gains_C.tolist(), "time_detail_gains": time_gains_C.tolist()})
     model.save_pretrained(tmp_path)
     model = GoyaForTextToSpeech.from_pretrained(tmp_path).eval()
-    [filtered] = synthesise(model, ids_S[None], torch.tensor([64]), voice_V[None])
+    [filtered] = synthesize(model, ids_S[None], torch.tensor([64]), voice_V[None])
     every = torch.ones(1, len(plain.mel_TC), 1, dtype=torch.bool)
     expected = with_detail(plain.mel_TC[None], every, gains_C, time_gains_C)[0]
     torch.testing.assert_close(filtered.mel_TC, expected)
     beside_S = torch.tensor([4, 5])  # a shorter one in the same batch, whose end is padded
     ids_BS = torch.nn.utils.rnn.pad_sequence([ids_S, beside_S], batch_first=True)
-    both = synthesise(model, ids_BS, torch.tensor([64, 2]), torch.stack([voice_V] * 2))
-    [alone] = synthesise(model, beside_S[None], torch.tensor([2]), voice_V[None], first_number=1)
+    both = synthesize(model, ids_BS, torch.tensor([64, 2]), torch.stack([voice_V] * 2))
+    [alone] = synthesize(model, beside_S[None], torch.tensor([2]), voice_V[None], first_number=1)
     torch.testing.assert_close(both[0].mel_TC, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(both[1].mel_TC, alone.mel_TC, rtol=1e-4, atol=1e-4)
     assert (expected - plain.mel_TC).abs().max() > 1e-3

@@ -8,10 +8,6 @@ import pytest
 import soundfile
 import torch
 from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoModel,
-    AutoModelForTextToSpectrogram,
     AutoProcessor,
     AutoTokenizer,
 )
@@ -22,10 +18,9 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.speech import speech_spectrum
 from data_pipeline.text import Vocabulary
 from data_pipeline.utterance import Utterance
+from inference.generation import encode_voice, synthesize
 from modeling.configuration import GoyaConfig
-from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
-from modeling.synthesis import encode_voice, synthesise
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +94,7 @@ def test_one_language_and_one_clip_serve_all_texts(processor, recordings):
     assert set(processor("One.")) == {"input_ids", "token_lengths"}
 
 
-def test_tokenizer_normalises_and_reads_back():
+def test_tokenizer_normalizes_and_reads_back():
     tokenizer = GoyaTokenizer()
     ids = tokenizer("I have 3 Cats, 日!", language="en")["input_ids"]
     assert ids == Vocabulary().encode("i have three cats, 日!", "en")
@@ -160,18 +155,6 @@ def test_every_audio_preset_survives_the_folder(tmp_path, preset):
     assert GoyaFeatureExtractor.from_pretrained(tmp_path).audio_config == PRESETS[preset]
 
 
-def test_auto_classes_load_a_checkpoint(model, processor, tmp_path):
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    assert type(AutoConfig.from_pretrained(tmp_path)) is GoyaConfig
-    assert type(AutoModel.from_pretrained(tmp_path)) is GoyaForTextToSpeech
-    assert type(AutoModelForTextToSpectrogram.from_pretrained(tmp_path)) is GoyaForTextToSpeech
-    assert type(AutoProcessor.from_pretrained(tmp_path)) is GoyaProcessor
-    assert type(AutoTokenizer.from_pretrained(tmp_path)) is GoyaTokenizer
-    assert type(AutoFeatureExtractor.from_pretrained(tmp_path)) is GoyaFeatureExtractor
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
-
-
 def test_the_model_takes_what_the_processor_gives(model, processor, recordings):
     found = processor(["One.", "Two, three."], language="en", reference=recordings[0]["audio"]["bytes"])
     frames = found["reference_lengths"]
@@ -179,7 +162,7 @@ def test_the_model_takes_what_the_processor_gives(model, processor, recordings):
     assert output.mel_after_BTC.shape == found["reference_mel"].shape
     model.config.max_token_steps = 3
     voice = encode_voice(model, found["reference_mel"][0, : frames[0]])
-    assert len(synthesise(model, found["input_ids"], found["token_lengths"], voice.expand(2, -1))) == 2
+    assert len(synthesize(model, found["input_ids"], found["token_lengths"], voice.expand(2, -1))) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from transformers import TrainerCallback
 
 import train_main
-import training.checkpoint
+import training.state.checkpoint
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.default import default_callbacks
 from callbacks.spike_guard import SpikeGuard
@@ -21,14 +21,16 @@ from data_pipeline.collate import Batch
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
-from tests import small_runs, wrapped_train
+from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
-from tests.training.test_checkpoint import Run
-from training.arguments import parse
-from training.building import build_accelerator
-from training.checksums import damage
-from training.control import Control
-from training.validation import validate
+from tests.training.state.test_checkpoint import Run
+from training.config.arguments import parse
+from training.loop.control import Control
+from training.loop.validation import validate
+from training.setup.building import build_accelerator
+from training.state.checksums import damage
+
+pytestmark = pytest.mark.slow
 
 
 def sets(*assignments: str) -> list[str]:
@@ -53,7 +55,7 @@ def built(tmp_path):
 def test_the_losses_are_formed_as_the_settings_say(built):
     values = {"mel_loss": "l1", "huber_delta": 0.37, "mel_smoothing": 0.11, "stop_smoothing": 0.23}
     trainer, _ = built(*(f"loss.{name}={value}" for name, value in values.items()), "model.frames_per_step=3")
-    assert trainer.take_step.shape == LossShape("l1", 0.37, 0.11, 0.23, 3)
+    assert trainer.accumulate_gradients.shape == LossShape("l1", 0.37, 0.11, 0.23, 3)
 
 
 def test_running_means_take_the_share_that_the_settings_say(built):
@@ -88,8 +90,8 @@ def test_gradients_are_clipped_to_the_norm_that_the_settings_say(tmp_path):
             gradients = [one.grad for one in model.parameters() if one.grad is not None]
             norms.append(float(torch.cat([gradient.flatten() for gradient in gradients]).norm()))
 
-    with wrapped_train.with_callbacks(Norms()):
-        assert small_runs.train(tmp_path / "run", "--max-steps", "2", *sets("optim.clip_norm=0.001")) == 0
+    small = sets("optim.clip_norm=0.001")
+    assert small_runs.train(tmp_path / "run", "--max-steps", "2", *small, callbacks=[Norms()]) == 0
     assert norms == pytest.approx([0.001, 0.001], rel=1e-3)
 
 
@@ -115,8 +117,7 @@ def test_a_roll_back_brings_the_weights_of_the_checkpoint_back(tmp_path):
                 seen["after"] = weights_of(model)
 
     every = sets("checkpoint.every_steps=2", "train.eval_every=2")
-    with wrapped_train.with_callbacks(Explosion()):
-        assert small_runs.train(tmp_path / "run", "--max-steps", "4", *every) == 0
+    assert small_runs.train(tmp_path / "run", "--max-steps", "4", *every, callbacks=[Explosion()]) == 0
     assert torch.equal(seen["after"], seen[2])
 
 
@@ -224,7 +225,7 @@ def test_a_kill_while_an_old_checkpoint_goes_leaves_no_half_of_one(run, monkeypa
 
     for step in (1, 2):
         run.save(step, {})
-    monkeypatch.setattr(training.checkpoint.shutil, "rmtree", half)
+    monkeypatch.setattr(training.state.checkpoint.shutil, "rmtree", half)
     with pytest.raises(Killed):
         run.save(3, {})  # two are kept
     assert [path.name for path in run.folder.all()] == ["step-00000002", "step-00000003"]

@@ -7,9 +7,9 @@ pytest.importorskip("espeakng_loader", reason='needs the extra: pip install -e "
 from data_pipeline.errors import UserError
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.espeak import phonemize
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from tests import small_runs
-from training.checksums import seal
+from training.state.checksums import seal
 
 
 @pytest.mark.parametrize(("text", "language", "expected"), [
@@ -37,7 +37,7 @@ def test_what_is_said(text, language, expected):
 }.items())  # fmt: skip
 def test_vowel_signs_belong_to_their_words(language, text):
     """Taken for punctuation they stood in what was read, and each syllable was read by itself."""
-    text = normalise_text(text, language)
+    text = normalize_text(text, language)
     assert not set(phonemize(text, language)) & {character for character in text if not character.isascii()}
 
 
@@ -65,10 +65,11 @@ def test_the_corpus_needs_no_bytes(demo_corpus):
     vocabulary = Vocabulary(units="espeak")
     first_byte = len(vocabulary) - 256
     for row in small_runs.rows():
-        ids = vocabulary.encode(normalise_text(row["text"], row["language"]), row["language"])
+        ids = vocabulary.encode(normalize_text(row["text"], row["language"]), row["language"])
         assert max(ids) < first_byte, row["text"]
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on_with_the_phonemes_that_it_had(tmp_path, capsys):
     """What its settings call phonemes were espeak-ng's; the same word now means others."""
     run = tmp_path / "run"

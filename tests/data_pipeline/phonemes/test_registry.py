@@ -10,7 +10,7 @@ import pytest
 from data_pipeline.errors import UserError
 from data_pipeline.features import FeatureMaker
 from data_pipeline.phonemes.registry import PHONEMIZERS, phonemize
-from data_pipeline.text import Vocabulary, normalise_text
+from data_pipeline.text import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor, GoyaTokenizer
 from tests import small_runs
 from tests.data_pipeline.test_features import MAKE
@@ -56,10 +56,10 @@ def test_nothing_is_lost_or_made_up(code, text):
 READ_TWICE = """
 import sys, pyarrow.parquet
 from data_pipeline.phonemes.registry import phonemize
-from data_pipeline.text import normalise_text
+from data_pipeline.text import normalize_text
 code, *files = sys.argv[1:]
 rows = [row for file in files for row in pyarrow.parquet.read_table(file, columns=["text"]).to_pylist()]
-texts = [normalise_text(row["text"], code) for row in rows[:250]]
+texts = [normalize_text(row["text"], code) for row in rows[:250]]
 first = [phonemize(text, code) for text in texts]
 again = [phonemize(text, code) for text in reversed(texts)][::-1]
 print(*[f"{one!r} then {other!r}" for one, other in zip(first, again) if one != other][:3], sep="\\n")
@@ -67,6 +67,7 @@ print(*[f"{one!r} then {other!r}" for one, other in zip(first, again) if one != 
 
 
 @pytest.mark.parametrize("code", PHONEMIZERS)
+@pytest.mark.slow
 def test_what_was_read_before_changes_nothing(code):
     """In a process of its own, which has read nothing: gruut kept the liaisons of one sentence for the next."""
     files = sorted(small_runs.DEMO.glob(f"train-{code}.parquet")) or sorted(small_runs.DEMO.glob("train-*.parquet"))
@@ -81,7 +82,7 @@ def test_the_corpus_needs_no_bytes_and_is_read_as_phonemes(demo_corpus, code):
     first_byte = len(vocabulary) - 256
     for row in small_runs.rows():
         if row["language"] == code:
-            text = normalise_text(row["text"], code)
+            text = normalize_text(row["text"], code)
             assert max(vocabulary.encode(text, code)) < first_byte, row["text"]
             assert vocabulary.spoken(text, code) != text or not any(c.isalpha() for c in text)
 
@@ -95,7 +96,7 @@ def test_training_and_synthesis_read_alike_after_saving(tmp_path):
     ids = make(utterance).tokens_S.tolist()
     assert loaded(utterance.text, language=utterance.language)["input_ids"] == ids
     assert ids != GoyaTokenizer()(utterance.text, language=utterance.language)["input_ids"]
-    assert loaded.decode(ids) == phonemize(normalise_text(utterance.text, "en"), "en")
+    assert loaded.decode(ids) == phonemize(normalize_text(utterance.text, "en"), "en")
 
 
 def test_a_model_reads_only_the_languages_it_was_trained_with_as_phonemes():
@@ -126,6 +127,7 @@ def test_phonemes_by_hand_for_a_language_without_them_are_refused(tmp_path, caps
     assert "none of the languages that have them: en, es, fr, it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_reads_phonemes_by_default_and_its_model_speaks_them(tmp_path):
     """With a loading process, and no --language to synthesize.py, which takes English."""
     run, wav = tmp_path / "run", tmp_path / "hello.wav"

@@ -18,22 +18,25 @@ import torch
 
 import train_main
 from data_pipeline.collate import Collator
-from data_pipeline.plan import Cursor, PlannedBatch
+from data_pipeline.cursor import Cursor
+from data_pipeline.plan import PlannedBatch
 from data_pipeline.sources import open_source
 from evaluation.data_check import survey as survey_module
 from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
+from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from modeling.pretrained import load
 from tests import small_runs
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus
 from tests.small_runs import train
-from training.arguments import parse
-from training.hardware import Hardware
-from training.inputs import build_inputs
+from training.config.arguments import parse
+from training.config.hardware import Hardware
+from training.setup.inputs import build_inputs
+
+pytestmark = pytest.mark.slow
 
 CPU = Hardware("cpu", "CPU with 2 cores", 24, 2, True)
 
@@ -289,7 +292,7 @@ def test_with_a_model_the_alignment_is_scored_and_told(tmp_path, capsys):
 
 
 def test_each_row_gets_the_score_that_it_has_alone():
-    """Not that of its neighbour in the batch, nor one that the padding changes."""
+    """Not that of its neighbor in the batch, nor one that the padding changes."""
     run, _ = small_runs.trained_run()
     one = surveyor(small_runs.corpus(), 11)
     survey = survey_module.whole_survey(one)

@@ -1,0 +1,1 @@
+"""The page to listen, in a browser of this computer."""

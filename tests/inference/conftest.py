@@ -1,0 +1,1 @@
+from tests.small_model import alone, batch, model  # noqa: F401

@@ -1,0 +1,1 @@
+"""What is set: the fields, the levels, flags and files, and how they become one configuration."""

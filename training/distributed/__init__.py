@@ -1,0 +1,1 @@
+"""Where several processes train: what they settle together, and what becomes of one that is lost."""

@@ -1,0 +1,1 @@
+"""What a run does: steps, validation, schedule, its end and what it says."""

@@ -1,0 +1,1 @@
+"""From the configuration to what trains: model, data, optimizer, trackers."""
