@@ -141,6 +141,18 @@ def test_resumed_on_another_number_of_ranks_nothing_is_lost_or_repeated(before, 
         assert Counter(seen + left) == Counter(f"u{n}" for n in range(COUNT))
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_epoch_goes_on_with_what_was_not_taken_also_where_its_rows_are_others(gone, capsys):
+    first = plan()
+    batches = list(islice(first.epoch(first.start(0)), 3))
+    heard = ids(batches)
+    rows = [{"id": f"u{n}"} for n in range(COUNT) if not (gone and f"u{n}" == heard[0])]
+    one = plan(MadeUp(rows=rows))
+    one.taken.add(name for batch in batches for name in batch.taken)
+    assert Counter(heard + ids(one.epoch(batches[-1].after))) == Counter(f"u{n}" for n in range(COUNT))
+    assert ("planned anew" in capsys.readouterr().out) == gone
+
+
 def test_what_is_drawn_for_a_batch_does_not_depend_on_the_number_of_ranks():
     def seeds(world: int) -> dict[tuple, tuple]:
         ranks = all_ranks(world, Cursor(group=6))  # the same groups of similar length for all
