@@ -4,7 +4,6 @@ import json
 import os
 import random
 import sys
-import unicodedata
 from pathlib import Path
 
 ODD_WORDS = (
@@ -125,8 +124,3 @@ def file_replaced(draw: random.Random, path: Path) -> None:
         os.mkfifo(path)
     elif how == 2:
         path.mkdir()
-
-
-def is_spoken(text: str) -> bool:
-    """Whether a text has a letter or digit of any script."""
-    return any(unicodedata.category(one)[0] in "LN" for one in text)
