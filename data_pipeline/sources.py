@@ -130,8 +130,15 @@ def _open(
                 f"({', '.join(VALIDATION_WORDS)}). Name the file or split that is meant."
             )
         return None
-    folders = (opened.folder, opened.confined, opened.id_is_file, language, opened.tables_folder)
-    row_reader = RowReader(where, columns, *folders)
+    row_reader = RowReader(
+        where,
+        columns,
+        opened.folder,
+        opened.confined,
+        id_is_file=opened.id_is_file,
+        language=language,
+        tables_folder=opened.tables_folder,
+    )
     source = Source(kind, opened, row_reader)
     _check_first_row(source)
     return replace(source, reader=replace(row_reader, time_unit=_time_unit(source)))

@@ -22,14 +22,14 @@ class GoyaPipeline(Pipeline):
         """Made at the first text, when the model is on its device."""
         return Synthesizer(self.model, self.processor)
 
-    def _sanitize_parameters(self, **wishes):
-        return {}, wishes, {}
+    def _sanitize_parameters(self, **options):
+        return {}, options, {}
 
     def preprocess(self, text: str) -> dict:
         return {"text": text}
 
-    def _forward(self, inputs: dict, **wishes):
-        return self.synthesizer.speak(inputs["text"], SpeechOptions(**wishes))
+    def _forward(self, inputs: dict, **options):
+        return self.synthesizer.speak(inputs["text"], SpeechOptions(**options))
 
     def postprocess(self, wave_N) -> dict:
         return {"audio": wave_N.cpu().numpy(), "sampling_rate": self.processor.feature_extractor.sampling_rate}

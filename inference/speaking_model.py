@@ -17,9 +17,9 @@ from modeling.processor import GoyaProcessor
 class SpeakingModel(GoyaForTextToSpeech):
     """Its weights and its configuration are those of the network."""
 
-    def speak(self, processor: GoyaProcessor, text: str, language: str | None = None, **wishes) -> Tensor:
+    def speak(self, processor: GoyaProcessor, text: str, language: str | None = None, **options) -> Tensor:
         """The wave [N] of a text: `Synthesizer.speak`, with `SpeechOptions`."""
-        return Synthesizer(self, processor).speak(text, SpeechOptions(language, **wishes))
+        return Synthesizer(self, processor).speak(text, SpeechOptions(language, **options))
 
 
 for auto_class in (AutoModel, AutoModelForTextToSpectrogram):

@@ -64,7 +64,7 @@ class SpokenSentence:
 
 @dataclass(frozen=True)
 class Request:
-    """A text and how to speak it, with everything found that it takes."""
+    """A text and how to speak it, with everything found that it takes; of the options the language too."""
 
     sentences: list[Sentence]
     lines: list[Line]
@@ -74,19 +74,22 @@ class Request:
 
 
 class Synthesizer:
-    """Speaks with a model, its processor, and a vocoder that is loaded once for each name. Training is undisturbed."""
+    """Speaks with a model, its processor, and a vocoder that is loaded once for each name. Training is undisturbed.
 
-    def __init__(self, model: GoyaForTextToSpeech, processor: GoyaProcessor):
+    vocoders: those that are loaded already, to which its own come; several synthesizers can share them.
+    """
+
+    def __init__(self, model: GoyaForTextToSpeech, processor: GoyaProcessor, vocoders: dict | None = None):
         self.model, self.processor = model, processor
-        self._vocoders: dict[str, Vocoder] = {}
+        self._vocoders: dict[tuple, Vocoder] = {} if vocoders is None else vocoders
 
     @classmethod
-    def from_pretrained(cls, where: str, device: str = "auto") -> "Synthesizer":
+    def from_pretrained(cls, where: str, device: str = "auto", vocoders: dict | None = None) -> "Synthesizer":
         """Of a run folder, a model's folder or a Hub id, on cpu, cuda or mps; auto: a GPU where there is one.
 
         Raises UserError where it cannot be had.
         """
-        return cls(*load(where, device_to_use(device)))
+        return cls(*load(where, device_to_use(device)), vocoders)
 
     def speak(self, text: str, options: SpeechOptions = DEFAULTS) -> Tensor:
         """The wave [N], float32 at the vocoder's sample_rate_hz, with pauses between sentences.
@@ -94,20 +97,15 @@ class Synthesizer:
         Warns of a language or script that the model was not trained on. Raises UserError for what cannot be spoken, a
         voice or clip that cannot be had, or a language that is not said or that the model has no token for.
         """
-        options = replace(options, language=options.language or only_language(self.model.config.voices))
-        sentences = self.sentences(text, options)
-        for doubt in self.doubts(text, options.language) if options.language else ():
+        request = self._request(text, options)
+        language = request.options.language
+        for doubt in self.doubts(text, language) if language else ():
             warnings.warn(doubt, stacklevel=2)
-        return torch.cat([sentence.wave() for sentence in sentences])
+        return torch.cat([sentence.wave() for sentence in self._sentences(request)])
 
     def sentences(self, text: str, options: SpeechOptions = DEFAULTS) -> Iterator[SpokenSentence]:
         """Each sentence of a text as it is spoken, a few of them at once. Raises UserError at once, as `speak`."""
-        request = self._request(text, options)
-        spoken = self.each(request.lines, speed=options.speed, seed=options.seed, prompt=request.prompt)
-        return (
-            SpokenSentence(one, sentence.pause_s / options.speed, request.vocoder)
-            for sentence, one in zip(request.sentences, spoken, strict=True)
-        )
+        return self._sentences(self._request(text, options))
 
     def stream(self, text: str, options: SpeechOptions = DEFAULTS) -> Iterator[Tensor]:
         """The wave [N] of a text as it is made, pauses among it. Raises UserError at once, as `speak`.
@@ -146,10 +144,10 @@ class Synthesizer:
 
     def vocoder(self, name: str = AUTO) -> Vocoder:
         """As `load_vocoder`, for the model's mels and on its device."""
-        if name not in self._vocoders:
-            audio_config = self.processor.feature_extractor.audio_config
-            self._vocoders[name] = load_vocoder(name, audio_config, self.model.device)
-        return self._vocoders[name]
+        key = (name, self.processor.feature_extractor.audio_config, self.model.device)
+        if key not in self._vocoders:
+            self._vocoders[key] = load_vocoder(*key)
+        return self._vocoders[key]
 
     def language_to_speak(self, given: str | None) -> str:
         """As given, else English where the model knows it or names none, else its first. Raises UserError."""
@@ -171,7 +169,15 @@ class Synthesizer:
         its_language = options.reference_language or language
         prompt = spoken_prompt(model, processor, options.clips, options.reference_text, its_language)
         lines = [Line(sentence.text, language, voice_V) for sentence in sentences]
-        return Request(sentences, lines, prompt, self.vocoder(options.vocoder), options)
+        return Request(sentences, lines, prompt, self.vocoder(options.vocoder), replace(options, language=language))
+
+    def _sentences(self, request: Request) -> Iterator[SpokenSentence]:
+        options = request.options
+        spoken = self.each(request.lines, speed=options.speed, seed=options.seed, prompt=request.prompt)
+        return (
+            SpokenSentence(one, sentence.pause_s / options.speed, request.vocoder)
+            for sentence, one in zip(request.sentences, spoken, strict=True)
+        )
 
     def _stream(self, request: Request) -> Iterator[Tensor]:
         vocoder, speed = request.vocoder, request.options.speed

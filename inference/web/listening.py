@@ -22,6 +22,7 @@ from inference.pretrained import load_description, model_folders
 from inference.synthesizer import SpokenSentence, Synthesizer
 from inference.voices import known_voices
 
+VOCODERS: dict = {}  # loaded, by the models that are compared too
 MOST_CHARS = 5000  # about six minutes of speech; a wait for more is better spent away from the page
 
 
@@ -139,4 +140,4 @@ def _written_ns(folder: str) -> int:
 @lru_cache(maxsize=2)  # two are compared
 def load_once(folder: str, written_ns: int, device: str) -> Synthesizer:
     """Of a model's folder; `written_ns` tells a model from the one that was there before."""
-    return Synthesizer.from_pretrained(folder, device)
+    return Synthesizer.from_pretrained(folder, device, VOCODERS)

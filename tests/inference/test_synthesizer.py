@@ -72,3 +72,10 @@ def test_speech_is_the_same_in_batches_of_any_size(learner):
     for other in others:
         for one, same in zip(first, other, strict=True):
             torch.testing.assert_close(one.speech.mel_TC, same.speech.mel_TC, rtol=1e-3, atol=1e-3)
+
+
+def test_synthesizers_can_share_what_makes_their_waves(learner):
+    """The page compares two checkpoints, and holds one vocoder."""
+    vocoders = {}
+    one, other, alone = (Synthesizer(learner, GoyaProcessor(), *more) for more in ([vocoders], [vocoders], []))
+    assert one.vocoder("griffin_lim") is other.vocoder("griffin_lim") is not alone.vocoder("griffin_lim")

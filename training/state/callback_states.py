@@ -10,9 +10,9 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 from data_pipeline.plugins import reason
-from training.state.saved_state import check_callback, is_plain, shown
+from training.state.saved_state import check_callback, is_plain
 
 OURS = ("callbacks", "transformers")  # packages whose classes a checkpoint names without their module
 
@@ -74,7 +74,7 @@ def _state(name: str, callback: TrainerCallback) -> dict:
         raise UserError(f"The callback {name} cannot say what it keeps ({reason(error)}).") from error
     if not isinstance(state, dict) or not is_plain(state):
         raise UserError(
-            f"The callback {name} keeps {shown(state)}; expected a mapping of numbers, texts, lists and mappings, as "
-            "JSON holds them."
+            f"The callback {name} keeps {shown(repr(state), 60)}; expected a mapping of numbers, texts, lists and "
+            "mappings, as JSON holds them."
         )
     return state

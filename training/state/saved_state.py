@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.errors import UserError
+from data_pipeline.errors import UserError, shown
 
 MOST_COUNT = 2**53
 COUNTS = ("cursor.", "trainer.global_step", "evaluations_due", "step.parts")  # which no run is without
@@ -42,14 +42,14 @@ def check_like(found: Any, own: Any, path: Path, place: str = "") -> None:
         for one, other in zip(found, own, strict=True):
             check_like(one, other, path, place)
     elif not is_plain(found) or not _is_of_kind(found, own, must_be=place.startswith(COUNTS)):
-        raise _odd(path, f"{place or 'it'} is {shown(found)} where this run has {shown(own)}")
+        raise _odd(path, f"{place or 'it'} is {shown(repr(found), 60)} where this run has {shown(repr(own), 60)}")
 
 
 def check_callback(found: Any, name: str, own: dict, path: Path) -> None:
     """As `check_like`, of the state under `name` in what callbacks kept, where there is one."""
     kept = found.get(name, {}) if isinstance(found, dict) else None
     if not isinstance(kept, dict):
-        raise _odd(path, f"callbacks are {shown(found)}")
+        raise _odd(path, f"callbacks are {shown(repr(found), 60)}")
     check_like(kept, own, path, f"callbacks.{name}")
 
 
@@ -58,14 +58,14 @@ def check_voices(found: Any, size: int, path: Path) -> None:
     voices = found.values() if isinstance(found, dict) else [found]
     for voice in voices:
         if not (isinstance(voice, list) and len(voice) == size and all(_is_number(one) for one in voice)):
-            raise _odd(path, f"voices hold {shown(voice)}; expected {size} numbers each")
+            raise _odd(path, f"voices hold {shown(repr(voice), 60)}; expected {size} numbers each")
 
 
 def check_scalars(found: dict, path: Path) -> None:
     """Raises UserError unless each of an optimizer's own numbers is one."""
     for name, value in found.items():
         if not _is_number(value):
-            raise _odd(path, f"scalars.{name} is {shown(value)}; expected a number")
+            raise _odd(path, f"scalars.{name} is {shown(repr(value), 60)}; expected a number")
 
 
 def _is_of_kind(found: Any, own: Any, must_be: bool) -> bool:
@@ -92,10 +92,6 @@ def is_plain(found: Any) -> bool:
 
 def _is_number(found: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-
-
-def shown(value: Any) -> str:
-    return repr(value)[:60]
 
 
 def _odd(path: Path, found: str) -> UserError:
