@@ -24,7 +24,7 @@ from training.config.levels import LEVELS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 SUMMARY, PICTURE = "MODEL_IMPROVEMENTS_SUMMARY.md", "assets/convergence.png"
-COLOURS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:orange"}
+COLORS = {"basic": "tab:gray", "enhanced": "tab:blue", "experimental": "tab:orange"}
 MEASURED = {
     "best_{level}_mel": "validation mel L1, best (log-mel, teacher-forced)",
     "best_{level}_cer": "CER of speech, best of all evaluations",
@@ -192,7 +192,7 @@ def draw(result: dict, path: Path) -> None:
     for run in result["runs"].values():
         for axes, measure in ((left, "eval_mel"), (right, "cer")):
             points = [(point["seconds"], point[measure]) for point in run["curve"] if measure in point]
-            axes.plot(*zip(*points, strict=True), color=COLOURS[run["level"]], linewidth=1, label=run["level"])
+            axes.plot(*zip(*points, strict=True), color=COLORS[run["level"]], linewidth=1, label=run["level"])
     for axes, what in ((left, "validation mel L1"), (right, "character error rate")):
         axes.set(xlabel="seconds of training", ylabel=what)
         axes.set_ylim(bottom=0)

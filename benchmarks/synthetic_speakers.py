@@ -49,7 +49,7 @@ def make(out: Path) -> None:
         others = [row for row in heldout if row["language"] == language]
         for speaker, (speaks, kind, voice) in VOICES.items():
             if speaks == language:
-                say = SYNTHESISERS[kind](voice)
+                say = SYNTHESIZERS[kind](voice)
                 training += read_out(speaker, own, say, EACH)
                 spoken += read_out(speaker, others, say, HELD_OUT)
     write(out, "synthetic", training, spoken)
@@ -81,7 +81,7 @@ def pico(voice: str) -> Callable[[str], Wave]:
     return lambda text: (np.frombuffer(engine.speak(text), "<i2").astype(np.float32) / 2**15, PICO_RATE_HZ)
 
 
-SYNTHESISERS = {"flite": flite, "pico": pico}
+SYNTHESIZERS = {"flite": flite, "pico": pico}
 
 
 def read_out(speaker: str, rows: list[dict], say: Callable[[str], Wave], most: int):

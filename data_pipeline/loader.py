@@ -54,7 +54,7 @@ class Loader:
     Args:
         plan: what makes a batch.
         make: utterance to features.
-        patience: how long a batch is waited for.
+        watchdog: how long a batch is waited for.
         num_workers: loading processes; 0 decodes in this one, as does an epoch on a CPU that finds all in the cache.
         cache_mb: memory for decoded features, in this process.
         pin: page-locked memory, for faster copies to a GPU.
@@ -64,13 +64,13 @@ class Loader:
         self,
         plan: Plan,
         make: FeatureMaker,
-        patience: StallWatchdog,
+        watchdog: StallWatchdog,
         *,
         num_workers: int = 0,
         cache_mb: float = 0,
         pin: bool = False,
     ):
-        self.plan, self.patience, self.num_workers, self.pin = plan, patience, num_workers, pin
+        self.plan, self.watchdog, self.num_workers, self.pin = plan, watchdog, num_workers, pin
         if not has_room_for_workers(plan, num_workers):
             self.num_workers = 0
             if plan.rank == 0:
@@ -93,10 +93,10 @@ class Loader:
 
         others = set(multiprocessing.active_children())
         try:
-            with self.patience.waiting(how_far), signals_held() as release:
+            with self.watchdog.waiting(how_far), signals_held() as release:
                 batches = iter(self._data_loader(cursor, release))
             while True:
-                with self.patience.waiting(how_far):
+                with self.watchdog.waiting(how_far):
                     batch = next(batches, None)
                 if batch is None:
                     return
@@ -112,7 +112,7 @@ class Loader:
 
     def utterances(self, what_for: str = "choosing examples") -> Iterator[Utterance]:
         """Those of `Plan.utterances`, each waited for no longer than a batch."""
-        return waited_for(self.plan.utterances(), self.patience, what_for)
+        return waited_for(self.plan.utterances(), self.watchdog, what_for)
 
     def _needs_no_decoding(self) -> bool:
         """Whether all that is left is to pad, which takes less than to send the features to a process and back.
@@ -143,10 +143,10 @@ class Loader:
         )
 
 
-def waited_for(utterances: Iterator[Utterance], patience: StallWatchdog, what_for: str) -> Iterator[Utterance]:
+def waited_for(utterances: Iterator[Utterance], watchdog: StallWatchdog, what_for: str) -> Iterator[Utterance]:
     """The same, each waited for no longer than a batch."""
     while True:
-        with patience.waiting(lambda: what_for):
+        with watchdog.waiting(lambda: what_for):
             utterance = next(utterances, None)
         if utterance is None:
             return

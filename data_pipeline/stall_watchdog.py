@@ -55,8 +55,8 @@ class StallWatchdog:
 class _Wait:
     open = 0  # waits of the main thread under way
 
-    def __init__(self, patience: StallWatchdog, how_far: Callable[[], str]):
-        self.patience, self.how_far = patience, how_far
+    def __init__(self, watchdog: StallWatchdog, how_far: Callable[[], str]):
+        self.watchdog, self.how_far = watchdog, how_far
         self.is_said = self.has_run_out = self.is_over = False
 
     def __enter__(self) -> None:
@@ -66,7 +66,7 @@ class _Wait:
         _Wait.open += 1
         self.started = time.monotonic()
         self.handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
-        first_s = min(self.patience.notice_s, self.patience.limit_s)
+        first_s = min(self.watchdog.notice_s, self.watchdog.limit_s)
         self.timer_before = signal.setitimer(signal.ITIMER_REAL, first_s, REPEAT_S)
 
     def __exit__(self, kind, error, traceback) -> None:
@@ -80,15 +80,15 @@ class _Wait:
         if self.has_run_out:
             Stalled.happened = True
             raise Stalled(
-                f"No data came for {self.patience.limit_s / 60:g} minutes (data.stall_minutes) from "
-                f"{self.patience.source} ({self.how_far()}); expected the next utterances. See whether its disk or "
+                f"No data came for {self.watchdog.limit_s / 60:g} minutes (data.stall_minutes) from "
+                f"{self.watchdog.source} ({self.how_far()}); expected the next utterances. See whether its disk or "
                 "network answers, then give the same command again: it goes on from the last checkpoint."
             ) from None
 
     def _on_alarm(self, _number: int, _frame) -> None:
         if self.is_over:
             return
-        left_s = self.patience.limit_s - (time.monotonic() - self.started)
+        left_s = self.watchdog.limit_s - (time.monotonic() - self.started)
         if left_s <= 0:
             self.has_run_out = True
             raise _RanOut
@@ -100,6 +100,6 @@ class _Wait:
 
     def _notice(self) -> str:
         return (
-            f"\nWaiting for data since {self.patience.notice_s:g} s: {self.patience.source} ({self.how_far()}); "
-            f"the run ends after {self.patience.limit_s / 60:g} minutes of it (data.stall_minutes).\n"
+            f"\nWaiting for data since {self.watchdog.notice_s:g} s: {self.watchdog.source} ({self.how_far()}); "
+            f"the run ends after {self.watchdog.limit_s / 60:g} minutes of it (data.stall_minutes).\n"
         )

@@ -30,16 +30,16 @@ FAINTEST = 1e-3  # -60 dB of full scale: without its detector, it writes words f
 def load_recognizer(name: str = "moonshine", language: str = "en") -> Recognizer:
     """A callable (wave float32 [N] in [-1, 1], sample_rate_hz) -> the text heard, "" where nothing was.
 
-    name: one of RECOGNISERS, or the folder or Hub id of a transformers model for automatic speech recognition.
+    name: one of RECOGNIZERS, or the folder or Hub id of a transformers model for automatic speech recognition.
     The text is as the recognizer writes it; evaluation.text_metrics normalizes it before scoring.
     Raises UserError for an unknown name, a language the recognizer does not know, or a package not installed.
     """
-    if name in RECOGNISERS:
-        return RECOGNISERS[name](language)
+    if name in RECOGNIZERS:
+        return RECOGNIZERS[name](language)
     if "/" in name or os.path.isdir(name):
         return transformers_model(name, language)
     raise UserError(
-        f"unknown recognizer {name!r}: expected one of {', '.join(sorted(RECOGNISERS))}, or the folder or Hub id "
+        f"unknown recognizer {name!r}: expected one of {', '.join(sorted(RECOGNIZERS))}, or the folder or Hub id "
         "(owner/name) of a transformers model that recognizes speech"
     )
 
@@ -111,4 +111,4 @@ def as_samples(wave_N) -> np.ndarray:
     return torch.as_tensor(wave_N).detach().float().cpu().numpy()
 
 
-RECOGNISERS: dict[str, Callable[[str], Recognizer]] = {"moonshine": moonshine}
+RECOGNIZERS: dict[str, Callable[[str], Recognizer]] = {"moonshine": moonshine}

@@ -15,7 +15,7 @@ from evaluation.text_metrics import character_error_rate, error_rate
 from inference.synthesizer import Spoken
 from training.setup.best_metric import FEWEST_SENTENCES, can_recognize
 
-RECOGNISED = "en"  # the language of the recognizer in the extra `eval`
+RECOGNIZED = "en"  # the language of the recognizer in the extra `eval`
 # Sentences that get a DistillMOS: each takes 0.4 s of a core.
 WHILE_TRAINING, AT_THE_END = 6, 20
 
@@ -33,7 +33,7 @@ class SpeechJudge:
 
     def __init__(self, by_language: dict[str | None, list[Utterance]], most: int, vocoder):
         self.vocoder = vocoder
-        heard = _with_seconds(by_language.get(RECOGNISED, [])[:most], vocoder.sample_rate_hz)
+        heard = _with_seconds(by_language.get(RECOGNIZED, [])[:most], vocoder.sample_rate_hz)
         self.listens = can_recognize() and len(heard) >= FEWEST_SENTENCES
         self.recognized = len(heard)  # sentences in the recognizer's language
         chosen = heard if self.listens else _with_seconds(in_turn(by_language, most), vocoder.sample_rate_hz)
@@ -50,9 +50,9 @@ class SpeechJudge:
         frames_per_s = self.vocoder.audio_config.frames_per_s
         figures = duration_figures(spoken, self.expected_s, model.config, frames_per_s)
         if self.listens:
-            self.recognize = self.recognize or load_recognizer(language=RECOGNISED)
+            self.recognize = self.recognize or load_recognizer(language=RECOGNIZED)
             heard = _heard(self.recognize, spoken, self.vocoder)
-            rate = error_rate("cer", heard, [one.text for one in self.sentences], RECOGNISED)
+            rate = error_rate("cer", heard, [one.text for one in self.sentences], RECOGNIZED)
             figures |= {"cer": rate["cer"], "cer_standard_error": rate["standard_error"]}
             waves = [one.wave for one in spoken]
             figures |= self._similarity(waves) | opinion(waves[:WHILE_TRAINING], self.vocoder.sample_rate_hz)
@@ -78,7 +78,7 @@ class SpeechJudge:
 
 def speech_quality(model, processor, vocoder, utterances: Iterable[Utterance], most: int = 40) -> dict | None:
     """CER, DistillMOS and what was heard of up to `most` held-out sentences that are recognized; None without any."""
-    chosen = choose_sentences(utterances, most, RECOGNISED)
+    chosen = choose_sentences(utterances, most, RECOGNIZED)
     if not chosen:
         return None
     texts = [one.text for one in chosen]

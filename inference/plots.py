@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from inference.synthesizer import Spoken
 
 # Perceptually uniform, and read alike with all common kinds of color blindness.
-COLOUR_MAP = "cividis"
+COLOR_MAP = "cividis"
 MOST_LABELS = 28  # beyond it the characters overlap, so every second, third ... one is written
 DPI = 100
 
@@ -82,7 +82,7 @@ def mel_and_alignment_figure(
             origin="lower",
             aspect="auto",
             interpolation="nearest",
-            cmap=COLOUR_MAP,
+            cmap=COLOR_MAP,
             vmin=low,
             vmax=high,
             extent=(0, len(mel) / frames_per_s, 0, mel.shape[1]),
@@ -104,7 +104,7 @@ def draw_alignment(axis, weights_SK: np.ndarray, text: Sequence[str], seconds: f
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap=COLOUR_MAP,
+        cmap=COLOR_MAP,
         vmin=0,
         vmax=1,
         extent=(0, seconds, -0.5, tokens - 0.5),

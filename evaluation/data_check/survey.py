@@ -119,7 +119,7 @@ class Surveyor:
                 return
 
     def _decode(self, utterance: Utterance, row: Row, survey: Survey) -> None:
-        with self.loaders[row.split].patience.waiting(lambda: f"{survey.decoded} recordings decoded"):
+        with self.loaders[row.split].watchdog.waiting(lambda: f"{survey.decoded} recordings decoded"):
             try:
                 row.wave = measured(read_samples(utterance.audio, name=utterance.id), survey.has_pitch)
                 self.make.check_fits(utterance, row.tokens, row.wave.speech_s)
@@ -134,7 +134,7 @@ class Surveyor:
             for split, source in self.sources.items():
                 iterator = iter(self._stream(source))
                 for index in itertools.count():
-                    with self.loaders[split].patience.waiting(lambda count=count: f"{count} rows read"):
+                    with self.loaders[split].watchdog.waiting(lambda count=count: f"{count} rows read"):
                         raw = _next(iterator, count)
                     if raw is None:
                         break

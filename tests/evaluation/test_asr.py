@@ -14,13 +14,13 @@ import transformers.pipelines
 from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
 from evaluation import asr
-from evaluation.asr import RECOGNISERS, load_recognizer
+from evaluation.asr import RECOGNIZERS, load_recognizer
 from evaluation.text_metrics import character_error_rate
 
 HELDOUT = Path(__file__).parents[2] / "assets" / "demo_corpus" / "heldout.parquet"
 
 
-@pytest.mark.parametrize("name", RECOGNISERS)
+@pytest.mark.parametrize("name", RECOGNIZERS)
 @pytest.mark.slow
 def test_real_recordings_are_understood(name):
     pytest.importorskip("moonshine_voice", reason='needs the extra: pip install -e ".[eval]"')

@@ -46,18 +46,18 @@ def build_inputs(
     data, audio = config.data, PRESETS[config.audio.preset]
     where = {TRAIN: data.train_data, VALIDATION: data.val_data or data.train_data}
     on_rank = f", rank {rank}" if world_size > 1 else ""
-    patience = {split: StallWatchdog(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
-    train, validation = _open_both(data, where, patience)
+    watchdogs = {split: StallWatchdog(place + on_rank, 60 * data.stall_minutes) for split, place in where.items()}
+    train, validation = _open_both(data, where, watchdogs)
     train_plan, validation_plan = _plans(config, train, validation, rank, world_size)
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
     cache_mb = data.cache_mb * (1 - share)
-    loader = Loader(train_plan, make, patience[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
+    loader = Loader(train_plan, make, watchdogs[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
     held_out = None
     if validation is None:
         held_out = HeldOut(data.val_fraction)
         if to_train:
-            usable = waited_for(train_plan.usable(), patience[TRAIN], "choosing what is held out")
+            usable = waited_for(train_plan.usable(), watchdogs[TRAIN], "choosing what is held out")
             held_out = hold_out(usable, data.val_fraction, where[TRAIN])
         train_plan.keep, validation_plan.keep = Outside(held_out), held_out
     if data.speaker_balance:
@@ -65,18 +65,18 @@ def build_inputs(
         train_plan.balance = SpeakerBalance.of(utterances, data.speaker_balance, where[TRAIN])
     return Inputs(
         loader,
-        Loader(validation_plan, make, patience[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
+        Loader(validation_plan, make, watchdogs[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
         f"{train.describe()}; validation: {held_out.told if held_out else validation.describe()}",
     )
 
 
 def _open_both(
-    data: DataConfig, where: dict[str, str], patience: dict[str, StallWatchdog]
+    data: DataConfig, where: dict[str, str], watchdogs: dict[str, StallWatchdog]
 ) -> tuple[Source, Source | None]:
     """The sources of training and of validation; None where validation is a share of training's rows."""
-    train, validation = (_open(data, where[split], split, patience[split]) for split in (TRAIN, VALIDATION))
+    train, validation = (_open(data, where[split], split, watchdogs[split]) for split in (TRAIN, VALIDATION))
     if validation is None and data.val_data:  # a place named for validation, whose own names say nothing of a split
-        validation = _open(data, data.val_data, TRAIN, patience[VALIDATION])
+        validation = _open(data, data.val_data, TRAIN, watchdogs[VALIDATION])
     if validation is None and not data.val_fraction:
         raise UserError(
             f"{data.train_data} has no validation split, and data.val_fraction is 0; give --val-data, or "
@@ -122,9 +122,9 @@ def open_training(config: RunConfig) -> Source:
     return _open(data, data.train_data, TRAIN, StallWatchdog(data.train_data, 60 * data.stall_minutes))
 
 
-def _open(data: DataConfig, where: str, split: str, patience: StallWatchdog) -> Source | None:
+def _open(data: DataConfig, where: str, split: str, watchdog: StallWatchdog) -> Source | None:
     columns = ColumnNames(data.text_column, data.audio_column, data.speaker_column, data.language_column)
-    with patience.waiting(lambda: "opening it"):
+    with watchdog.waiting(lambda: "opening it"):
         return open_source(
             where, columns=columns, dataset_config=data.dataset_config, split=split, language=data.language
         )

@@ -44,7 +44,7 @@ def of_run(config: RunConfig, inputs: Inputs, accelerator: Accelerator) -> dict:
     """What a checkpoint keeps of what its place in the data means. Call it on every rank."""
     corpus = None
     if accelerator.is_main_process:
-        with inputs.train.patience.waiting(lambda: "its first rows"):
+        with inputs.train.watchdog.waiting(lambda: "its first rows"):
             corpus = fingerprint(inputs.train.plan.source)
     return {
         "corpus": as_main_has(accelerator, corpus),
@@ -130,7 +130,7 @@ def _check_corpus(config: RunConfig, before: dict, here: dict, inputs: Inputs, a
     """Raises UserError where the corpus is not one that rows were added to, removed from or changed in."""
     is_another = None
     if accelerator.is_main_process:
-        with inputs.train.patience.waiting(lambda: "its rows"):
+        with inputs.train.watchdog.waiting(lambda: "its rows"):
             is_another = is_another_corpus(before, here, inputs.train.plan.source)
     if as_main_has(accelerator, is_another):
         raise UserError(
