@@ -21,12 +21,11 @@ from evaluation.asr import load_recognizer
 from evaluation.metrics import METRICS, load_metric
 from evaluation.speaking import speak_utterances
 from evaluation.text_metrics import character_error_rate
+from inference.pretrained import load
 from inference.synthesizer import Spoken
 from inference.vocoders.base import Vocoder
 from inference.vocoders.registry import load_vocoder
 from inference.voices import known_voices
-from modeling.model import GoyaForTextToSpeech
-from modeling.processor import GoyaProcessor
 from training.config.fields import RunConfig
 from training.loop.validation import validate
 from training.setup.inputs import build_inputs
@@ -51,14 +50,10 @@ def heldout(most: int | None = None, corpus: Path = CORPUS) -> Sentences:
 
 
 class Speaker:
-    """The best model of a run folder. Raises UserError where there is none."""
+    """The best model of a run folder, or a model's own folder. Raises UserError where there is none."""
 
     def __init__(self, folder: Path):
-        best = folder / "best"
-        if not (best / "config.json").is_file():
-            raise UserError(f"{folder} has no best/ with a model; expected the folder of a finished run.")
-        self.model = GoyaForTextToSpeech.from_pretrained(best).eval()
-        self.processor = GoyaProcessor.from_pretrained(best)
+        self.model, self.processor = load(str(folder))
         self.audio: AudioConfig = self.processor.feature_extractor.audio_config
 
     def knows(self, language: str) -> bool:
