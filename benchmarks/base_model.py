@@ -11,7 +11,6 @@ docs/measured.md. What follows -- goes to train_main.py; the same command goes o
 """
 
 import argparse
-import shutil
 import sys
 from functools import partial
 from pathlib import Path

@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 
 from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
-from data_pipeline.errors import UserError
 from data_pipeline.loader import Loader
 from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
