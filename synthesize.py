@@ -1,4 +1,7 @@
-"""Make a trained voice speak:  python synthesize.py runs/my_run --text "Hello." --out hello.wav"""
+"""Make a trained voice speak:  python synthesize.py runs/my_run --text "Hello." --out hello.wav
+
+Without a model the one that ships speaks.
+"""
 
 import argparse
 import os
@@ -12,7 +15,7 @@ from data_pipeline.errors import UserError, tell, warn
 from data_pipeline.given_text import argument_text, file_text, standard_input_text
 from data_pipeline.sentences import split_sentences
 from data_pipeline.text import is_heard
-from inference.options import AUTO, SpeechOptions
+from inference.options import AUTO, BASE, SpeechOptions
 from inference.wave_output import ENDINGS, STDOUT, Output, check_output
 
 WARM_UP_TOKENS = 10  # the tag of the language, <bos>, and a word
@@ -21,7 +24,12 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="synthesize.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("model", help="a run folder, a checkpoint's or model's folder, or a Hub id")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default=BASE,
+        help="a run folder, a checkpoint's or model's folder, a Hub id, or base, which ships (default: %(default)s)",
+    )
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--text", action="append", help="what to say; again for more of it, each a paragraph")
     text.add_argument(

@@ -7,6 +7,7 @@ from typing import Any
 from data_pipeline.errors import UserError
 
 AUTO = "auto"  # the vocoder that fits the model's mels
+BASE = "base"  # the model that ships; a folder of that name is ./base
 SLOWEST, FASTEST = 0.25, 4.0
 
 

@@ -1,4 +1,5 @@
-"""Where a trained model is, and what it is: run folders, checkpoints, model folders, Hub ids. No pickle is read."""
+"""Where a trained model is, and what it is: run folders, checkpoints, model folders, Hub ids, and
+the model that ships. No pickle is read."""
 
 import os
 import shlex
@@ -8,6 +9,7 @@ import torch
 
 from data_pipeline.errors import UserError
 from inference.checked_model import checked_config, checked_processor
+from inference.options import BASE
 from inference.safe_folder import (
     DESCRIPTION,
     WEIGHTS,
@@ -22,6 +24,8 @@ from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
 
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "base_model"
+
 
 def model_folder(where: str) -> str:
     """A run folder's best model, else its newest checkpoint; a model's own folder or a Hub id as it is.
@@ -34,9 +38,11 @@ def model_folder(where: str) -> str:
 def model_folders(where: str) -> dict[str, str]:
     """Everything in a run folder that may speak, by name: best, then the checkpoints, the newest first.
 
-    Of a model's own folder or a Hub id, itself alone. Raises UserError where there is none.
+    Of a model's own folder, a Hub id or BASE, itself alone. Raises UserError where there is none.
     """
-    path = Path(where)
+    path = SHIPPED if where == BASE else Path(where)
+    if where == BASE and not has_base():
+        raise UserError(f"The model that ships is not there ({SHIPPED}); take it from the repository, or name another.")
     if not os.path.exists(path):
         if where.count("/") == 1 and not where.startswith((".", "/")) and not where.startswith("runs/"):
             return {where: where}
@@ -54,6 +60,11 @@ def model_folders(where: str) -> dict[str, str]:
             "may not be written yet."
         )
     return found
+
+
+def has_base() -> bool:
+    """Whether this checkout has the model that ships; a package without its assets has not."""
+    return (SHIPPED / "config.json").is_file()
 
 
 def device_to_use(wanted: str) -> str:

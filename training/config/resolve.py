@@ -50,13 +50,14 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
 
     state = _lay(state, _corpus_layer(*state, hardware))
     state = _lay(state, _text_layer(state[0]))
-    state = _lay(state, _end_layer(*state, hardware))
     if state[0].train.debug:
         state = _lay(state, _debug_start(state[1]))
+    state = _lay(state, _start_layer(state, hardware))
+    state = _lay(state, _end_layer(*state, hardware))
     if state[0].fine_tune.init_from is not None:
         from training.setup.init_from import init_from_layer
 
-        state = _lay(state, _folder_layer(state[0]))  # which may hold the run already
+        state = _lay(state, _folder_layer(*state))  # which may hold the run already
         state = _lay(state, init_from_layer(*state))
     size = None if state[1]["model.size"] == "default" else state[0].model.size
     state = _lay(state, defaults_for(hardware, size))
@@ -70,7 +71,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
     if state[0].train.max_minutes is not None:
         state = _lay(state, _to_be_fitted(*state))
     state = _lay(state, best_metric_layer(state[0]))
-    state = _lay(state, _folder_layer(state[0]))
+    state = _lay(state, _folder_layer(*state))
     check(*state, hardware)
     return state
 
@@ -123,6 +124,18 @@ def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) ->
     return {"train.max_minutes": (minutes, f"{what}; another end: --max-minutes, --max-steps or --epochs")}
 
 
+def _start_layer(state: State, hardware: Hardware) -> Layer:
+    """Where it starts, if it was not said."""
+    if state[0].train.debug or is_user_set(state[1], "fine_tune.init_from"):
+        return {}
+    from training.setup.init_from import default_start_layer
+
+    if state[1]["model.size"] == "default":
+        state = _lay(state, {"model.size": defaults_for(hardware)["model.size"]})
+    state = _lay(state, _folder_layer(*state))
+    return default_start_layer(*state, state[0].model.size)
+
+
 def _debug_start(provenance: Provenance) -> Layer:
     layer: Layer = {"model.size": ("debug", "debug run")}
     goes_on = is_user_set(provenance, "checkpoint.resume") or is_user_set(provenance, "hub.resume_from_hub")
@@ -159,12 +172,12 @@ def _to_be_fitted(config: RunConfig, provenance: Provenance) -> Layer:
     return {key: (get(config, key), f"{provenance[key]}; {later}") for key in keys}
 
 
-def _folder_layer(config: RunConfig) -> Layer:
+def _folder_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """A folder for each corpus, size or start, and level, so that automatic resume finds the run it belongs to."""
     if config.train.debug:
         return {"checkpoint.dir": ("runs/debug", "debug run")}
     corpus, start = _plain_name(PurePath(redact(config.data.train_data)).stem), config.fine_tune.init_from
-    if start is not None:
+    if start is not None and is_user_set(provenance, "fine_tune.init_from"):
         parts = [part for part in PurePath(redact(start)).parts if part not in ("best", "checkpoints")]
         name = f"runs/{corpus}_from_{_plain_name('_'.join(parts[-1:]))}_{config.train.level}"
         return {"checkpoint.dir": (name, "named after corpus, start and level")}

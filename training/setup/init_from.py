@@ -3,19 +3,22 @@
 A run that goes on takes the description from its own checkpoint, so that it needs the model it started from no more.
 """
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, shown
 from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.new_tokens import new_tokens
 from data_pipeline.text import Vocabulary
-from inference.pretrained import load_description, load_weights, model_folder
+from inference.options import BASE
+from inference.pretrained import has_base, load_description, load_weights, model_folder
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
+from modeling.processor import GoyaProcessor
 from training.config.fields import Layer, Provenance, RunConfig, get
 from training.config.levels import is_user_set
 from training.setup.inputs import open_training
@@ -46,18 +49,53 @@ def described_by(config: RunConfig) -> Described | None:
     return Described(model_folder(start), False)  # "none", or no checkpoint, which is said when it is loaded
 
 
+def default_start_layer(config: RunConfig, provenance: Provenance, size: str) -> Layer:
+    """The model that ships, for a run whose model would be of its kind anyway, and that names no other start.
+
+    A run that has checkpoints goes on as it began, with it or, in a folder of an earlier version, without.
+
+    Args:
+        size: that the run has without a model to start from.
+    """
+    if config.train.debug or is_user_set(provenance, "fine_tune.init_from") or not has_base():
+        return {}
+    own = kind_of(*load_description(model_folder(BASE)), BASE)
+    given = {key: get(config, key) for key in own if is_user_set(provenance, key)}
+    if size != own["model.size"] or any(value != own[key] for key, value in given.items()):
+        return {}
+    began = _began_from(config)
+    if began is not None:
+        return {"fine_tune.init_from": (began.start, "as this run began")} if began.start == BASE else {}
+    return {"fine_tune.init_from": (BASE, "a small model: from the one that ships; from nothing: --init-from none")}
+
+
+class Began(NamedTuple):
+    """What --init-from was when the run in a folder was started; None: from nothing."""
+
+    start: str | None
+
+
+def _began_from(config: RunConfig) -> Began | None:
+    """Of the checkpoint that the run goes on from; None where there is none. One that is damaged is met later."""
+    if config.checkpoint.reset or config.checkpoint.resume == "none":
+        return None
+    if config.checkpoint.resume != "auto":
+        newest = Path(config.checkpoint.resume) / "training_state.json"
+    else:
+        newest = max(Path(config.checkpoint.dir).glob("checkpoints/step-*/training_state.json"), default=None)
+    try:
+        return newest and Began(json.loads(newest.read_text(encoding="utf-8"))["config"]["fine_tune"]["init_from"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Began(None)
+
+
 def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """What the model of --init-from settles. Raises UserError for a value by hand that contradicts it."""
     described = described_by(config)
     assert described is not None, "asked of a run with --init-from"
-    trained, processor = load_description(described.where)
     start = config.fine_tune.init_from
-    found = {
-        "model.size": _named(start, SIZES, {key: getattr(trained, key) for key in SIZES["debug"]}, "size"),
-        "model.frames_per_step": trained.frames_per_step,
-        "audio.preset": _named(start, {k: asdict(v) for k, v in PRESETS.items()}, trained.audio, "audio preset"),
-        "data.text_units": processor.tokenizer.vocabulary.units,
-    }
+    trained, processor = load_description(described.where)
+    found = kind_of(trained, processor, start)
     for key, value in found.items():
         if is_user_set(provenance, key) and get(config, key) != value:
             raise UserError(
@@ -66,6 +104,16 @@ def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
             )
     found["model.prenet_dropout"] = trained.prenet_dropout  # no weight depends on it: by hand it can be another
     return {key: (value, "that of the model it starts from") for key, value in found.items()}
+
+
+def kind_of(trained: GoyaConfig, processor: GoyaProcessor, where: str) -> dict[str, Any]:
+    """What a trained model settles of the run that starts from it. Raises UserError where no setting says it."""
+    return {
+        "model.size": _named(where, SIZES, {key: getattr(trained, key) for key in SIZES["debug"]}, "size"),
+        "model.frames_per_step": trained.frames_per_step,
+        "audio.preset": _named(where, {k: asdict(v) for k, v in PRESETS.items()}, trained.audio, "audio preset"),
+        "data.text_units": processor.tokenizer.vocabulary.units,
+    }
 
 
 def _named(where: str, known: dict[str, dict], found: dict, what: str) -> str:
