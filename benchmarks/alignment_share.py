@@ -42,7 +42,8 @@ class Stopwatch:
 
 
 def main() -> int:
-    config, _, _ = parse(["--tracker", "none", "--num-workers", "0", "--device", "cpu", "--model-size", "tiny"])
+    flags = "--tracker none --num-workers 0 --device cpu --model-size tiny --init-from none"
+    config, _, _ = parse(flags.split())
     accelerator = build_accelerator(config)
     torch.manual_seed(config.train.seed)
     model, _ = build_model(config)

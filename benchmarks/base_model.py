@@ -30,7 +30,7 @@ from inference.pretrained import load  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "base_model.json"
 SHIPPED = ROOT / "assets" / "base_model"
 SYNTHESIS_SEEDS = [0, 1, 2]
-SETTINGS = "--init-from none --optimization-level enhanced --apply-fast-convergence --model-size tiny --set data.text_units=phonemes"
+SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --init-from none"
 
 SHOWN = {
     "cer_model": ("CER, English", "{:.1%}"),

@@ -120,7 +120,7 @@ def training_flags(corpus: Path, steps: int) -> list[str]:
     from benchmarks.cloning_voices import TRAINED_SHIFTS
 
     data = ["--train-data", str(corpus), "--val-data", str(DEMO / "heldout.parquet")]
-    flags = "--optimization-level experimental --apply-fast-convergence --model-size tiny"
+    flags = "--optimization-level experimental --apply-fast-convergence --model-size tiny --init-from none"
     flags += f" --max-steps {steps} --checkpoint-dir {RUN} --reset-training"
     has_people = (corpus / "train-librispeech.parquet").exists()
     heard = f"data.speaker_balance={BALANCE}" if has_people else f"data.speaker_augmentation={TRAINED_SHIFTS}"

@@ -115,7 +115,7 @@ def made(folder: Path, rows: int) -> tuple[Path, Path]:
 
 def loader(where: Path, cached: bool = False) -> Loader:
     """As training has it, but in this process; with features kept only where `cached`."""
-    words = f"--model-size tiny --num-workers 0 --batch-size {BATCH} --set data.val_fraction=0.0001"
+    words = f"--model-size tiny --init-from none --num-workers 0 --batch-size {BATCH} --set data.val_fraction=0.0001"
     words += "" if cached else " --set data.cache_mb=0"
     config, _, _ = parse(["--train-data", str(where), *words.split()])
     return build_inputs(config, FRAMES_PER_STEP, rank=0, world_size=1).train

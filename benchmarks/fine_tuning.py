@@ -40,7 +40,7 @@ RUNS = {
     "with old rows": "--init-from BASE --train-data REPLAY",
     "decoder frozen": "--init-from BASE --freeze decoder.layers,decoder.postnet",
     "adapters": "--init-from BASE --lora-rank 16",
-    "from scratch": "--model-size tiny --set data.text_units=phonemes",
+    "from scratch": "--model-size tiny --init-from none",
 }
 BEFORE = "the model it starts from"
 

@@ -32,7 +32,7 @@ from evaluation.text_metrics import character_error_rate  # noqa: E402
 from inference.plots import write_picture  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
-SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --set data.text_units=phonemes"
+SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --init-from none"
 MODELS = {"five": "five languages", "base": "the main job's three"}
 SHOWN = likeness.SHOWN | {"cer": ("CER", "{:.1%}")}
 

@@ -73,7 +73,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def recorded(size: str, steps: int, batches: int = 20, *, rank: int = 0, ranks: int = 1) -> Job:
     """The first batches of an epoch, as training has them on this machine."""
-    flags = f"--train-data assets/demo_corpus --model-size {size} --num-workers 0 --grad-accum 1".split()
+    flags = (
+        f"--train-data assets/demo_corpus --model-size {size} --init-from none --num-workers 0 --grad-accum 1".split()
+    )
     config, _, _ = parse(flags)
     model = GoyaConfig.of_size(size, vocab_size=1000)
     loader = build_inputs(config, model.frames_per_step, rank=rank, world_size=ranks).train

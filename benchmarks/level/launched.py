@@ -19,7 +19,7 @@ INTELLIGIBLE = 0.5  # character error rate
 EVALUATIONS = 20
 # The same for all, and nothing that a level decides.
 SAME = (
-    "--train-data assets/demo_corpus --model-size tiny --tracker none --set log.samples=0 "
+    "--train-data assets/demo_corpus --model-size tiny --init-from none --tracker none --set log.samples=0 "
     f"--set log.quality_sentences=0 --set train.eval_every_share={1 / EVALUATIONS} --set data.text_units=phonemes"
 ).split()
 

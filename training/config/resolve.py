@@ -29,7 +29,7 @@ DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the emb
 # until its speech is understood; on a GPU a night. From a trained voice, which speaks already, a quarter of it.
 OWN_MINUTES = {"cpu": 120.0, "mps": 120.0, "cuda": 480.0}
 FINE_TUNE_SHARE = 0.25
-DEBUG_STEPS = 40
+DEMO, DEBUG_STEPS = "demo_corpus", 40
 LENGTH_KEYS = ("train.epochs", "train.max_steps", "train.max_minutes")
 
 State = tuple[RunConfig, Provenance]
@@ -53,6 +53,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
     if state[0].train.debug:
         state = _lay(state, _debug_start(state[1]))
     state = _lay(state, _start_layer(state, hardware))
+    state = _lay(state, _fast_layer(*state))
     state = _lay(state, _end_layer(*state, hardware))
     if state[0].fine_tune.init_from is not None:
         from training.setup.init_from import init_from_layer
@@ -89,7 +90,7 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
 
     where, reason = default_train_data()
     layer: Layer = {"data.train_data": (where, reason)}
-    if PurePath(where).name != "demo_corpus":
+    if PurePath(where).name != DEMO:
         return layer
     layer["model.size"] = ("tiny", "embedded demo corpus")
     if config.train.debug:
@@ -97,10 +98,17 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
     if not any(is_user_set(provenance, key) for key in LENGTH_KEYS):
         layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
-    if not is_user_set(provenance, "optim.lr"):
-        too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
-        layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
     return layer
+
+
+def _fast_layer(config: RunConfig, provenance: Provenance) -> Layer:
+    """A model of the default corpus that starts from nothing has to be heard soon."""
+    is_demo = not is_user_set(provenance, "data.train_data") and PurePath(config.data.train_data).name == DEMO
+    from_nothing = config.fine_tune.init_from is None and not is_user_set(provenance, "optim.lr")
+    if config.train.debug or not (is_demo and from_nothing):
+        return {}
+    too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
+    return {"train.fast_convergence": (True, f"embedded demo corpus, from nothing: {too_low}")}
 
 
 def _text_layer(config: RunConfig) -> Layer:

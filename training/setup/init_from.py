@@ -57,15 +57,17 @@ def default_start_layer(config: RunConfig, provenance: Provenance, size: str) ->
     Args:
         size: that the run has without a model to start from.
     """
-    if config.train.debug or is_user_set(provenance, "fine_tune.init_from") or not has_base():
+    if config.train.debug or is_user_set(provenance, "fine_tune.init_from"):
+        return {}
+    began = _began_from(config)
+    if began is not None:
+        return {"fine_tune.init_from": (BASE, "as this run began")} if began.start == BASE else {}
+    if not has_base():
         return {}
     own = kind_of(*load_description(model_folder(BASE)), BASE)
     given = {key: get(config, key) for key in own if is_user_set(provenance, key)}
     if size != own["model.size"] or any(value != own[key] for key, value in given.items()):
         return {}
-    began = _began_from(config)
-    if began is not None:
-        return {"fine_tune.init_from": (began.start, "as this run began")} if began.start == BASE else {}
     return {"fine_tune.init_from": (BASE, "a small model: from the one that ships; from nothing: --init-from none")}
 
 

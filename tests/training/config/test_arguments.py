@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,8 @@ GPU = Hardware("cuda", "A100", 79.0, 32, bf16=True)
 
 @pytest.fixture(autouse=True)
 def demo_corpus(monkeypatch):
+    """And a checkout without the model that ships: tests/training/setup/test_default_start.py has it."""
+    monkeypatch.setattr("inference.pretrained.SHIPPED", Path("nowhere"))
     found = ("assets/demo_corpus", "embedded demo corpus: no --train-data")
     monkeypatch.setattr("data_pipeline.sources.default_train_data", lambda: found)
 
@@ -134,7 +137,7 @@ def test_no_flag_at_all_trains_the_demo_corpus_and_says_why():
     )
     assert provenance["data.train_data"] == "embedded demo corpus: no --train-data"
     too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
-    assert provenance["train.fast_convergence"] == f"embedded demo corpus: {too_low}"
+    assert provenance["train.fast_convergence"] == f"embedded demo corpus, from nothing: {too_low}"
     assert config.optim.lr == 9.6e-4
     shown = table(config, provenance)
     assert too_low in shown and "0.00096" in shown and "held out" in shown
