@@ -97,6 +97,10 @@ def ship(folder: Path) -> None:
     """The run's best model into SHIPPED, in half of its size. What stands there besides (card, license) stays."""
     model, processor = load(str(folder))
     model.to(torch.bfloat16).save_pretrained(SHIPPED)
+    described = read_json(
+        SHIPPED / "config.json"
+    )  # in which transformers' from_pretrained reads the type to compute in
+    command_line.write_json(described | {"dtype": "float32"}, SHIPPED / "config.json")
     processor.save_pretrained(SHIPPED)
     for code in SHIPPED.glob("*.py"):  # for models on the Hub; here the checkout has it
         code.unlink()
