@@ -177,8 +177,7 @@ def test_a_level_that_hides_one_built_in_is_refused(tmp_path, monkeypatch, capsy
     ],
 )
 def test_a_level_of_what_there_is_not_is_one_message(more, said, tmp_path, monkeypatch, capsys):
-    code = "from dataclasses import replace\nfrom training.config.levels import BASIC\n"
-    code += f"ODD = replace(BASIC, more={more})\n"
+    code = f"from training.config.levels import BASIC\nODD = BASIC | {more}\n"
     name = "-".join(["goya", *more]).replace(".", "-")  # of its own: an imported module stays
     packages.write_package(tmp_path, name, plugins.LEVELS, {"odd": "ODD"}, code)
     packages.use(tmp_path, monkeypatch)

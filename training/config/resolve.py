@@ -19,9 +19,10 @@ from data_pipeline.held_out import FEWEST_ROWS
 from data_pipeline.languages import language_code
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.registry import PHONEMIZERS
-from training.config.fields import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
+from training.config.described import shown, words
+from training.config.fields import FIELDS, Layer, Provenance, RunConfig, apply_layer, get, is_by_hand
 from training.config.hardware import Hardware, check_precision, defaults_for, detect
-from training.config.levels import fast_convergence_layer, is_user_set, level_layer, run_length_layer, width_of
+from training.config.levels import fast_convergence_layer, level_layer, run_length_layer, width_of
 from training.setup.best_metric import best_metric_layer, check_best_metric
 
 DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the embedded demo corpus
@@ -77,7 +78,7 @@ def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
 
 def _lay(state: State, layer: Layer) -> State:
     config, provenance = state
-    return apply_layer(config, provenance, {k: v for k, v in layer.items() if not is_user_set(provenance, k)})
+    return apply_layer(config, provenance, {k: v for k, v in layer.items() if not is_by_hand(provenance, k)})
 
 
 def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
@@ -94,9 +95,9 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     if config.train.debug:
         return layer
     layer["log.quality_every"] = (250, "embedded demo corpus: a short run")
-    if not any(is_user_set(provenance, key) for key in LENGTH_KEYS):
+    if not any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
         layer["train.max_minutes"] = (DEMO_MINUTES[hardware.kind], f"embedded demo corpus, on {hardware.name}")
-    if not is_user_set(provenance, "optim.lr"):
+    if not is_by_hand(provenance, "optim.lr"):
         too_low = "the level's rate at this width is too low to be heard in a quarter of an hour"
         layer["train.fast_convergence"] = (True, f"embedded demo corpus: {too_low}")
     return layer
@@ -115,7 +116,7 @@ def _text_layer(config: RunConfig) -> Layer:
 def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) -> Layer:
     """An end in time where none was given: a level's epochs alone are minutes or months, by the size of the corpus."""
     is_settled = config.train.debug or config.train.max_minutes is not None
-    if is_settled or any(is_user_set(provenance, key) for key in LENGTH_KEYS):
+    if is_settled or any(is_by_hand(provenance, key) for key in LENGTH_KEYS):
         return {}
     minutes, what = OWN_MINUTES[hardware.kind], f"default on {hardware.name}"
     if config.fine_tune.init_from is not None:
@@ -125,7 +126,7 @@ def _end_layer(config: RunConfig, provenance: Provenance, hardware: Hardware) ->
 
 def _debug_start(provenance: Provenance) -> Layer:
     layer: Layer = {"model.size": ("debug", "debug run")}
-    goes_on = is_user_set(provenance, "checkpoint.resume") or is_user_set(provenance, "hub.resume_from_hub")
+    goes_on = is_by_hand(provenance, "checkpoint.resume") or is_by_hand(provenance, "hub.resume_from_hub")
     if not goes_on:
         layer["checkpoint.reset"] = (True, "debug run")  # a finished debug run would leave nothing to do
     return layer
@@ -133,7 +134,7 @@ def _debug_start(provenance: Provenance) -> Layer:
 
 def _debug_layer(config: RunConfig, provenance: Provenance) -> Layer:
     """About half a minute through every part: one evaluation, one checkpoint and one sample, at the end."""
-    steps = config.train.max_steps if is_user_set(provenance, "train.max_steps") else DEBUG_STEPS
+    steps = config.train.max_steps if is_by_hand(provenance, "train.max_steps") else DEBUG_STEPS
     values = {
         "train.max_steps": steps,
         "train.eval_every": steps,
@@ -217,7 +218,7 @@ def _check_text_units(config: RunConfig, why: Provenance) -> None:
     data = config.data
     if data.text_units == "espeak":
         espeak.require()
-    if data.text_units == "phonemes" and is_user_set(why, "data.text_units") and data.language is not None:
+    if data.text_units == "phonemes" and is_by_hand(why, "data.text_units") and data.language is not None:
         if language_code(data.language) not in PHONEMIZERS:
             raise UserError(
                 f"data.text_units is phonemes ({why['data.text_units']}), and {data.language!r} "
@@ -275,7 +276,7 @@ TABLE = {
 
 def table(config: RunConfig, provenance: Provenance) -> str:
     """What will run and why, a row a line: the rows of TABLE, then whatever else was given by hand."""
-    keys = TABLE | {key: key for key in FIELDS if is_user_set(provenance, key) and key not in TABLE.values()}
+    keys = TABLE | {key: key for key in FIELDS if is_by_hand(provenance, key) and key not in TABLE.values()}
     rows = [("what", "value", "why")]
     for label, key in keys.items():
         value, reason = get(config, key), provenance[key]
@@ -285,7 +286,7 @@ def table(config: RunConfig, provenance: Provenance) -> str:
             reason = f"no --val-data; where it has none, {share} by a hash of the id"
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
-            rows.append((label, _shown(value), reason))
+            rows.append((label, shown(value), reason))
         if key == LENGTH_KEYS[-1]:
             rows.append(("time it takes", *_time_it_takes(config)))
     return redact("\n".join(aligned(rows)))
@@ -303,7 +304,8 @@ def _time_it_takes(config: RunConfig) -> tuple[str, str]:
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:
-    """Every value with its reason as a comment; --config reads it back, but for secrets, which are left out."""
+    """Every value with its reason as a comment, below what it means; --config reads it back, but for secrets, which
+    are left out."""
     rows, section = [], None
     for key in FIELDS:
         name, leaf = key.split(".")
@@ -311,17 +313,10 @@ def as_yaml(config: RunConfig, provenance: Provenance) -> str:
             section = name
             rows.append((f"{name}:", ""))
         value = json.dumps(get(config, key), ensure_ascii=False)
+        rows.append((f"  # {words(key)}", ""))
         rows.append((f"  {leaf}: {value}", f"# {provenance[key]}"))
     width = min(60, max(len(text) for text, _ in rows))
     return redact("\n".join(f"{text:<{width}}  {reason}".rstrip() for text, reason in rows))
-
-
-def _shown(value) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {one}" if one != {} else name for name, one in value.items()) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

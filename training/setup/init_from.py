@@ -16,8 +16,7 @@ from data_pipeline.text import Vocabulary
 from inference.pretrained import load_description, load_weights, model_folder
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
-from training.config.fields import Layer, Provenance, RunConfig, get
-from training.config.levels import is_user_set
+from training.config.fields import Layer, Provenance, RunConfig, get, is_by_hand
 from training.setup.inputs import open_training
 
 
@@ -59,7 +58,7 @@ def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
         "data.text_units": processor.tokenizer.vocabulary.units,
     }
     for key, value in found.items():
-        if is_user_set(provenance, key) and get(config, key) != value:
+        if is_by_hand(provenance, key) and get(config, key) != value:
             raise UserError(
                 f"{key} is {get(config, key)} ({provenance[key]}), and the model of --init-from {start} has {value}; "
                 "leave it out, or start from another model."

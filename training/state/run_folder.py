@@ -8,8 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from training.config.fields import Provenance, RunConfig
-from training.config.levels import is_user_set
+from training.config.fields import Provenance, RunConfig, is_by_hand
 from training.distributed.collectives import first_failure
 
 try:
@@ -34,7 +33,7 @@ class RunFolder:
         self.config, self.accelerator = config, accelerator
         self.root = Path(config.checkpoint.dir)
         self.resets = config.checkpoint.reset
-        self.resets_by_hand = self.resets and is_user_set(provenance, "checkpoint.reset")
+        self.resets_by_hand = self.resets and is_by_hand(provenance, "checkpoint.reset")
         self.file = None
 
     def check(self) -> None:

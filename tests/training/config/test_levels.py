@@ -8,7 +8,7 @@ from training.config.levels import (
     apply_fast_convergence,
     apply_level,
     fast_convergence_layer,
-    is_user_set,
+    is_by_hand,
     level_layer,
     run_length_layer,
     width_of,
@@ -133,4 +133,4 @@ def test_by_hand_means_file_flag_or_set():
         "d": "level basic",
         "e": "hardware: 2 cores",
     }
-    assert [is_user_set(reasons, key) for key in "abcdef"] == [True, True, True, False, False, False]
+    assert [is_by_hand(reasons, key) for key in "abcdef"] == [True, True, True, False, False, False]
