@@ -158,7 +158,7 @@ def run_length_layer(config: RunConfig, provenance: Provenance, total_steps: int
     warmup, share = config.optim.warmup_steps, config.optim.warmup_share
     if warmup > share * total_steps and not is_by_hand(provenance, "optim.warmup_steps"):
         warmup = max(1, int(share * total_steps))
-        reason = f"at most {share:.0%} of {total_steps} steps ({config.optim.warmup_steps} before)"
+        reason = f"at most {100 * share:g}% of {total_steps} steps ({config.optim.warmup_steps} before)"
         layer["optim.warmup_steps"] = (warmup, reason)
     period, left = config.optim.first_period_steps, max(1, total_steps - warmup)
     cosine = config.optim.schedule == "cosine_restarts"

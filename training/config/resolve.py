@@ -186,6 +186,10 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"data.max_duration_s is {data.max_duration_s:g} ({why['data.max_duration_s']}), which leaves no "
             "utterance; expected the first to be below the second."
         )
+    for key in ("data.reference_s", "loss.adaptive_bounds"):
+        low, high = get(config, key)
+        if low > high:
+            raise UserError(f"{key} is {low:g},{high:g} ({why[key]}); expected the lower one first.")
     check_best_metric(config, why["train.best_metric"])
     _check_hub(config, why)
     _check_text_units(config, why)

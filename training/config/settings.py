@@ -222,7 +222,11 @@ class TrainConfig:
         "{argument: value}}}",
     )
     length_curriculum: bool = setting(False, "the first rows go from short utterances to long, pool by pool")
-    curriculum_rows: int = setting(8192, "rows that the length curriculum takes", low=1)
+    curriculum_rows: int = setting(
+        8192,
+        "rows that the length curriculum orders; what a long first epoch holds after them is in drawn order",
+        low=1,
+    )
     debug: bool = setting(False, "a half-minute end-to-end run of the debug size")
 
 
