@@ -14,6 +14,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 
 import callbacks
 from callbacks.default import default_callbacks, quality_eval
+from callbacks.quality_eval import QualityEval
 from callbacks.rate_schedule import RateSchedule
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
@@ -126,6 +127,11 @@ def go_through_a_run(callback: TrainerCallback, folder: Path) -> Control:
     ask("on_epoch_end")
     ask("on_train_end")
     return control
+
+
+def test_judging_may_take_the_share_that_the_settings_say(tmp_path):
+    config = with_values(RunConfig(), {"checkpoint.dir": str(tmp_path), "log.quality_share": 0.2})
+    assert [one.most_share for one in chosen_for(config) if isinstance(one, QualityEval)] == [0.2]
 
 
 def test_the_level_decides(tmp_path):
