@@ -142,7 +142,7 @@ def _form(flag: str, key: str) -> dict[str, Any]:
     if hint is bool:
         return {"action": "store_const", "const": True}
     metavar = METAVARS.get(flag, flag.rpartition("-")[2].upper())
-    form = {"metavar": "{" + ",".join(choices(key)) + "}" if choices(key) else metavar}
+    form: dict[str, Any] = {"metavar": "{" + ",".join(choices(key)) + "}" if choices(key) else metavar}
     if is_mapping(key):
         form |= {"action": "append"}
     if flag in ALONE:
@@ -159,8 +159,8 @@ def parse(
     a flag, a file or a value, and SystemExit(0) after --help, --print-config and --show-text.
     """
     parser = build_parser()
-    words = translated(sys.argv[1:] if argv is None else argv, parser._option_string_actions)
-    given, unknown = parser.parse_known_args(words)
+    line = translated(sys.argv[1:] if argv is None else argv, parser._option_string_actions)
+    given, unknown = parser.parse_known_args(line)
     if unknown:
         flag = unknown[0].partition("=")[0]
         known = [*parser._option_string_actions, *UNDERSTOOD]
