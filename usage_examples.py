@@ -2,9 +2,11 @@
                                       python usage_examples.py --run ljspeech  runs one, small
                                       python usage_examples.py --run ljspeech --whole
 
-Small: a command that trains gets --debug, and is done in half a minute; --whole runs what the page says. What follows
-a name is added to its command. The commands about data use small corpora in my_data/, one of each format, made out of
-the demo corpus by `python usage_examples.py --make-data my_data`.
+The commands are read from the pages. Each is named after its page, the heading above it, and its number there, as
+training/fine-tune-2; --run takes a name, or words that no other command has. Small: a command that trains gets --debug,
+and is done in half a minute; --whole runs what the page says. What follows is added to the command. The commands about
+data use small corpora in my_data/, one of each format, made out of the demo corpus by
+`python usage_examples.py --make-data my_data`.
 """
 
 import argparse
@@ -15,179 +17,52 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-DEMO_RUN, MANA_RUN = "runs/demo_corpus_tiny_enhanced", "runs/mana"
-TRAIN = "accelerate launch train_main.py"
-FINE_TUNE = f"{TRAIN} --init-from {DEMO_RUN} --train-data my_data/seed --language en"
-SPEAK = f"python synthesize.py {DEMO_RUN}"
 EXAMPLE_ROWS = 100  # of each corpus in my_data/: enough that some of any of them is held out
 
-# Group -> name -> command.
-EXAMPLES: dict[str, dict[str, str]] = {
-    "set-up": {
-        "train": f"pip install -c .ci/lock.txt -e . && {TRAIN} --optimization-level enhanced",
-        "test": 'pip install -c .ci/lock.txt -e ".[dev,eval,web]" && pytest',
-        "debug": f"{TRAIN} --debug",
-    },
-    "speech": {
-        "speak": f'{SPEAK} --text "Thank you for calling." --out hello.wav',
-        "spanish": f'{SPEAK} --text "Gracias por llamar." --language es --voice allison --out gracias.wav',
-        "clone": f'{SPEAK} --text "This voice is cloned." --reference my_data/clip.opus --out clone.wav',
-        "clone_and_go_on": f'{SPEAK} --text "This goes on from the clip." --reference my_data/clip2.opus '
-        '--reference-text "Press 2 to change folders, press 3 for advanced options, press zero for mailbox options." '
-        "--out clone3.wav",
-        "griffin_lim": f'{SPEAK} --text "Please hold." --vocoder griffin_lim --out hold.wav',
-        "clone_of_several": f'{SPEAK} --text "Two clips of one voice." --reference my_data/clip.opus '
-        "--reference my_data/clip2.opus --out clone2.wav",
-        "long_text": f"{SPEAK} --text-file my_data/long.txt --out long.wav",
-        "stream": f'{SPEAK} --text "I can hear you at once." --stream --out - '
-        "| ffplay -f s16le -ar 22050 -nodisp -autoexit -",
-        "standard_input": f'echo "One moment please." | {SPEAK} --picture moment.png --out moment.wav',
-        "listen": f'pip install -e ".[web]" && python listen.py {DEMO_RUN}',
-        "curves": "tensorboard --logdir runs",
-    },
-    "data": {
-        "make_data": "python usage_examples.py --make-data my_data",
-        "seed": f"{TRAIN} --train-data my_data/seed --language en",
-        "ljspeech": f"{TRAIN} --train-data my_data/ljspeech --language en",
-        "audiofolder": f"{TRAIN} --train-data my_data/audiofolder --language en",
-        "csv": f"{TRAIN} --train-data my_data/csv/train.csv --language en",
-        "jsonl": f"{TRAIN} --train-data my_data/jsonl/train.jsonl --language en",
-        "parquet": f"{TRAIN} --train-data my_data/parquet/train.parquet",
-        "webdataset": f'{TRAIN} --train-data "my_data/webdataset/*.tar" --language en',
-        "hub": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa",
-        "samples": f"{TRAIN} --train-data my_data/samples/train.parquet --language en",
-        "columns": f"{TRAIN} --train-data my_data/columns/rows.csv "
-        "--text-column words --audio-column clip --speaker-column who --language en",
-        "speaker_balance": f"{TRAIN} --train-data assets/demo_corpus --set data.speaker_balance=0.5",
-        "val_data": f"{TRAIN} --train-data my_data/csv/train.csv --val-data my_data/parquet/train.parquet "
-        "--language en",
-    },
-    "checking data": {
-        "check": "python train_main.py --train-data my_data/seed --language en --check-data",
-        "check_here": "python train_main.py --train-data my_data/seed --language en --check-data my_check",
-        "exclude": f"{TRAIN} --train-data my_data/seed --language en --exclude-list my_check/exclude.tsv",
-        "check_by_model": f"python train_main.py --train-data my_data/seed --language en --init-from {DEMO_RUN} "
-        "--check-data my_check",
-    },
-    "levels": {
-        "basic": f"{TRAIN} --train-data my_data/seed --language en --optimization-level basic",
-        "fast": f"{TRAIN} --train-data my_data/seed --language en --apply-fast-convergence",
-    },
-    "phonemes": {
-        "install_espeak": 'pip install -e ".[espeak]"',
-        "train_espeak": f"{TRAIN} --train-data my_data/seed --language en --set data.text_units=espeak",
-    },
-    "text": {
-        "show_text": 'python train_main.py --show-text "Dr. Lee, 9:05, €5.25, since 1999" --language en',
-        "show_text_of_run": f'python train_main.py --show-text "Call 555-1234." --language en --init-from {DEMO_RUN}',
-        "show_lines": "python train_main.py --show-text - --language en < my_data/long.txt",
-        "show_persian": 'python train_main.py --show-text "ساعت ۱۲:۳۰ کتاب خواندم." --language fa',
-        "mana": f"{TRAIN} --train-data MahtaFetrat/Mana-TTS --language fa "
-        f"--set data.text_units=espeak --checkpoint-dir {MANA_RUN}",
-        "mana_speaks": f"python synthesize.py {MANA_RUN} "
-        '--text "سلام، امروز ۱۵ مهر است." --language fa --out salam.wav',
-    },
-    "fine-tuning": {
-        "fine_tune": FINE_TUNE,
-        "freeze": f"{FINE_TUNE} --freeze decoder.layers,decoder.postnet",
-        "install_lora": 'pip install -e ".[lora]"',
-        "lora": f"{FINE_TUNE} --lora-rank 16",
-    },
-    "the Hub": {
-        "hub_login": "hf auth login",
-        "push": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME",
-        "push_branch": f"{TRAIN} --train-data my_data/seed --language en --push-to-hub OWNER/NAME --hub-branch slow "
-        "--lr 1e-4 --checkpoint-dir runs/slow --public",
-        "resume_from_hub": f"{TRAIN} --train-data my_data/seed --language en --resume-from-hub OWNER/NAME "
-        "--push-to-hub OWNER/NAME",
-    },
-    "speaker augmentation": {
-        "install_speaker_augmentation": 'pip install -e ".[speaker-augmentation]"',
-        "train_speaker_augmentation": f"{TRAIN} --train-data my_data/seed --language en "
-        "--set data.speaker_augmentation=24",
-    },
-    "settings": {
-        "help": "python train_main.py --help",
-        "completion": "pip install shtab && "
-        "shtab --shell bash --prog goya-train training.config.arguments.build_parser > goya-train.bash && "
-        "source goya-train.bash",
-        "print_config": "python train_main.py --print-config > my_run.yaml",
-        "config": f"{TRAIN} --config my_run.yaml --checkpoint-dir runs/my_run --set loss.kl_weight=0.5",
-    },
-    "callbacks of your own": {
-        "callback": f"{TRAIN} --callback my_callbacks:StopAtMel",
-        "callback_arguments": f'{TRAIN} --set "train.callbacks={{my_callbacks:StopAtMel: {{target: 0.3}}}}"',
-    },
-    "hardware": {
-        "large_gpu": f"{TRAIN} --batch-size 64 --grad-accum 1 --num-workers 16",
-        "small_gpu": f"{TRAIN} --batch-size 8 --grad-accum 8 --num-workers 4",
-        "one": "accelerate launch --config_file accelerate_configs/one.yaml train_main.py",
-        "single_gpu": "accelerate launch --config_file accelerate_configs/single_gpu.yaml train_main.py",
-        "ddp": "accelerate launch --config_file accelerate_configs/ddp.yaml --num_processes 4 train_main.py",
-        "fsdp2": "accelerate launch --config_file accelerate_configs/fsdp2.yaml --num_processes 4 train_main.py "
-        "--model-size big",
-        "multi_node": "accelerate launch --config_file accelerate_configs/multi_node.yaml --num_processes 16 "
-        "--main_process_ip 10.0.0.1 --machine_rank 0 train_main.py",
-        "torchrun": "torchrun --nproc-per-node 4 train_main.py --train-data my_data/seed --language en",
-        "slurm": "sbatch --nodes 2 --gpus-per-node 8 accelerate_configs/slurm.sbatch --train-data my_data/seed "
-        "--language en",
-        "cpu_2proc": "ACCELERATE_USE_CPU=true accelerate launch "
-        "--config_file accelerate_configs/cpu_2proc.yaml train_main.py --debug",
-    },
-    "going on": {
-        "resume": f"{TRAIN} --max-minutes 30",
-        "start_over": f"{TRAIN} --optimization-level enhanced --reset-training",
-        "export": f"python -m training.export {DEMO_RUN} exported",
-    },
-    "when something is wrong": {
-        "less_memory": f"{TRAIN} --batch-size 4 --grad-accum 8 --set model.gradient_checkpointing=true",
-        "plain": f"{TRAIN} --mixed-precision no --set train.early_stopping=false",
-    },
-    "measurements": {
-        "convergence": "python benchmarks/convergence.py",
-        "fast_convergence": "python benchmarks/fast_convergence.py",
-        "ablation": "python benchmarks/ablation.py",
-        "improvements": "python benchmarks/improvements.py",
-        "headline": "python benchmarks/headline.py",
-        "pages": "python benchmarks/pages.py",
-        "loop_speed": "python benchmarks/loop_speed.py",
-        "step_speed": "python benchmarks/step_speed.py",
-        "ranks": "python benchmarks/ranks.py",
-        "peers": "python benchmarks/peers.py",
-        "data_speed": "python benchmarks/data_speed.py",
-        "scale": "python benchmarks/scale.py",
-        "speed": "python benchmarks/speed.py",
-        "bad_inputs": "python benchmarks/bad_inputs.py",
-        "hub_faults": "python benchmarks/hub_faults.py",
-        "front_door": "python benchmarks/front_door.py",
-        "front_door_docs": "python benchmarks/front_door.py --docs",
-        "sound_samples": "python benchmarks/sound_samples.py runs/main_job/seed-1234",
-        "main_job": "python benchmarks/main_job.py",
-        "main_job_docs": "python benchmarks/main_job.py --docs",
-        "synthesis_speed": "python benchmarks/synthesis_speed.py",
-        "voice": "python benchmarks/voice.py runs/main_job/seed-1234 runs/main_job/seed-1 runs/main_job/seed-2",
-        "voice_docs": "python benchmarks/voice.py --docs",
-        "exactness": "python benchmarks/exactness.py",
-        "exactness_docs": "python benchmarks/exactness.py --docs",
-        "fine_tuning": f"python benchmarks/fine_tuning.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
-        "fine_tuning_docs": "python benchmarks/fine_tuning.py --docs",
-        "languages": f"python benchmarks/languages.py --base {DEMO_RUN} --packages FOLDER_OF_THE_DEBS",
-        "languages_docs": "python benchmarks/languages.py --docs",
-        "cloning": "python benchmarks/cloning.py --packages FOLDER_OF_THE_DEBS --librispeech FOLDER_OF_LIBRISPEECH",
-        "cloning_docs": "python benchmarks/cloning.py --docs",
-    },
-}
 TRAINS = re.compile(r"(accelerate launch|torchrun) .*train_main\.py(?!.* --debug)")
-COMMANDS = {name: command for group in EXAMPLES.values() for name, command in group.items()}
+
+
+def commands(root: Path = ROOT) -> dict[str, dict[str, str]]:
+    """ "page: heading" -> name -> command, of the pages of `root` in order. Nothing where there are none."""
+    groups: dict[str, dict[str, str]] = {}
+    for page in filter(Path.is_file, [root / "README.md", *sorted((root / "docs").glob("*.md"))]):
+        for place, heading, command in _told(page.read_text(encoding="utf-8")):
+            examples = groups.setdefault(f"{page.relative_to(root)}: {heading}", {})
+            examples[f"{page.stem.lower()}/{place}{len(examples) + 1}"] = command
+    return groups
+
+
+def _told(text: str) -> Iterator[tuple[str, str, str]]:
+    """(heading as part of a name, heading, command) for each line of a page's fences for bash."""
+    heading, place, fence = "", "", None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            fence = line[3:] if fence is None else None
+        elif fence is None and line.startswith("#"):
+            signs, _, heading = line.partition(" ")
+            place = "" if signs == "#" else re.sub(r"\W+", "-", heading.lower()) + "-"  # a page's own needs none
+        elif fence == "bash" and line.strip():
+            yield place, heading, line
+
+
+def wanted(words: str, examples: Mapping[str, str]) -> str:
+    """The command of this name, or the one that has these words. Raises ValueError where there is not one."""
+    if words in examples:
+        return examples[words]
+    found = {command: name for name, command in examples.items() if words in command}
+    if len(found) != 1:
+        those = f"these have it: {', '.join(found.values())}" if found else "without --run, all are listed"
+        raise ValueError(f"--run {words}: expected a name, or words of one command alone; {those}")
+    return next(iter(found))
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="usage_examples.py", description="The commands of README.md and docs/.")
-    parser.add_argument("--run", choices=COMMANDS, metavar="NAME", help="run one; more words are added to it")
+    parser.add_argument("--run", metavar="NAME", help="run one, by name or by words; more words are added to it")
     parser.add_argument("--whole", action="store_true", help="run a training command as it is, not with --debug")
     parser.add_argument("--make-data", metavar="FOLDER", help="write a small corpus of each format there")
     arguments, more = parser.parse_known_args(argv)
@@ -195,21 +70,32 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unknown: {' '.join(more)}")
     if arguments.make_data:
         make_data(Path(arguments.make_data))
-    elif arguments.run:
-        command = COMMANDS[arguments.run]
-        # A run that starts from a model has that model's size, which --debug would change.
-        small = ["--debug"] if TRAINS.search(command) and "--init-from" not in command and not arguments.whole else []
-        command = " ".join([command, *small, *more])
-        print(f"$ {command}", flush=True)
-        # So that python, pip and accelerate are those of this interpreter's environment, activated or not.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        return subprocess.run(command, shell=True, cwd=ROOT, env=os.environ | {"PATH": path}).returncode
-    else:
-        for group, examples in EXAMPLES.items():
-            print(f"{group}:")
-            for name, command in examples.items():
-                print(f"  {name:<16} {command}")
+        return 0
+    groups = commands()
+    if not groups:
+        parser.error(f"README.md and docs/ are not in {ROOT}; run it where they are, in a clone of the repository")
+    if arguments.run:
+        try:
+            command = wanted(arguments.run, {name: one for group in groups.values() for name, one in group.items()})
+        except ValueError as error:
+            parser.error(str(error))
+        return run(command, more, arguments.whole)
+    for group, examples in groups.items():
+        print(group)
+        width = max(map(len, examples))
+        for name, command in examples.items():
+            print(f"  {name:<{width}}  {command}")
     return 0
+
+
+def run(command: str, more: list[str], whole: bool) -> int:
+    # A run that starts from a model has that model's size, which --debug would change.
+    small = ["--debug"] if TRAINS.search(command) and "--init-from" not in command and not whole else []
+    command = " ".join([command, *small, *more])
+    print(f"$ {command}", flush=True)
+    # So that python, pip and accelerate are those of this interpreter's environment, activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return subprocess.run(command, shell=True, cwd=ROOT, env=os.environ | {"PATH": path}).returncode
 
 
 # Corpora to try the data formats with: writer(folder, rows of the demo corpus)

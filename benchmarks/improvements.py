@@ -100,7 +100,7 @@ def overlaid(result: dict) -> str:
 
 def parameters() -> str:
     """A dash where a level has no such thing."""
-    by_level = [level.values() for level in LEVELS.values()]
+    by_level = list(LEVELS.values())
     keys = [key for key in FIELDS if any(key in values for values in by_level)]
     return page_block.markdown(
         ["", *LEVELS], [[f"`{key}`", *(told(values.get(key)) for values in by_level)] for key in keys]

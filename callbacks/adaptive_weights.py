@@ -1,4 +1,4 @@
-"""Loss weights that follow how fast each loss falls, within half and double the level's."""
+"""Loss weights that follow how fast each loss falls, within bounds around the level's."""
 
 import math
 
@@ -11,8 +11,8 @@ from training.loop.step import LossWeights
 class AdaptiveWeights(WeightSchedule, ExportableState):
     """Dynamic weight average (Liu, Johns and Davison 2019, equation 7): a loss that falls more slowly weighs more.
 
-    The ratio of a loss's running mean to what it was `every_steps` ago goes through a softmax of temperature 2
-    over the losses; the result, 1 on average, multiplies the level's weight and is bounded to [0.5, 2]. The losses
+    The ratio of a loss's running mean to what it was `every_steps` ago goes through a softmax of `temperature`
+    over the losses; the result, 1 on average, multiplies the level's weight and is kept within `bounds`. The losses
     are those of the effective batch, the same on all ranks, so the weights are too.
 
     Args:
@@ -21,12 +21,18 @@ class AdaptiveWeights(WeightSchedule, ExportableState):
         smoothing: the new value's share in the running means.
     """
 
-    temperature = 2.0
-    low, high = 0.5, 2.0
-
-    def __init__(self, weights: LossWeights, base, smoothing: float, every_steps: int = 100):
+    def __init__(
+        self,
+        weights: LossWeights,
+        base,
+        smoothing: float,
+        every_steps: int = 100,
+        temperature: float = 2.0,
+        bounds: tuple[float, float] = (0.5, 2.0),
+    ):
         super().__init__(weights, base)
-        self.smoothing, self.every_steps = smoothing, every_steps
+        self.smoothing, self.every_steps, self.temperature = smoothing, every_steps, temperature
+        self.low, self.high = bounds
         self.means: dict[str, float] = {}
         self.earlier: dict[str, float] = {}
         self.multipliers: dict[str, float] = {}

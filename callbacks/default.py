@@ -11,14 +11,12 @@ from transformers import DefaultFlowCallback, TrainerCallback, TrainerState
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.audio_samples import AudioSamples
 from callbacks.busy_machine import BusyMachine
-from callbacks.constant_rate import ConstantRate
-from callbacks.cosine_restarts import CosineRestarts
 from callbacks.early_stopping import EarlyStopping
 from callbacks.ema import Ema
 from callbacks.gradient_monitor import GradientMonitor
-from callbacks.noam import Noam
 from callbacks.progress import Progress
 from callbacks.quality_eval import CER, QualityEval
+from callbacks.rate_schedule import RateSchedule
 from callbacks.spike_guard import SpikeGuard
 from callbacks.tracking import Tracking
 from callbacks.weight_schedule import WeightSchedule
@@ -26,11 +24,11 @@ from data_pipeline.errors import UserError
 from data_pipeline.row_count import row_count
 from evaluation.quality import SpeechJudge
 from evaluation.speaking import FEWEST_WORDS, in_turn, sentences_by_language
+from training.config.fields import RunConfig
 from training.loop.length import UNKNOWN_LENGTH, Ahead
+from training.loop.schedule import SCHEDULES
 from training.loop.trainer import Trainer
 from training.setup.best_metric import FEWEST_SENTENCES
-
-SCHEDULES = {"cosine_restarts": CosineRestarts, "noam": Noam, "constant": ConstantRate}
 
 
 def default_callbacks(
@@ -43,14 +41,12 @@ def default_callbacks(
     Raises UserError where train.best_metric asks for one that the validation data does not give.
     """
     config = trainer.config
-    loss, train, log = config.loss, config.train, config.log
+    train, log = config.train, config.log
     chosen: list[TrainerCallback] = [
         DefaultFlowCallback(),
-        SCHEDULES[config.optim.schedule](lambda: trainer.length.optim),
-        AdaptiveWeights(trainer.weights, trainer.base_weights, loss.loss_smoothing)
-        if loss.adaptive_weights
-        else WeightSchedule(trainer.weights, trainer.base_weights),
-        SpikeGuard(loss.loss_smoothing, detect=train.spike_detection),
+        RateSchedule(SCHEDULES[config.optim.schedule], lambda: trainer.length.optim),
+        loss_weights(trainer),
+        spike_guard(config),
     ]
     if trainer.average is not None:
         chosen.append(Ema(trainer.average))
@@ -74,6 +70,33 @@ def default_callbacks(
         )
     # Last, so that they see what the others put into the logs.
     return [*chosen, *more, Progress(way_to_the_end(trainer)), Tracking(trainer.trackers)]
+
+
+def loss_weights(trainer: Trainer) -> TrainerCallback:
+    loss = trainer.config.loss
+    if not loss.adaptive_weights:
+        return WeightSchedule(trainer.weights, trainer.base_weights)
+    return AdaptiveWeights(
+        trainer.weights,
+        trainer.base_weights,
+        loss.loss_smoothing,
+        every_steps=loss.adaptive_every_steps,
+        temperature=loss.adaptive_temperature,
+        bounds=loss.adaptive_bounds,
+    )
+
+
+def spike_guard(config: RunConfig) -> SpikeGuard:
+    train = config.train
+    return SpikeGuard(
+        config.loss.loss_smoothing,
+        detect=train.spike_detection,
+        factor=train.spike_factor,
+        patience=train.spike_patience,
+        roll_backs=train.max_roll_backs,
+        settle_steps=train.spike_settle_steps,
+        window=train.spike_window,
+    )
 
 
 def way_to_the_end(trainer: Trainer) -> Callable[[TrainerState], Ahead]:
@@ -104,5 +127,10 @@ def quality_eval(trainer: Trainer, accelerator: Accelerator, judge: SpeechJudge)
     if decides:
         trainer.arguments.metric_for_best_model = CER
     stretches = train.max_minutes is not None or not decides
-    every = trainer.config.log.quality_every
-    return [QualityEval(accelerator, trainer.eval_weights, trainer.trackers, judge, every, decides, stretches)]
+    log = trainer.config.log
+    weights, trackers = trainer.eval_weights, trainer.trackers
+    return [
+        QualityEval(
+            accelerator, weights, trackers, judge, log.quality_every, decides, stretches, most_share=log.quality_share
+        )
+    ]

@@ -13,7 +13,6 @@ from training.setup.best_metric import FEWEST_SENTENCES, STANDARD_ERROR
 from training.setup.trackers import Trackers
 
 CER = "eval_quality_cer"  # among the metrics of an evaluation
-MOST_SHARE = 0.05  # of the run's time
 
 
 class QualityEval(TrainerCallback, ExportableState):
@@ -25,9 +24,9 @@ class QualityEval(TrainerCallback, ExportableState):
     the error rate, 1 at most (above, nothing is understood and the rest is chance), into the metrics of the evaluation,
     where the choice of the best checkpoint and early stopping find it: put it before them.
 
-    It takes MOST_SHARE of the run's time, but for the first and the last: where `stretches` it leaves out what would be
-    more. That depends on the clock, so it is not for a run whose length is a number of steps and whose best checkpoint
-    it decides: such a run is told how to spend less.
+    It takes `most_share` of the run's time, but for the first and the last: where `stretches` it leaves out what would
+    be more. That depends on the clock, so it is not for a run whose length is a number of steps and whose best
+    checkpoint it decides: such a run is told how to spend less.
 
     Args:
         judge: called by the main process with (model, processor).
@@ -43,9 +42,11 @@ class QualityEval(TrainerCallback, ExportableState):
         every_steps: int,
         decides: bool,
         stretches: bool,
+        most_share: float = 0.05,
     ):
         self.accelerator, self.eval_weights, self.trackers, self.judge = accelerator, eval_weights, trackers, judge
         self.every_steps, self.decides, self.stretches = every_steps, decides, stretches
+        self.most_share = most_share
         self.judged_at = 0  # step; the clock's numbers are this process' own and not in the checkpoint
         self.spent_s = self.last_s = 0.0
         self.times = 0
@@ -85,7 +86,7 @@ class QualityEval(TrainerCallback, ExportableState):
 
     def _fits(self) -> bool:
         """Whether this one, and another at the end, leave the run its share of the time."""
-        return self.spent_s + 2 * self.last_s <= MOST_SHARE * (time.monotonic() - self.begun_at)
+        return self.spent_s + 2 * self.last_s <= self.most_share * (time.monotonic() - self.begun_at)
 
     def _judged(self, processor) -> dict[str, float]:
         begun_at, figures = time.monotonic(), None
@@ -101,7 +102,7 @@ class QualityEval(TrainerCallback, ExportableState):
     def _say_cost(self, state: TrainerState) -> None:
         """Once, at the second time: the first has loaded the recognizer."""
         share = self.spent_s / max(time.monotonic() - self.begun_at, 1e-9)
-        if self.times == 2 and share > MOST_SHARE and not self.stretches and state.is_world_process_zero:
+        if self.times == 2 and share > self.most_share and not self.stretches and state.is_world_process_zero:
             print(
                 f"Judging speech takes {share:.0%} of the time; --set log.quality_every={4 * self.every_steps} or a "
                 "lower log.quality_sentences makes it less."

@@ -69,10 +69,13 @@ def lengths(rows: list[np.ndarray]) -> Tensor:
 
 
 class Collator:
-    """A map-style dataset whose "indices" are planned batches, so that torch's DataLoader works in processes."""
+    """A map-style dataset whose "indices" are planned batches, so that torch's DataLoader works in processes.
 
-    def __init__(self, make: FeatureMaker):
-        self.make = make
+    reference_s: seconds of the shortest and the longest reference clip.
+    """
+
+    def __init__(self, make: FeatureMaker, reference_s: tuple[float, float] = REFERENCE_S):
+        self.make, self.reference_s = make, reference_s
 
     def __getitems__(self, planned: PlannedBatch) -> Batch:
         """Decode what is not decoded yet, skip what is broken, pad."""
@@ -112,7 +115,7 @@ class Collator:
 
     def _references(self, rows: list[Features], voices: list[list[int]], draw: np.random.Generator) -> list[np.ndarray]:
         """For each row a piece of another of its voice, else of its own."""
-        low, high = (int(seconds * self.make.audio.frames_per_s) for seconds in REFERENCE_S)
+        low, high = (int(seconds * self.make.audio.frames_per_s) for seconds in self.reference_s)
         voice_of = {place: places for places in voices for place in places}
         references = []
         for place in range(len(rows)):

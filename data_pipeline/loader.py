@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from torch.utils.data import DataLoader
 
-from data_pipeline.collate import Batch, Collator
+from data_pipeline.collate import REFERENCE_S, Batch, Collator
 from data_pipeline.cursor import Cursor
 from data_pipeline.features import FeatureMaker, Features
 from data_pipeline.plan import Plan, PlannedBatch
@@ -58,6 +58,7 @@ class Loader:
         num_workers: loading processes; 0 decodes in this one, as does an epoch on a CPU that finds all in the cache.
         cache_mb: memory for decoded features, in this process.
         pin: page-locked memory, for faster copies to a GPU.
+        reference_s: of the Collator.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Loader:
         num_workers: int = 0,
         cache_mb: float = 0,
         pin: bool = False,
+        reference_s: tuple[float, float] = REFERENCE_S,
     ):
         self.plan, self.watchdog, self.num_workers, self.pin = plan, watchdog, num_workers, pin
         if not has_room_for_workers(plan, num_workers):
@@ -79,7 +81,7 @@ class Loader:
                     "Make it larger (docker run --shm-size=1g), or give --num-workers 0.",
                     flush=True,
                 )
-        self.collator = Collator(make)
+        self.collator = Collator(make, reference_s)
         self.cache = FeatureCache(cache_mb)
 
     def epoch(self, cursor: Cursor) -> Iterator[Batch]:

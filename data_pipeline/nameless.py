@@ -78,9 +78,9 @@ def names_by_content(path: str, rows: list[list[str]], given: ColumnNames) -> tu
     whole = [row for row in rows if len(row) == width][:ROWS_READ]
     folder = os.path.dirname(path)
     columns = [_Column(place + 1, [row[place] for row in whole], folder) for place in range(width)]
-    by_hand = {given.text, given.audio, given.speaker, given.language}
+    given_names = {given.text, given.audio, given.speaker, given.language}
     names = {column.name: column.name for column in columns}
-    left = [column for column in columns if column.name not in by_hand]
+    left = [column for column in columns if column.name not in given_names]
     if given.audio not in names:
         file = _file_column(path, left, columns)
         names[file.name] = "file"

@@ -22,7 +22,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.features import Features
 from data_pipeline.length_bucketing import cut
 from data_pipeline.row_stats import ANOTHER_TIME, RowStats, RowStatsByEpoch
-from data_pipeline.speaker_augmentation import augmented
+from data_pipeline.speaker_augmentation import AS_RECORDED, augmented
 from data_pipeline.taken import RowsTaken, row_name
 from data_pipeline.utterance import Samples, Utterance, size_of
 
@@ -95,6 +95,7 @@ class Plan:
         by_length_rows: a pool of the first epoch that begins before so many rows goes from short to long.
         exclude: ids of utterances that are left out (data_pipeline.exclude_list).
         speaker_augmentation: shifts of pitch and formants that utterances are heard in too; 0: all as recorded.
+        recorded_share: of the utterances, that speaker augmentation leaves as recorded.
 
     balance: which utterances an epoch takes; None: all.
     """
@@ -116,12 +117,14 @@ class Plan:
         by_length_rows: int = 0,
         shuffle: bool = True,
         speaker_augmentation: int = 0,
+        recorded_share: float = AS_RECORDED,
         exclude: frozenset[str] = frozenset(),
     ):
         self.source, self.audio, self.limits, self.seed = source, audio, limits, seed
         self.rank, self.world_size, self.grad_accum = rank, world_size, grad_accum
         self.keep, self.shuffle_buffer, self.shuffle = keep, shuffle_buffer, shuffle
         self.by_length_rows, self.speaker_augmentation, self.exclude = by_length_rows, speaker_augmentation, exclude
+        self.recorded_share = recorded_share
         self.lengths_s: dict[int, float] = {}  # of recordings whose header was read
         self.taken = RowsTaken()  # of the epoch under way; whoever takes steps adds to it
         self.stats_by_epoch = RowStatsByEpoch()
@@ -200,7 +203,7 @@ class Plan:
             together = step[micro * self.world_size : (micro + 1) * self.world_size]
             taken = tuple(row_name(utterance) for batch, _ in together for utterance in batch)
             if self.speaker_augmentation and entries:
-                entries = augmented(entries, self.speaker_augmentation, seed)
+                entries = augmented(entries, self.speaker_augmentation, seed, self.recorded_share)
             yield PlannedBatch(entries, after, ends_step, last and ends_step, seed, taken)
 
     def _batches(self, cursor: Cursor) -> Iterator[tuple[tuple[Utterance, ...], Cursor]]:

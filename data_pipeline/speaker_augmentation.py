@@ -31,11 +31,13 @@ def voice_shift(number: int) -> VoiceShift:
     return VoiceShift(float(formants), float(pitch))
 
 
-def augmented(entries: tuple[Utterance, ...], number: int, seed: tuple[int, ...]) -> tuple[Utterance, ...]:
+def augmented(
+    entries: tuple[Utterance, ...], number: int, seed: tuple[int, ...], recorded_share: float = AS_RECORDED
+) -> tuple[Utterance, ...]:
     """A batch's utterances, each as it was recorded or in the first `number` shifts, as `seed` draws."""
     draw = np.random.default_rng((*seed, number))
     groups = -(-len(entries) // SAME_SHIFT)
-    drawn = [None if draw.random() < AS_RECORDED else voice_shift(int(draw.integers(number))) for _ in range(groups)]
+    drawn = [None if draw.random() < recorded_share else voice_shift(int(draw.integers(number))) for _ in range(groups)]
     return tuple(replace(entry, shift=drawn[index % groups]) for index, entry in enumerate(entries))
 
 

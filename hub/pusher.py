@@ -153,7 +153,7 @@ class Pusher:
         api.create_commit(self.repo_id, [*gone, *adds], commit_message=push.title, revision=push.branch)
 
 
-def by_hand(repo_id: str, public: bool, left: list[Push]) -> str:
+def push_command(repo_id: str, public: bool, left: list[Push]) -> str:
     """How to push what did not get there."""
     option = [] if public else ["--private"]
     uploads = [["hf", "upload", repo_id, str(push.folder), ".", "--revision", push.branch, *option] for push in left]

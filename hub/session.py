@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from data_pipeline.errors import UserError
 from hub.client import open_repository, quiet
 from hub.folders import clear
-from hub.pusher import Pusher, by_hand
+from hub.pusher import Pusher, push_command
 from hub.resume import bring_training_state
 from training.config.fields import RunConfig
 from training.distributed.collectives import first_failure
@@ -40,7 +40,7 @@ def hub_session(config: RunConfig, accelerator: Accelerator) -> Iterator[Pusher 
 def _finish(pusher: Pusher, run: Path) -> None:
     left = pusher.finish()
     if left:
-        print(by_hand(pusher.repo_id, pusher.public, left), flush=True)
+        print(push_command(pusher.repo_id, pusher.public, left), flush=True)
         abandon_threads()
     else:
         clear(run)

@@ -17,9 +17,8 @@ from evaluation.data_check.page import clips_of, page
 from evaluation.data_check.report import Report, as_text, hours, too_little
 from evaluation.data_check.survey import Survey, Surveyor, whole_survey
 from inference.pretrained import load_description, model_folder
-from training.config.arguments import FLAGS
-from training.config.fields import FIELDS, Provenance, RunConfig, get
-from training.config.levels import is_user_set
+from training.config.arguments import KEYS
+from training.config.fields import FIELDS, Provenance, RunConfig, get, is_user_set
 from training.setup.init_from import new_config
 from training.setup.inputs import Inputs, build_inputs
 
@@ -136,7 +135,7 @@ def _next_step(config: RunConfig, provenance: Provenance, report: Report, folder
 
 def _data_flags(config: RunConfig, provenance: Provenance) -> list[str]:
     """What was given by hand on the data, as flags."""
-    by_key = {key: flag for group in FLAGS.values() for flag, (key, _) in group.items()}
+    by_key = {key: flag for flag, key in KEYS.items()}
     words = [] if config.data.train_data == default_train_data()[0] else ["--train-data", config.data.train_data]
     for key in FIELDS:
         is_of_data = key.startswith("data.") or key == "fine_tune.init_from"

@@ -12,6 +12,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
+from data_pipeline import plugins
 from data_pipeline.errors import UserError, redact
 from data_pipeline.languages import LANGUAGES
 from inference.options import AUTO
@@ -115,7 +116,9 @@ class Page:
                 [NOTHING, *choices(names)], value=NONE, label="Compare", min_width=120, buttons=[self.look]
             )
         with gr.Row():
-            vocoders = [(VOCODER_NAMES.get(name, name), name) for name in (AUTO, *VOCODERS)]
+            vocoders = [
+                (VOCODER_NAMES.get(name, name), name) for name in (AUTO, *plugins.names(plugins.VOCODERS, VOCODERS))
+            ]
             self.vocoder = gr.Dropdown(vocoders, value=AUTO, label="Vocoder", min_width=120)
             self.seed = gr.Number(0, label="Seed", precision=0, min_width=120)
         self.speed = gr.Slider(*SPEEDS, value=1.0, step=0.05, label="Speed")

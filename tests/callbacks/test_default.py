@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import CallbackHandler, ExportableState
 
 import callbacks
-from callbacks.default import SCHEDULES, default_callbacks, quality_eval
+from callbacks.default import default_callbacks, quality_eval
+from callbacks.quality_eval import QualityEval
+from callbacks.rate_schedule import RateSchedule
 from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
 from data_pipeline.utterance import Samples, Utterance
@@ -25,14 +28,14 @@ from training.config.levels import apply_level
 from training.loop.control import CallbackArguments, Control
 from training.loop.eval_weights import EvalWeights
 from training.loop.length import Ahead
+from training.loop.schedule import SCHEDULES, cosine_restarts, noam
 from training.loop.step import LossWeights
 from training.loop.weight_average import WeightAverage
 from training.setup.trackers import Trackers
 
 FILES = sorted(path.stem for path in Path(callbacks.__path__[0]).glob("*.py"))
-# Not callbacks: rate_schedule is what the schedules share; named makes those of the user. hub_push goes through whole
-# runs in tests/hub.
-NOT_HERE = {"__init__", "default", "named", "rate_schedule", "hub_push"}
+# Not callbacks: named makes those of the user. hub_push goes through whole runs in tests/hub.
+NOT_HERE = {"__init__", "default", "named", "hub_push"}
 WEIGHTS = {"mel": 22.0, "stop": 1.5, "kl": 1.8, "alignment": 0.3}
 
 
@@ -80,7 +83,7 @@ def all_chosen(folder: str) -> dict[str, TrainerCallback]:
     return found
 
 
-def test_every_schedule_of_the_configuration_has_its_callback():
+def test_every_schedule_of_the_configuration_is_in_the_registry():
     assert set(SCHEDULES) == set(choices("optim.schedule"))
 
 
@@ -126,14 +129,25 @@ def go_through_a_run(callback: TrainerCallback, folder: Path) -> Control:
     return control
 
 
+def test_judging_may_take_the_share_that_the_settings_say(tmp_path):
+    config = with_values(RunConfig(), {"checkpoint.dir": str(tmp_path), "log.quality_share": 0.2})
+    assert [one.most_share for one in chosen_for(config) if isinstance(one, QualityEval)] == [0.2]
+
+
 def test_the_level_decides(tmp_path):
+    def chosen(level: str, **values) -> list[TrainerCallback]:
+        return chosen_for(with_values(apply_level(RunConfig(), level, 64), {"checkpoint.dir": str(tmp_path), **values}))
+
     def kinds(level: str, **values) -> list[str]:
-        config = with_values(apply_level(RunConfig(), level, 64), {"checkpoint.dir": str(tmp_path), **values})
-        return [type(one).__name__ for one in chosen_for(config)]
+        return [type(one).__name__ for one in chosen(level, **values)]
+
+    def schedule(level: str) -> Callable:
+        return next(one.schedule for one in chosen(level) if isinstance(one, RateSchedule))
 
     basic, enhanced = kinds("basic"), kinds("enhanced")
-    assert "Noam" in basic and "WeightSchedule" in basic and "EarlyStopping" not in basic
-    assert "CosineRestarts" in enhanced and "AdaptiveWeights" in enhanced and "EarlyStopping" in enhanced
+    assert (schedule("basic"), schedule("enhanced")) == (noam, cosine_restarts)
+    assert "WeightSchedule" in basic and "EarlyStopping" not in basic
+    assert "AdaptiveWeights" in enhanced and "EarlyStopping" in enhanced
     assert basic[0] == "DefaultFlowCallback" and basic[-2:] == ["Progress", "Tracking"]
     assert "AudioSamples" in basic and "AudioSamples" not in kinds("basic", **{"log.samples": 0})
 

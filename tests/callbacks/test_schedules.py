@@ -5,12 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from callbacks.constant_rate import ConstantRate
-from callbacks.cosine_restarts import CosineRestarts
-from callbacks.noam import Noam
+from callbacks.rate_schedule import RateSchedule
 from callbacks.weight_schedule import WeightSchedule
 from training.config.fields import OptimConfig
-from training.loop import schedule
+from training.loop.schedule import SCHEDULES, constant
 from training.loop.step import LossWeights
 
 OPTIM = OptimConfig(warmup_steps=10, first_period_steps=30, restart_decay=0.6, lr_floor=1e-5)
@@ -26,22 +24,18 @@ def rates(callback, steps: int) -> list[tuple[float, float]]:
     return found
 
 
-@pytest.mark.parametrize(("kind", "factor"), [
-    (ConstantRate, lambda step: schedule.warmup(step, 10)),
-    (Noam, lambda step: schedule.noam(step, 10)),
-    (CosineRestarts, lambda step: schedule.cosine_restarts(step, 10, 30, 0.6)),
-])  # fmt: skip
-def test_each_group_gets_its_own_peak_times_the_schedule_and_no_less_than_the_floor(kind, factor):
-    found = rates(kind(lambda: OPTIM), 120)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_each_group_gets_its_own_peak_times_the_schedule_and_no_less_than_the_floor(name):
+    found = rates(RateSchedule(SCHEDULES[name], lambda: OPTIM), 120)
     for place, peak in enumerate((1e-3, 1e-4)):
-        expected = [max(1e-5, peak * factor(step)) for step in range(1, 121)]
+        expected = [max(1e-5, peak * SCHEDULES[name](step, OPTIM)) for step in range(1, 121)]
         assert [rate[place] for rate in found] == pytest.approx(expected)
     assert found[0] == pytest.approx((1e-4, 1e-5)) and found[9] == pytest.approx((1e-3, 1e-4))
 
 
 def test_the_fit_to_the_run_s_length_is_asked_for_at_every_step():
     lengths = iter([OPTIM] * 5 + [OptimConfig(warmup_steps=2)] * 5)
-    assert [rate for rate, _ in rates(ConstantRate(lambda: next(lengths)), 10)] == pytest.approx(
+    assert [rate for rate, _ in rates(RateSchedule(constant, lambda: next(lengths)), 10)] == pytest.approx(
         [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, *[1e-3] * 5]
     )
 

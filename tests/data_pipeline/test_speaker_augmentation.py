@@ -81,6 +81,11 @@ def test_half_stays_as_recorded_and_the_shifts_are_drawn_evenly():
     assert min(drawn.values()) > 0.8 * max(drawn.values())
 
 
+def test_the_share_that_stays_as_recorded_can_be_another():
+    shifts = [one.shift for seed in range(1000) for one in augmented(batch(4), 5, (seed,), 0.2)]
+    assert shifts.count(None) / len(shifts) == pytest.approx(0.2, abs=0.05)
+
+
 def test_a_batch_has_a_shift_for_each_four_and_is_otherwise_the_same():
     made = augmented(batch(8), 1000, (1, 2, 3))
     assert made == augmented(batch(8), 1000, (1, 2, 3)) != augmented(batch(8), 1000, (1, 2, 4))

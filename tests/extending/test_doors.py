@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from tests import small_runs
 from tests.extending import packages
 from tests.hub.test_cards import card
 from tests.small_runs import SMALL, launch, newest, scalars
+from tests.test_listen import served
+from tests.test_listen_requests import Asker, wish
 from training.config.fields import coerce
 from training.config.levels import LEVELS
 
@@ -105,6 +108,20 @@ def test_a_vocoder_speaks(trained, tmp_path):
     assert "quick_griffin_lim" in done.stdout and soundfile.info(wav).samplerate == 22_050
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("gradio") is None, reason='needs the extra: pip install -e ".[web]"')
+def test_a_vocoder_is_listed_on_the_page_to_listen_and_speaks_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(packages.example()))
+    with served(small_runs.trained_run()[0], tmp_path) as (_, line):
+        ask = Asker(line.split()[2], tmp_path)
+        labels = {one["props"].get("label"): one["props"] for one in json.loads(ask("GET", "/config")[1])["components"]}
+        offered = [value for _, value in labels["Vocoder"]["choices"]]
+        assert offered == ["auto", *VOCODERS, "quick_griffin_lim"]
+        ask.run("known", ["best", None, None])  # as the page does when it opens
+        ask.run("speak", [*wish(None)[:-1], "quick_griffin_lim"])
+    assert "Traceback" not in (tmp_path / "said").read_text()
+
+
 def test_a_metric_that_fails_is_told_and_left_out(tmp_path, monkeypatch, capsys):
     code = """
 from evaluation.speech_metrics import SpeechMetric
@@ -177,8 +194,7 @@ def test_a_level_that_hides_one_built_in_is_refused(tmp_path, monkeypatch, capsy
     ],
 )
 def test_a_level_of_what_there_is_not_is_one_message(more, said, tmp_path, monkeypatch, capsys):
-    code = "from dataclasses import replace\nfrom training.config.levels import BASIC\n"
-    code += f"ODD = replace(BASIC, more={more})\n"
+    code = f"from training.config.levels import BASIC\nODD = BASIC | {more}\n"
     name = "-".join(["goya", *more]).replace(".", "-")  # of its own: an imported module stays
     packages.write_package(tmp_path, name, plugins.LEVELS, {"odd": "ODD"}, code)
     packages.use(tmp_path, monkeypatch)

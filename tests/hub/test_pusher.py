@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from hub.client import quiet
-from hub.pusher import Push, Pusher, by_hand
+from hub.pusher import Push, Pusher, push_command
 from tests.hub_server import READ_TOKEN, HubServer, in_process
 
 ID = "ann/voice"
@@ -150,7 +150,7 @@ def test_the_end_waits_no_longer_than_it_may_and_says_what_to_do(server, tmp_pat
     pusher.offer(state)
     left = pusher.finish()
     assert left == [first, state]
-    told = by_hand(ID, False, left)
+    told = push_command(ID, False, left)
     assert f"hf upload {ID} {first.folder} . --revision main --private" in told
     assert f"hf upload {ID} {state.folder} . --revision training-state --private" in told
     held.hold.set()

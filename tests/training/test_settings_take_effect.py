@@ -15,9 +15,11 @@ from transformers import TrainerCallback
 import train_main
 import training.state.checkpoint
 from callbacks.adaptive_weights import AdaptiveWeights
-from callbacks.default import default_callbacks
+from callbacks.default import default_callbacks, spike_guard
 from callbacks.spike_guard import SpikeGuard
-from data_pipeline.collate import Batch
+from data_pipeline.collate import REFERENCE_S, Batch
+from data_pipeline.errors import UserError
+from data_pipeline.speaker_augmentation import AS_RECORDED
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
@@ -25,7 +27,8 @@ from tests import small_runs
 from tests.distributed.splits import batch_of, new_model
 from tests.training.state.test_checkpoint import Run
 from training.config.arguments import parse
-from training.loop.control import Control
+from training.config.fields import RunConfig, with_values
+from training.loop.control import Control, Diverged
 from training.loop.validation import validate
 from training.setup.building import build_accelerator
 from training.state.checksums import damage
@@ -82,6 +85,75 @@ def test_spikes_are_skipped_where_the_settings_say_so(built, detects):
     assert pre_step(guard, 100.0).should_skip_update == detects
 
 
+def test_what_a_spike_is_and_what_follows_it_is_as_the_settings_say(built):
+    values = {"factor": 2, "settle_steps": 3, "patience": 2, "window": 6}
+    assignments = [f"train.spike_{name}={value}" for name, value in values.items()]
+    _, chosen = built(*assignments, "train.spike_detection=true", "train.max_roll_backs=1")
+    guard = chosen[SpikeGuard]
+    assert not any(pre_step(guard, value).should_skip_update for value in (1.0, 1.0, 1.0))  # settles
+    assert not pre_step(guard, 1.9).should_skip_update
+    asked = [pre_step(guard, value).should_roll_back for value in (3.0, 1.0, 3.0, 1.0, 3.0, 3.0)]
+    assert asked == [False] * 5 + [True]  # two in a row; before that three of six, which is not more than half
+    with pytest.raises(Diverged, match="1 roll-back"):
+        for _ in range(2):
+            pre_step(guard, 3.0)
+    _, chosen = built("train.spike_window=4")
+    guard = chosen[SpikeGuard]
+    asked = [pre_step(guard, value).should_roll_back for value in (math.nan, math.nan, 1.0, math.nan)]
+    assert asked == [False, False, False, True]  # three of four
+
+
+def test_adaptive_weights_move_as_the_settings_say(built):
+    values = {"adaptive_bounds": "0.9,1.05", "adaptive_every_steps": 2, "adaptive_temperature": 0.5}
+    assignments = [f"loss.{name}={value}" for name, value in values.items()]
+    _, chosen = built(*assignments, "loss.adaptive_weights=true", "loss.loss_smoothing=1")
+    weights = chosen[AdaptiveWeights]
+
+    def multipliers(ratio: float) -> dict[str, float]:
+        weights.earlier, weights.multipliers = {}, {}
+        for step, value in enumerate((1.0, 1.0, ratio, ratio), start=1):
+            weights.on_step_end(None, SimpleNamespace(global_step=step), None, losses={"mel": value, "kl": 1.0})
+        return weights.multipliers
+
+    assert multipliers(9.0) == {"mel": 1.05, "kl": 0.9}
+    power = [math.exp(1.01 / 0.5), math.exp(1.0 / 0.5)]
+    assert multipliers(1.01) == pytest.approx(dict(zip(("mel", "kl"), 2 * np.array(power) / sum(power), strict=True)))
+
+
+def test_reference_clips_are_as_long_as_the_settings_say(built):
+    trainer, _ = built("data.reference_s=0.2,0.3")
+    for loader in (trainer.inputs.train, trainer.inputs.validation):
+        batches = list(loader.epoch(loader.plan.start(0)))
+        frames_per_s = loader.collator.make.audio.frames_per_s
+        clips_s = torch.cat([batch.tensors["reference_lengths"] for batch in batches]) / frames_per_s
+        assert 0.19 < clips_s.min() < clips_s.max() <= 0.3
+
+
+def test_the_plan_of_an_epoch_is_as_the_settings_say(built):
+    plan = built("train.length_curriculum=true", "train.curriculum_rows=7", "data.recorded_share=0.2")[
+        0
+    ].inputs.train.plan
+    assert (plan.by_length_rows, plan.recorded_share) == (7, 0.2)
+    assert built("train.curriculum_rows=7")[0].inputs.train.plan.by_length_rows == 0
+
+
+def test_what_takes_a_setting_has_its_default():
+    config = RunConfig()
+    assert config.data.reference_s == REFERENCE_S and config.data.recorded_share == AS_RECORDED
+    guard, weights = SpikeGuard(0.08, detect=True), AdaptiveWeights(None, None, 0.08)
+    train, loss = config.train, config.loss
+    assert vars(spike_guard(with_values(config, {"train.spike_detection": True}))) == vars(guard)
+    assert (weights.low, weights.high) == loss.adaptive_bounds
+    assert (weights.temperature, weights.every_steps) == (loss.adaptive_temperature, loss.adaptive_every_steps)
+    assert (train.curriculum_rows, train.roll_back_rate, config.optim.warmup_share) == (8192, 0.5, 0.1)
+
+
+@pytest.mark.parametrize("key", ["data.reference_s", "loss.adaptive_bounds"])
+def test_a_range_whose_ends_are_swapped_is_refused(key):
+    with pytest.raises(UserError, match=f"{key} is 3,2 .*lower one first"):
+        parse(sets(f"{key}=3,2"))
+
+
 def test_gradients_are_clipped_to_the_norm_that_the_settings_say(tmp_path):
     norms = []
 
@@ -113,12 +185,14 @@ def test_a_roll_back_brings_the_weights_of_the_checkpoint_back(tmp_path):
             return control
 
         def on_step_begin(self, args, state, control, model=None, optimizer=None, **kwargs):
+            seen["peaks"] = [*seen.get("peaks", []), optimizer.param_groups[0]["peak_lr"]]
             if state.global_step == 3:
                 seen["after"] = weights_of(model)
 
-    every = sets("checkpoint.every_steps=2", "train.eval_every=2")
+    every = sets("checkpoint.every_steps=2", "train.eval_every=2", "train.roll_back_rate=0.25")
     assert small_runs.train(tmp_path / "run", "--max-steps", "4", *every, callbacks=[Explosion()]) == 0
     assert torch.equal(seen["after"], seen[2])
+    assert seen["peaks"] == pytest.approx([seen["peaks"][0]] * 3 + [seen["peaks"][0] / 4])
 
 
 def weights_of(model) -> torch.Tensor:

@@ -8,75 +8,72 @@ Flags carry text only; `training.config.fields.coerce` gives it a type and a ran
 import argparse
 import os
 import sys
+import typing
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_pipeline.errors import UserError, shown
 from training.config.config_file import read_file
-from training.config.fields import RENAMED, Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
+from training.config.described import default, words
+from training.config.fields import FIELDS, RENAMED, Layer, Provenance, RunConfig, choices, coerce, flatten, nearest
 from training.config.hf_flags import UNDERSTOOD, translated
-from training.config.levels import LEVELS, REFERENCE_WIDTH
 
 if TYPE_CHECKING:
     from training.config.hardware import Hardware
 
-# Group -> flag -> (dotted key, help). A flag of a field with choices shows them.
-FLAGS: dict[str, dict[str, tuple[str, str]]] = {
+# Group -> flag -> dotted key. What a flag means, and whether it is a switch, its field says.
+FLAGS: dict[str, dict[str, str]] = {
     "data": {
-        "--train-data": ("data.train_data", "folder, csv, jsonl, parquet, tar, or the id of a Hub dataset"),
-        "--val-data": ("data.val_data", "the same; without it a fixed share of --train-data is held out"),
-        "--dataset-config": ("data.dataset_config", "configuration of a Hub dataset"),
-        "--text-column": ("data.text_column", "column of the transcript"),
-        "--audio-column": ("data.audio_column", "column of the audio: a path, bytes, or samples"),
-        "--speaker-column": ("data.speaker_column", "column of the speaker"),
-        "--language-column": ("data.language_column", "column of the language"),
-        "--language": ("data.language", "language of rows that name none, such as fa"),
-        "--exclude-list": ("data.exclude_list", "file with the ids of rows to leave out, as --check-data writes it"),
-        "--num-workers": ("data.num_workers", "loading processes per training process"),
-        "--max-batch-frames": ("data.max_batch_frames", "padded mel frames per device and batch, at most"),
+        "--train-data": "data.train_data",
+        "--val-data": "data.val_data",
+        "--dataset-config": "data.dataset_config",
+        "--text-column": "data.text_column",
+        "--audio-column": "data.audio_column",
+        "--speaker-column": "data.speaker_column",
+        "--language-column": "data.language_column",
+        "--language": "data.language",
+        "--exclude-list": "data.exclude_list",
+        "--num-workers": "data.num_workers",
+        "--max-batch-frames": "data.max_batch_frames",
+        "--check-data": "data.check_data",
     },
     "model": {
-        "--model-size": ("model.size", "without it, by the device and its memory"),
+        "--model-size": "model.size",
     },
     "training": {
-        "--optimization-level": ("train.level", "the recipe (default: enhanced)"),
-        "--batch-size": ("train.batch_size", "utterances per device and batch, at most"),
-        "--grad-accum": ("train.grad_accum", "batches per optimizer step"),
-        "--lr": ("optim.lr", "peak learning rate of all parameters, used as given"),
-        "--epochs": ("train.epochs", "passes over the data, at most"),
-        "--max-steps": ("train.max_steps", "optimizer steps, at most"),
-        "--max-minutes": ("train.max_minutes", "training time, at most; the schedule is fitted to it"),
-        "--seed": ("train.seed", "of data order and initial weights"),
-        "--device": ("train.device", "where to train (default: auto)"),
-        "--mixed-precision": ("train.mixed_precision", "without it, the best that is native"),
+        "--optimization-level": "train.level",
+        "--batch-size": "train.batch_size",
+        "--grad-accum": "train.grad_accum",
+        "--lr": "optim.lr",
+        "--epochs": "train.epochs",
+        "--max-steps": "train.max_steps",
+        "--max-minutes": "train.max_minutes",
+        "--seed": "train.seed",
+        "--device": "train.device",
+        "--mixed-precision": "train.mixed_precision",
+        "--apply-fast-convergence": "train.fast_convergence",
+        "--debug": "train.debug",
+        "--callback": "train.callbacks",
     },
     "fine-tuning": {
-        "--init-from": ("fine_tune.init_from", "start from this model: a run folder, a model's folder, or a Hub id"),
-        "--freeze": ("fine_tune.freeze", "parameters that stay as they are, such as text_encoder,decoder.layers"),
-        "--lora-rank": ("fine_tune.lora_rank", "train adapters of this rank in place of the matrices (extra lora)"),
+        "--init-from": "fine_tune.init_from",
+        "--freeze": "fine_tune.freeze",
+        "--lora-rank": "fine_tune.lora_rank",
     },
     "hub": {
-        "--push-to-hub": ("hub.push_to_hub", "push the model to this repository (owner/name) whenever it is better"),
-        "--hub-branch": ("hub.branch", "branch of the repository, such as one for each run (default: main)"),
-        "--resume-from-hub": ("hub.resume_from_hub", "go on from the training state in this repository"),
+        "--push-to-hub": "hub.push_to_hub",
+        "--hub-branch": "hub.branch",
+        "--resume-from-hub": "hub.resume_from_hub",
+        "--public": "hub.public",
     },
     "run folder": {
-        "--checkpoint-dir": ("checkpoint.dir", "the run folder: checkpoints, samples, logs"),
-        "--tracker": ("log.tracker", "where curves and samples go (default: tensorboard)"),
+        "--checkpoint-dir": "checkpoint.dir",
+        "--tracker": "log.tracker",
+        "--reset-training": "checkpoint.reset",
+        "--resume": "checkpoint.resume",
     },
 }
-SWITCHES: dict[str, dict[str, tuple[str, str]]] = {
-    "training": {
-        "--apply-fast-convergence": ("train.fast_convergence", "overlay on the level: speech comes early"),
-        "--debug": ("train.debug", "a half-minute end-to-end run of the debug size"),
-    },
-    "hub": {
-        "--public": ("hub.public", "make a new repository that everybody can read (default: private)"),
-    },
-    "run folder": {
-        "--reset-training": ("checkpoint.reset", "move an old run in the folder aside and start over"),
-    },
-}
+KEYS = {flag: key for flags in FLAGS.values() for flag, key in flags.items()}
 # What a flag takes, where its own last word does not say it.
 METAVARS = {
     "--dataset-config": "NAME",
@@ -90,38 +87,11 @@ METAVARS = {
     "--freeze": "NAMES",
     "--push-to-hub": "OWNER/NAME",
     "--resume-from-hub": "OWNER/NAME",
+    "--callback": "PACKAGE.MODULE:CLASS",
+    "--check-data": "FOLDER",
+    "--resume": "PATH",
 }
-# Flags that may be repeated: flag -> (key of a mapping, metavar, help).
-REPEATED = {
-    "training": {
-        "--callback": (
-            "train.callbacks",
-            "PACKAGE.MODULE:CLASS",
-            "add a transformers.TrainerCallback of yours (docs/extending.md), or one by the name that an installed "
-            "package gives it; may be repeated. Arguments stand in the config file, as train: {callbacks: "
-            "{package.module:Class: {argument: value}}}",
-        ),
-    },
-}
-# Flags that can stand alone: flag -> (key, the value it then has, metavar, help).
-ALONE = {
-    "data": {
-        "--check-data": (
-            "data.check_data",
-            "run",
-            "FOLDER",
-            "do not train, report on the corpus, into this folder (default: data_check in the run folder)",
-        ),
-    },
-    "run folder": {
-        "--resume": (
-            "checkpoint.resume",
-            "auto",
-            "PATH",
-            "go on from a checkpoint, or none (default: from the newest in the run folder)",
-        ),
-    },
-}
+ALONE = {"--check-data": "run", "--resume": "auto"}  # flags that can stand alone -> the value that they then have
 
 
 LANGUAGE_OF_NONE = "en"  # of --show-text, as of synthesize.py
@@ -143,16 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for title, flags in FLAGS.items():
         group = parser.add_argument_group(title)
-        for flag, (key, text) in flags.items():
-            metavar = METAVARS.get(flag, flag.rpartition("-")[2].upper())
-            metavar = "{" + ",".join(choices(key)) + "}" if choices(key) else metavar
-            group.add_argument(flag, dest=key, metavar=metavar, help=text + by_level(key))
-        for flag, (key, text) in SWITCHES.get(title, {}).items():
-            group.add_argument(flag, dest=key, action="store_const", const=True, help=text)
-        for flag, (key, metavar, text) in REPEATED.get(title, {}).items():
-            group.add_argument(flag, dest=key, action="append", metavar=metavar, help=text)
-        for flag, (key, alone, metavar, text) in ALONE.get(title, {}).items():
-            group.add_argument(flag, dest=key, nargs="?", const=alone, metavar=metavar, help=text)
+        for flag, key in flags.items():
+            group.add_argument(flag, dest=key, help=help_of(key), **_form(flag, key))
     group = parser.add_argument_group("configuration")
     group.add_argument("--config", metavar="FILE", help="json or yaml; flags win over it")
     assign = "any other setting, such as loss.kl_weight=0.5; may be repeated, and wins over the flags"
@@ -164,12 +126,28 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def by_level(key: str) -> str:
-    """What each level makes of a setting, for --help; nothing where no level touches it."""
-    values = {name: level.values()[key] for name, level in LEVELS.items() if key in level.values()}
-    at = f" at width {REFERENCE_WIDTH}" if key == "optim.lr" else ""
-    told = ", ".join(f"{name} {value:g}" for name, value in values.items())
-    return f" (default{at}: {told})" if told else ""
+def help_of(key: str) -> str:
+    text, told = words(key), default(key)
+    text += "; may be repeated" if is_mapping(key) else ""
+    return text + (f" (default: {told})" if told else "")
+
+
+def is_mapping(key: str) -> bool:
+    return typing.get_origin(FIELDS[key][1]) is dict
+
+
+def _form(flag: str, key: str) -> dict[str, Any]:
+    """How argparse takes a flag: a switch, one that may be repeated, one that can stand alone, or one with a value."""
+    hint = FIELDS[key][1]
+    if hint is bool:
+        return {"action": "store_const", "const": True}
+    metavar = METAVARS.get(flag, flag.rpartition("-")[2].upper())
+    form: dict[str, Any] = {"metavar": "{" + ",".join(choices(key)) + "}" if choices(key) else metavar}
+    if is_mapping(key):
+        form |= {"action": "append"}
+    if flag in ALONE:
+        form |= {"nargs": "?", "const": ALONE[flag]}
+    return form
 
 
 def parse(
@@ -181,20 +159,20 @@ def parse(
     a flag, a file or a value, and SystemExit(0) after --help, --print-config and --show-text.
     """
     parser = build_parser()
-    words = translated(sys.argv[1:] if argv is None else argv, parser._option_string_actions)
-    given, unknown = parser.parse_known_args(words)
+    line = translated(sys.argv[1:] if argv is None else argv, parser._option_string_actions)
+    given, unknown = parser.parse_known_args(line)
     if unknown:
         flag = unknown[0].partition("=")[0]
         known = [*parser._option_string_actions, *UNDERSTOOD]
         suggestion = nearest(flag.replace("_", "-"), known) or " --help lists all flags."
         raise UserError(f"There is no flag {shown(repr(flag)[1:-1])}.{suggestion}")
-    by_hand = _by_hand(given)
+    user_set = _user_values(given)
 
     from training.config.hardware import detect
     from training.config.resolve import as_yaml, resolve
 
-    hardware = hardware or detect(by_hand.get("train.device", ("auto", ""))[0])
-    config, provenance = resolve(by_hand, hardware)
+    hardware = hardware or detect(user_set.get("train.device", ("auto", ""))[0])
+    config, provenance = resolve(user_set, hardware)
     if given.print_config:
         if os.environ.get("RANK", "0") == "0":
             print(as_yaml(config, provenance))
@@ -218,22 +196,20 @@ def show_text(text: str, config: RunConfig) -> None:
         print(f"\n{shown_text(one, language, vocabulary)}")
 
 
-def _by_hand(given: argparse.Namespace) -> Layer:
+def _user_values(given: argparse.Namespace) -> Layer:
     """Typed values of the file, then the flags, then --set, each over the one before."""
     layer: Layer = {}
     if given.config is not None:
         source = f"file {given.config}"
         for key, value in flatten(read_file(given.config), source).items():
             layer[key] = (coerce(key, value, source), source)
-    groups: tuple[dict[str, Any], ...] = (*FLAGS.values(), *SWITCHES.values(), *ALONE.values())
-    for flag, (key, *_) in (item for flags in groups for item in flags.items()):
-        text = getattr(given, key)
-        if text is not None:
-            layer[key] = (coerce(key, text, f"flag {flag}"), f"flag {flag}")
-    for flag, (key, *_) in (item for flags in REPEATED.values() for item in flags.items()):
-        named, before = getattr(given, key) or [], layer.get(key, ({}, ""))[0]
-        if named:
-            layer[key] = (coerce(key, {name: before.get(name, {}) for name in [*before, *named]}, flag), f"flag {flag}")
+    for flag, key in KEYS.items():
+        said = getattr(given, key)
+        if said is not None and is_mapping(key):  # the names of entries; what the file says of them stays
+            before = layer.get(key, ({}, ""))[0]
+            said = {name: before.get(name, {}) for name in [*before, *said]}
+        if said is not None:
+            layer[key] = (coerce(key, said, f"flag {flag}"), f"flag {flag}")
     for assignment in given.set:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:

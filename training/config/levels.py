@@ -3,18 +3,16 @@
 Each is a pure function that answers with a layer (dotted key -> value and reason); `training.config.resolve` lays
 them over one another and keeps what the user gave by hand, so that nothing given by hand is ever scaled.
 
-A new level is one more entry in LEVELS (and its name in the choices of `training.config.fields.TrainConfig.level`), or
-a Level that a package of your own adds (docs/extending.md).
+A level is settings under one name. A new one is one more entry in LEVELS (and its name in the choices of
+`training.config.settings.TrainConfig.level`), or a mapping that a package of your own adds (docs/extending.md).
 """
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_pipeline import plugins
-from training.config.fields import Layer, Provenance, RunConfig, coerce, with_values
+from training.config.fields import Layer, Provenance, RunConfig, coerce, is_user_set, with_values
 
 REFERENCE_WIDTH = 1024  # the learning rates below are for this model width (size normal)
-WARMUP_SHARE = 0.1  # of the run, at most
 FAST_RATE = 3.0  # fast convergence: times the level's rate,
 # but never past what experimental has found to be the most, at REFERENCE_WIDTH and of vectors (benchmarks/LOG.md).
 MOST_RATE, MOST_RATE_VECTOR = 2.5e-4, 1e-3
@@ -23,104 +21,62 @@ FAST_EVAL_STEPS = 1000  # fast convergence: an evaluation after so many steps,
 FAST_EVAL_SHARE = 0.05  # or after this share of the run, whichever comes first
 
 
-@dataclass(frozen=True)
-class Level:
-    """The published numbers of a level, at REFERENCE_WIDTH. What a field means stands in training.config.fields."""
-
-    lr: float
-    mel_weight: float
-    kl_weight: float
-    stop_weight: float
-    alignment_weight: float
-    weight_decay: float
-    clip_norm: float
-    warmup_steps: int
-    schedule: str
-    epochs: int
-    grad_accum: int
-    mel_loss: str
-    mel_smoothing: float
-    stop_smoothing: float
-    adaptive_weights: bool
-    spike_detection: bool
-    early_stopping: bool
-    more: dict[str, Any] = field(default_factory=dict)  # dotted key -> value
-
-    def values(self) -> dict[str, Any]:
-        """Dotted key -> value, with the rates as published (unscaled)."""
-        by_key = {f"{section}.{name}": getattr(self, name) for section, name in LEVEL_FIELDS}
-        return by_key | {"optim.lr_vector": self.lr} | dict(self.more)
-
-
-LEVEL_FIELDS = [
-    *(("optim", name) for name in ("lr", "weight_decay", "clip_norm", "warmup_steps", "schedule")),
-    *(("loss", name) for name in ("mel_weight", "kl_weight", "stop_weight", "alignment_weight", "mel_loss")),
-    *(("loss", name) for name in ("mel_smoothing", "stop_smoothing", "adaptive_weights")),
-    *(("train", name) for name in ("epochs", "grad_accum", "spike_detection", "early_stopping")),
-]
-
-BASIC = Level(
-    lr=5e-5,
-    mel_weight=45.0,
-    kl_weight=1.0,
-    stop_weight=1.0,
-    alignment_weight=1.0,
-    weight_decay=1e-6,
-    clip_norm=1.0,
-    warmup_steps=2000,
-    schedule="noam",
-    epochs=200,
-    grad_accum=16,
-    mel_loss="l1",
-    mel_smoothing=0.0,
-    stop_smoothing=0.0,
-    adaptive_weights=False,
-    spike_detection=False,
-    early_stopping=False,
-)
-
-ENHANCED = Level(
-    lr=8e-5,
-    mel_weight=22.0,
-    kl_weight=1.8,
-    stop_weight=1.5,
-    alignment_weight=0.3,
-    weight_decay=5e-7,
-    clip_norm=0.8,
-    warmup_steps=1500,
-    schedule="cosine_restarts",
-    epochs=500,
-    grad_accum=2,
-    mel_loss="huber",
-    mel_smoothing=0.025,
-    stop_smoothing=0.06,
-    adaptive_weights=True,
-    spike_detection=True,
-    early_stopping=True,
-    more={
-        "optim.first_period_steps": 8000,
-        "optim.restart_decay": 0.8,
-        "optim.lr_floor": 1e-7,
-        "loss.huber_delta": 0.6,
-        "loss.loss_smoothing": 0.08,
-        "train.patience_evaluations": 40,
-        "train.min_delta": 5e-5,
-    },
-)
-
-# Experimental holds only what a dated measurement in benchmarks/LOG.md shows to help.
-EXPERIMENTAL = replace(
-    ENHANCED,
-    lr=MOST_RATE,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
-    grad_accum=1,  # 2026-11-25
-    more=ENHANCED.more
-    | {
-        "optim.lr_vector": MOST_RATE_VECTOR,  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
-        "train.length_curriculum": True,  # 2026-11-26
-    },
-)
-
-LEVELS: dict[str, Level] = {"basic": BASIC, "enhanced": ENHANCED, "experimental": EXPERIMENTAL}
+# Dotted key -> value, at REFERENCE_WIDTH; what is not here keeps its default (training.config.settings).
+BASIC: dict[str, Any] = {
+    "optim.lr": 5e-5,
+    "optim.lr_vector": 5e-5,
+    "optim.weight_decay": 1e-6,
+    "optim.clip_norm": 1.0,
+    "optim.warmup_steps": 2000,
+    "optim.schedule": "noam",
+    "loss.mel_loss": "l1",
+    "loss.mel_weight": 45.0,
+    "loss.kl_weight": 1.0,
+    "loss.stop_weight": 1.0,
+    "loss.alignment_weight": 1.0,
+    "loss.mel_smoothing": 0.0,
+    "loss.stop_smoothing": 0.0,
+    "loss.adaptive_weights": False,
+    "train.epochs": 200,
+    "train.grad_accum": 16,
+    "train.spike_detection": False,
+    "train.early_stopping": False,
+}
+ENHANCED: dict[str, Any] = {
+    "optim.lr": 8e-5,
+    "optim.lr_vector": 8e-5,
+    "optim.weight_decay": 5e-7,
+    "optim.clip_norm": 0.8,
+    "optim.warmup_steps": 1500,
+    "optim.schedule": "cosine_restarts",
+    "optim.first_period_steps": 8000,
+    "optim.restart_decay": 0.8,
+    "optim.lr_floor": 1e-7,
+    "loss.mel_loss": "huber",
+    "loss.huber_delta": 0.6,
+    "loss.mel_weight": 22.0,
+    "loss.kl_weight": 1.8,
+    "loss.stop_weight": 1.5,
+    "loss.alignment_weight": 0.3,
+    "loss.mel_smoothing": 0.025,
+    "loss.stop_smoothing": 0.06,
+    "loss.adaptive_weights": True,
+    "loss.loss_smoothing": 0.08,
+    "train.epochs": 500,
+    "train.grad_accum": 2,
+    "train.spike_detection": True,
+    "train.early_stopping": True,
+    "train.patience_evaluations": 40,
+    "train.min_delta": 5e-5,
+}
+# Only what a dated measurement in benchmarks/LOG.md shows to help.
+EXPERIMENTAL: dict[str, Any] = ENHANCED | {
+    "optim.lr": MOST_RATE,  # 2026-11-25: with one batch a step; twice this rate speaks less clearly
+    "optim.lr_vector": MOST_RATE_VECTOR,  # 2026-11-25: what 2.5e-4 becomes for matrices of size tiny
+    "train.grad_accum": 1,  # 2026-11-25
+    "train.length_curriculum": True,  # 2026-11-26
+}
+LEVELS: dict[str, dict[str, Any]] = {"basic": BASIC, "enhanced": ENHANCED, "experimental": EXPERIMENTAL}
 
 
 def width_of(size: str) -> int:
@@ -138,12 +94,13 @@ def level_layer(name: str, width: int) -> Layer:
 
     Raises UserError where a package's level cannot be had, or sets what there is not or cannot be.
     """
-    level, reason = plugins.find(plugins.LEVELS, name, LEVELS, Level), f"level {name}"
+    level, reason = plugins.find(plugins.LEVELS, name, LEVELS, dict), f"level {name}"
     assert level is not None  # the configuration has no other name
-    layer: Layer = {key: (coerce(key, value, reason), reason) for key, value in level.values().items()}
-    if width != REFERENCE_WIDTH:
-        scaled = f"{reason}: {level.lr:g} x {REFERENCE_WIDTH}/{width}"
-        layer["optim.lr"] = (_rounded(level.lr * REFERENCE_WIDTH / width), scaled)
+    layer: Layer = {key: (coerce(key, value, reason), reason) for key, value in level.items()}
+    if width != REFERENCE_WIDTH and "optim.lr" in layer:
+        rate = layer["optim.lr"][0]
+        scaled = f"{reason}: {rate:g} x {REFERENCE_WIDTH}/{width}"
+        layer["optim.lr"] = (_rounded(rate * REFERENCE_WIDTH / width), scaled)
     return layer
 
 
@@ -193,15 +150,15 @@ def apply_fast_convergence(config: RunConfig) -> RunConfig:
 def run_length_layer(config: RunConfig, provenance: Provenance, total_steps: int) -> Layer:
     """What has to give for a run of `total_steps` optimizer steps: empty where the run is long enough.
 
-    Warm-up is at most a tenth of the run, and a cosine period longer than the run is cut to it, so that the
-    rate gets down to its floor. Values given by hand stay. The loop calls this too, once it knows how many
+    Warm-up is at most `optim.warmup_share` of the run, and a cosine period longer than the run is cut to it, so
+    that the rate gets down to its floor. Values given by hand stay. The loop calls this too, once it knows how many
     steps a time budget or a number of epochs makes.
     """
     layer: Layer = {}
-    warmup = config.optim.warmup_steps
-    if warmup > WARMUP_SHARE * total_steps and not is_user_set(provenance, "optim.warmup_steps"):
-        warmup = max(1, int(WARMUP_SHARE * total_steps))
-        reason = f"at most {WARMUP_SHARE:.0%} of {total_steps} steps ({config.optim.warmup_steps} before)"
+    warmup, share = config.optim.warmup_steps, config.optim.warmup_share
+    if warmup > share * total_steps and not is_user_set(provenance, "optim.warmup_steps"):
+        warmup = max(1, int(share * total_steps))
+        reason = f"at most {100 * share:g}% of {total_steps} steps ({config.optim.warmup_steps} before)"
         layer["optim.warmup_steps"] = (warmup, reason)
     period, left = config.optim.first_period_steps, max(1, total_steps - warmup)
     cosine = config.optim.schedule == "cosine_restarts"
@@ -209,11 +166,6 @@ def run_length_layer(config: RunConfig, provenance: Provenance, total_steps: int
         reason = f"what warm-up leaves of {total_steps} steps ({period} before)"
         layer["optim.first_period_steps"] = (left, reason)
     return layer
-
-
-def is_user_set(provenance: Provenance, key: str) -> bool:
-    """Whether the user gave the value: by a file, a flag or --set."""
-    return provenance.get(key, "default").startswith(("file ", "flag ", "--set"))
 
 
 def _rounded(rate: float) -> float:

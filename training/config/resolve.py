@@ -19,9 +19,10 @@ from data_pipeline.held_out import FEWEST_ROWS
 from data_pipeline.languages import language_code
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.registry import PHONEMIZERS
-from training.config.fields import FIELDS, Layer, Provenance, RunConfig, apply_layer, get
+from training.config.described import shown, words
+from training.config.fields import FIELDS, Layer, Provenance, RunConfig, apply_layer, get, is_user_set
 from training.config.hardware import Hardware, check_precision, defaults_for, detect
-from training.config.levels import fast_convergence_layer, is_user_set, level_layer, run_length_layer, width_of
+from training.config.levels import fast_convergence_layer, level_layer, run_length_layer, width_of
 from training.setup.best_metric import best_metric_layer, check_best_metric
 
 DEMO_MINUTES = {"cpu": 15.0, "mps": 15.0, "cuda": 2.0}  # of training on the embedded demo corpus
@@ -35,17 +36,17 @@ LENGTH_KEYS = ("train.epochs", "train.max_steps", "train.max_minutes")
 State = tuple[RunConfig, Provenance]
 
 
-def resolve(by_hand: Layer, hardware: Hardware | None = None) -> State:
+def resolve(user_set: Layer, hardware: Hardware | None = None) -> State:
     """The configuration and, for each dotted key, where its value came from.
 
-    `by_hand` holds the typed values of file, flags and --set, later over earlier. `hardware`: None asks the
+    `user_set` holds the typed values of file, flags and --set, later over earlier. `hardware`: None asks the
     machine. Raises UserError where values do not go together.
     """
-    if "optim.lr" in by_hand and "optim.lr_vector" not in by_hand:
-        by_hand = by_hand | {"optim.lr_vector": by_hand["optim.lr"]}  # one rate by hand is for everything
-    if by_hand.get("data.train_data", ("", ""))[0] is None:
-        by_hand = {key: value for key, value in by_hand.items() if key != "data.train_data"}
-    state = apply_layer(RunConfig(), dict.fromkeys(FIELDS, "default"), by_hand)
+    if "optim.lr" in user_set and "optim.lr_vector" not in user_set:
+        user_set = user_set | {"optim.lr_vector": user_set["optim.lr"]}  # one rate by hand is for everything
+    if user_set.get("data.train_data", ("", ""))[0] is None:
+        user_set = {key: value for key, value in user_set.items() if key != "data.train_data"}
+    state = apply_layer(RunConfig(), dict.fromkeys(FIELDS, "default"), user_set)
     hardware = hardware or detect(state[0].train.device)
 
     state = _lay(state, _corpus_layer(*state, hardware))
@@ -206,6 +207,10 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
             f"data.max_duration_s is {data.max_duration_s:g} ({why['data.max_duration_s']}), which leaves no "
             "utterance; expected the first to be below the second."
         )
+    for key in ("data.reference_s", "loss.adaptive_bounds"):
+        low, high = get(config, key)
+        if low > high:
+            raise UserError(f"{key} is {low:g},{high:g} ({why[key]}); expected the lower one first.")
     check_best_metric(config, why["train.best_metric"])
     _check_hub(config, why)
     _check_text_units(config, why)
@@ -306,7 +311,7 @@ def table(config: RunConfig, provenance: Provenance) -> str:
             reason = f"no --val-data; where it has none, {share} by a hash of the id"
         unused = key == "optim.first_period_steps" and config.optim.schedule != "cosine_restarts"
         if value is not None and not unused:
-            rows.append((label, _shown(value), reason))
+            rows.append((label, shown(value), reason))
         if key == LENGTH_KEYS[-1]:
             rows.append(("time it takes", *_time_it_takes(config)))
     return redact("\n".join(aligned(rows)))
@@ -324,7 +329,8 @@ def _time_it_takes(config: RunConfig) -> tuple[str, str]:
 
 
 def as_yaml(config: RunConfig, provenance: Provenance) -> str:
-    """Every value with its reason as a comment; --config reads it back, but for secrets, which are left out."""
+    """Every value with its reason as a comment, below what it means; --config reads it back, but for secrets, which
+    are left out."""
     rows, section = [], None
     for key in FIELDS:
         name, leaf = key.split(".")
@@ -332,17 +338,10 @@ def as_yaml(config: RunConfig, provenance: Provenance) -> str:
             section = name
             rows.append((f"{name}:", ""))
         value = json.dumps(get(config, key), ensure_ascii=False)
+        rows.append((f"  # {words(key)}", ""))
         rows.append((f"  {leaf}: {value}", f"# {provenance[key]}"))
     width = min(60, max(len(text) for text, _ in rows))
     return redact("\n".join(f"{text:<{width}}  {reason}".rstrip() for text, reason in rows))
-
-
-def _shown(value) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {one}" if one != {} else name for name, one in value.items()) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

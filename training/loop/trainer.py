@@ -373,13 +373,13 @@ class Trainer:
             self.saved_at = self.state.global_step
 
     def _roll_back(self) -> None:
-        """Weights and optimizer of the last good checkpoint, at half the rate; the data goes on, past the harm.
+        """Weights and optimizer of the last good checkpoint, at a lower rate; the data goes on, past the harm.
 
         Good is one after which an update was found good: the newest may have been written after the one that did the
         harm, and is taken only where there is no other. Those behind it are set aside, so that the same command does
         not find them.
         """
-        groups = self.optimizer.param_groups  # which loading replaces
+        rate, groups = self.config.train.roll_back_rate, self.optimizer.param_groups  # which loading replaces
         settings = [{key: value for key, value in group.items() if key != "params"} for group in groups]
         good = self.checkpoints.newest_undamaged(until=self.proven) or self.checkpoints.newest_undamaged()
         if good is not None:
@@ -387,9 +387,9 @@ class Trainer:
             self.files.load(good)
             self.is_sound = True
         for group, own in zip(self.optimizer.param_groups, settings, strict=True):
-            group.update(own | {"peak_lr": own["peak_lr"] / 2})
+            group.update(own | {"peak_lr": own["peak_lr"] * rate})
         where = f"to {good}" if good else "to the present weights (there is no good checkpoint yet)"
-        self.accelerator.print(f"Rolled back {where}; the learning rate is halved.")
+        self.accelerator.print(f"Rolled back {where}; the learning rate is {rate:g} of what it was.")
         self.control.should_roll_back = False
         if good is None:
             self._check_sound_end()

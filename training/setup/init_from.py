@@ -19,8 +19,7 @@ from inference.pretrained import has_base, load_description, load_weights, model
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from training.config.fields import Layer, Provenance, RunConfig, get
-from training.config.levels import is_user_set
+from training.config.fields import Layer, Provenance, RunConfig, get, is_user_set
 from training.setup.inputs import open_training
 
 

@@ -18,7 +18,6 @@ from data_pipeline.stall_watchdog import StallWatchdog
 from data_pipeline.text import Vocabulary
 from training.config.fields import DataConfig, RunConfig
 
-CURRICULUM_ROWS = 8192  # that go from short to long: what a long first epoch holds after them is in drawn order
 VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances
 
 
@@ -52,7 +51,8 @@ def build_inputs(
     make = FeatureMaker(audio, frames_per_step, data.language, vocabulary or Vocabulary(units=data.text_units))
     share = VALIDATION_CACHE_SHARE
     cache_mb = data.cache_mb * (1 - share)
-    loader = Loader(train_plan, make, watchdogs[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
+    load = partial(Loader, make=make, reference_s=data.reference_s)
+    loader = load(train_plan, watchdog=watchdogs[TRAIN], num_workers=data.num_workers, cache_mb=cache_mb, pin=pin)
     held_out = None
     if validation is None:
         held_out = HeldOut(data.val_fraction)
@@ -65,7 +65,7 @@ def build_inputs(
         train_plan.balance = SpeakerBalance.of(utterances, data.speaker_balance, where[TRAIN])
     return Inputs(
         loader,
-        Loader(validation_plan, make, watchdogs[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
+        load(validation_plan, watchdog=watchdogs[VALIDATION], num_workers=0, cache_mb=data.cache_mb * share),
         f"{train.describe()}; validation: {held_out.told if held_out else validation.describe()}",
     )
 
@@ -110,8 +110,9 @@ def _plans(
     train_plan = plan(
         train,
         grad_accum=config.train.grad_accum,
-        by_length_rows=CURRICULUM_ROWS if config.train.length_curriculum else 0,
+        by_length_rows=config.train.curriculum_rows if config.train.length_curriculum else 0,
         speaker_augmentation=data.speaker_augmentation,
+        recorded_share=data.recorded_share,
     )
     return train_plan, plan(train if validation is None else validation, shuffle=False)
 

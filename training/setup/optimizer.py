@@ -33,7 +33,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig, device: torch.device)
 def use_what_changed(groups: list[dict], now: OptimConfig, before: dict) -> None:
     """Settings that are others than when a checkpoint was written take the place of those it holds.
 
-    A rate that roll-backs have halved stays so much below its setting. `groups`: as `build_optimizer` makes them.
+    A rate that roll-backs have lowered stays so much below its setting. `groups`: as `build_optimizer` makes them.
     """
     for group, name in zip(groups, ("lr", "lr_vector"), strict=True):
         was, wanted = before.get(name), getattr(now, name)

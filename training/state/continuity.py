@@ -21,8 +21,9 @@ from training.setup.inputs import Inputs
 OF_ANOTHER_RUN = ("audio.preset", "data.text_units", "fine_tune.lora_rank", "data.val_fraction")
 # The batches of an epoch depend on these, on the exclude list and on the corpus.
 SHAPING = (
-    "train.batch_size", "train.seed", "train.length_curriculum", "data.max_batch_frames", "data.min_duration_s",
-    "data.max_duration_s", "data.max_text_chars", "data.pool_batches", "data.shuffle_buffer", "data.speaker_balance",
+    "train.batch_size", "train.seed", "train.length_curriculum", "train.curriculum_rows", "data.max_batch_frames",
+    "data.min_duration_s", "data.max_duration_s", "data.max_text_chars", "data.pool_batches", "data.shuffle_buffer",
+    "data.speaker_balance",
 )  # fmt: skip
 # They say where things go and come from, which is said or checked by itself.
 UNSAID = ("checkpoint.", "log.", "hub.", "data.train_data", "data.check_", "fine_tune.init_from", "train.debug")

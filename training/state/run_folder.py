@@ -8,8 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from training.config.fields import Provenance, RunConfig
-from training.config.levels import is_user_set
+from training.config.fields import Provenance, RunConfig, is_user_set
 from training.distributed.collectives import first_failure
 
 try:
@@ -34,7 +33,7 @@ class RunFolder:
         self.config, self.accelerator = config, accelerator
         self.root = Path(config.checkpoint.dir)
         self.resets = config.checkpoint.reset
-        self.resets_by_hand = self.resets and is_user_set(provenance, "checkpoint.reset")
+        self.user_resets = self.resets and is_user_set(provenance, "checkpoint.reset")
         self.file = None
 
     def check(self) -> None:
@@ -113,7 +112,7 @@ class RunFolder:
                     f"{self.root} holds {what}, so it is not moved aside. Give another --checkpoint-dir, or leave out "
                     "what starts over (--reset-training, --debug)."
                 )
-        if not self.resets_by_hand and not is_debug_run(self.root):
+        if not self.user_resets and not is_debug_run(self.root):
             raise UserError(
                 f"{self.root} holds a run that was no --debug run, which --debug would move aside. Give another "
                 "--checkpoint-dir, or --reset-training too."

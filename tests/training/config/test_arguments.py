@@ -13,8 +13,9 @@ from data_pipeline.errors import UserError
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from training.config.arguments import FLAGS, SWITCHES, build_parser, parse
-from training.config.fields import FIELDS, RunConfig, coerce
+from training.config.arguments import FLAGS, KEYS, build_parser, parse
+from training.config.described import words
+from training.config.fields import FIELDS, RunConfig, coerce, get
 from training.config.hardware import Hardware
 from training.config.resolve import table
 
@@ -292,20 +293,19 @@ def test_every_flag_sets_its_field(trained_voice):
     by_kind = {"model.size": "big", "train.level": "basic", "log.tracker": "wandb", "train.device": "cpu"}
     by_kind |= {"train.mixed_precision": "bf16", "data.max_batch_frames": "9000", "fine_tune.init_from": trained_voice}
     also = {"--lora-rank": ["--init-from", trained_voice], "--public": ["--push-to-hub", "ann/voice"]}
-    for flag, (key, _) in {k: v for group in FLAGS.values() for k, v in group.items()}.items():
-        text = by_kind.get(key, "7")
-        config, provenance, _ = parse([flag, text, *also.get(flag, [])], CPU)
-        section, leaf = key.split(".")
-        assert getattr(getattr(config, section), leaf) == coerce(key, text, "test")
+    by_kind |= {"checkpoint.resume": "none", "train.callbacks": "a:B"}
+    for flag, key in KEYS.items():
+        is_switch = FIELDS[key][1] is bool
+        text = True if is_switch else by_kind.get(key, "7")
+        config, provenance, _ = parse([flag, *([] if is_switch else [text]), *also.get(flag, [])], CPU)
+        assert get(config, key) == coerce(key, {text: {}} if key == "train.callbacks" else text, "test")
         assert provenance[key] == f"flag {flag}"
-    for flag, (key, _) in {k: v for group in SWITCHES.values() for k, v in group.items()}.items():
-        section, leaf = key.split(".")
-        assert getattr(getattr(parse([flag, *also.get(flag, [])], CPU)[0], section), leaf) is True
 
 
-def test_no_flag_is_listed_in_a_group_that_is_never_built():
-    listed = {flag for group in (*FLAGS.values(), *SWITCHES.values()) for flag in group}
-    assert listed <= set(build_parser()._option_string_actions)
+def test_no_flag_is_listed_twice_or_never_built():
+    listed = [flag for group in FLAGS.values() for flag in group]
+    assert len(set(listed)) == len(listed) == len(set(KEYS.values()))
+    assert set(listed) <= set(build_parser()._option_string_actions)
 
 
 def test_help_answers_before_torch_is_imported():
@@ -324,6 +324,17 @@ def test_help_answers_before_torch_is_imported():
 def test_help_says_what_each_level_makes_of_a_flag():
     told = " ".join(build_parser().format_help().split())
     for level, lr, accum in (("basic", "5e-05", 16), ("enhanced", "8e-05", 2), ("experimental", "0.00025", 1)):
-        assert re.search(rf"--lr RATE [^(]*\(default at width 1024: [^)]*{level} {lr}", told)
+        assert re.search(rf"--lr RATE [^(]*\(default: at width 1024: [^)]*{level} {lr}", told)
         assert re.search(rf"--grad-accum NUMBER [^(]*\(default: [^)]*{level} {accum}\b", told)
-    assert re.search(r"--seed SEED [^(]*--", told)  # which no level touches
+    assert re.search(r"--seed SEED [^(]*\(default: 1234\) --", told)  # which no level touches
+    assert re.search(r"--max-steps STEPS [^(]* --", told)  # which has no default
+
+
+def test_help_and_the_printed_config_say_what_the_settings_say(capsys):
+    told = " ".join(build_parser().format_help().split())
+    assert [key for key in KEYS.values() if words(key) not in told] == []
+    with pytest.raises(SystemExit):
+        parsed("--print-config")
+    printed = capsys.readouterr().out.splitlines()
+    values = [at for at, line in enumerate(printed) if line.startswith("  ") and not line.startswith("  #")]
+    assert [printed[at - 1] for at in values] == [f"  # {words(key)}" for key in FIELDS]

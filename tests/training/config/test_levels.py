@@ -112,6 +112,12 @@ def test_warm_up_is_at_most_a_tenth_of_the_run(total_steps, warmup):
     assert (f"of {total_steps} steps" in provenance.get("optim.warmup_steps", "")) == (warmup != 1500)
 
 
+def test_the_share_of_warm_up_can_be_another():
+    config = with_values(apply_level(RunConfig(), "enhanced", 1024), {"optim.warmup_share": 0.025})
+    steps, reason = run_length_layer(config, {}, 1000)["optim.warmup_steps"]
+    assert steps == 25 and reason.startswith("at most 2.5% of 1000 steps")
+
+
 def test_a_cosine_period_longer_than_the_run_ends_with_it():
     config = apply_level(RunConfig(), "enhanced", 1024)
     assert run_length_layer(config, {}, 1000)["optim.first_period_steps"][0] == 900
@@ -121,8 +127,8 @@ def test_a_cosine_period_longer_than_the_run_ends_with_it():
 
 
 def test_a_schedule_by_hand_is_not_fitted():
-    by_hand = {"optim.warmup_steps": "flag --x", "optim.first_period_steps": "--set y"}
-    assert run_length_layer(apply_level(RunConfig(), "enhanced", 1024), by_hand, 100) == {}
+    user_set = {"optim.warmup_steps": "flag --x", "optim.first_period_steps": "--set y"}
+    assert run_length_layer(apply_level(RunConfig(), "enhanced", 1024), user_set, 100) == {}
 
 
 def test_by_hand_means_file_flag_or_set():

@@ -10,7 +10,7 @@ import pytest
 
 import train_main
 from tests import blows, small_runs
-from tests.small_runs import newest, scalars
+from tests.small_runs import assert_equal_ends, newest, scalars
 from training.loop.trainer import Trainer
 from training.state.checksums import seal
 
@@ -201,6 +201,35 @@ def test_another_run_is_refused_with_the_ways_out(heard, corpus, tmp_path, capsy
     keep(corpus, small_runs.rows())
     assert heard.train("--max-steps", "2", "--set", "data.val_fraction=0.5") == 2
     assert "was trained with data.val_fraction=0.02" in capsys.readouterr().err
+
+
+LATER = {
+    "data": ("reference_s", "recorded_share"),
+    "loss": ("adaptive_bounds", "adaptive_temperature", "adaptive_every_steps"),
+    "optim": ("warmup_share", "period_growth"),
+    "train": ("spike_factor", "spike_settle_steps", "spike_patience", "spike_window", "max_roll_backs")
+    + ("roll_back_rate", "curriculum_rows"),
+    "log": ("quality_share",),
+}
+
+
+def test_a_checkpoint_of_before_a_setting_goes_on_bit_equal_and_unchanged(heard, tmp_path, corpus, capsys):
+    enhanced = ["--epochs", "1", "--optimization-level", "experimental"]
+    whole = Heard(tmp_path / "whole", corpus)
+    assert whole.train(*enhanced) == 0
+    assert heard.train(*enhanced, stop=2) == 143
+    state = newest(heard.run) / "training_state.json"
+    saved = json.loads(state.read_text())
+    for group, names in LATER.items():
+        for name in names:
+            del saved["config"][group][name]
+    state.write_text(json.dumps(saved))
+    seal(newest(heard.run))
+    capsys.readouterr()
+    assert heard.train(*enhanced) == 0
+    assert "Since the checkpoint" not in capsys.readouterr().out
+    assert heard.steps == whole.steps
+    assert_equal_ends(heard.run, whole.run)
 
 
 def test_a_checkpoint_of_an_earlier_version_goes_on(heard, capsys):

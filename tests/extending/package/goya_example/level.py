@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from training.config.levels import ENHANCED
 
-GENTLE = replace(ENHANCED, lr=4e-5, clip_norm=0.5, more=ENHANCED.more | {"train.ema_decay": 0.99})
+GENTLE = ENHANCED | {"optim.lr": 4e-5, "optim.lr_vector": 4e-5, "optim.clip_norm": 0.5, "train.ema_decay": 0.99}
