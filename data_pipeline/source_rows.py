@@ -262,7 +262,8 @@ def tar_rows(paths: list[str], columns: tuple[str, ...] = ()) -> Iterator[dict]:
 
 def _bounded(archive: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo]:
     """The members, before what they hold is unpacked, to be read or only to be passed over."""
-    for member in archive:
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # where tarfile keeps all of them, 500 bytes each
         if member.offset_data + member.size > most_bytes:
             raise tarfile.ReadError(f"it unpacks to more than {MOST_UNPACKED} times its size")
         yield member

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import datasets
@@ -18,6 +19,7 @@ from data_pipeline import sources
 from data_pipeline.audio import decode_audio
 from data_pipeline.columns import ColumnNames, RowReader
 from data_pipeline.errors import UserError
+from data_pipeline.source_rows import tar_rows
 from data_pipeline.sources import READERS, Request, Source, default_train_data, open_source, stream_dataset
 from data_pipeline.splits import of_split
 from data_pipeline.utterance import Samples
@@ -412,6 +414,19 @@ def test_words_that_tell_splits():
     assert of_split(["data", "test"], "train") == ["data"] and of_split(["data", "test"], "validation") == ["test"]
     assert of_split(["/dev/a.csv"], "train", "/dev") == ["/dev/a.csv"]
     assert of_split(["retrained", "latest"], "validation") == []
+
+
+def test_a_long_archive_takes_no_more_memory_than_a_short_one(tmp_path):
+    """Of a million rows, tarfile's own list of members would be a gigabyte."""
+    members = {f"{number:05}.{kind}": b"x" for number in range(2000) for kind in ("txt", "opus")}
+    rows = tar_rows([str(put_tar(tmp_path / "long.tar", members))])
+    tracemalloc.start()
+    try:
+        traced = [tracemalloc.get_traced_memory()[0] for _ in rows]
+    finally:
+        tracemalloc.stop()
+    assert len(traced) == 2000
+    assert traced[-1] - traced[500] < 100_000
 
 
 def test_default_train_data(tmp_path, monkeypatch, recordings):
