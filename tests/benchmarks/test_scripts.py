@@ -46,6 +46,7 @@ def scripts() -> list[str]:
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in runs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", scripts())
 def test_a_script_names_itself_as_it_is_run(script, capsys):
     try:
