@@ -12,8 +12,8 @@ import soundfile
 
 import train_main
 from data_pipeline.audio import decode_audio
-from tests import small_runs
-from tests.small_runs import SMALL, launch, losses
+from testing import small_runs
+from testing.small_runs import SMALL, launch, losses
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ import training.export
 from data_pipeline.text import Vocabulary
 from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs
-from tests.small_runs import losses, newest
+from testing import small_runs
+from testing.small_runs import losses, newest
 from training.config.arguments import parse
 from training.setup.init_from import initial_model
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ["data_pipeline", "modeling", "inference", "training", "evaluation", "hub", "callbacks"]  # lowest first
-ROOTS = ["train_main", "synthesize", "listen", "usage_examples", "benchmarks", "tests"]  # above all
+ROOTS = ["train_main", "synthesize", "listen", "usage_examples", "benchmarks", "testing", "tests"]  # above all
 FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 
 
@@ -46,6 +46,12 @@ def test_no_layer_imports_a_higher_one(path):
 )
 def test_the_check_sees_every_kind_of_import(layer, source, found):
     assert forbidden_imports(layer, source) == found
+
+
+@pytest.mark.parametrize(("folder", "above"), [("testing", {"benchmarks", "tests"}), ("benchmarks", {"tests"})])
+def test_what_tests_and_benchmarks_share_is_in_testing(folder, above):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files and [path for path in files if imported_packages(path.read_text(encoding="utf-8")) & above] == []
 
 
 def module_of(path: Path) -> str:

@@ -5,7 +5,7 @@ import pytest
 import listen
 import synthesize
 import train_main
-from tests import small_runs
+from testing import small_runs
 from training import export
 from training.setup.caches import ensure_caches
 

@@ -18,7 +18,7 @@ import soundfile
 
 import listen
 import synthesize
-from tests import small_runs
+from testing import small_runs
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 import synthesize
-from tests import small_runs
+from testing import small_runs
 from tests.test_listen import served
 
 pytestmark = [

@@ -3,8 +3,8 @@
 import json
 import shutil
 
-from benchmarks import headline, improvements, page_block
-from tests.small_runs import DEMO, ROOT, forget_accelerator
+from benchmarks.report import headline, improvements, page_block
+from testing.small_runs import DEMO, ROOT, forget_accelerator
 from train_main import main
 
 UTTERANCES = 256  # that each level learns from
@@ -37,7 +37,11 @@ def test_the_summary_and_the_pages_say_what_the_levels_are_and_what_was_measured
         shutil.copy(page, tmp_path / page.relative_to(ROOT))
     assert improvements.main(["--into", str(tmp_path)]) == 0
     for name in (improvements.SUMMARY, "docs/training.md", "docs/measured.md"):
-        assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run python benchmarks/improvements.py"
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text(), (
+            "run python -m benchmarks.report.improvements"
+        )
     assert headline.main(["--into", str(tmp_path)]) == 0
-    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), "run python benchmarks/headline.py"
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text(), (
+        "run python -m benchmarks.report.headline"
+    )
     assert (ROOT / improvements.PICTURE).is_file()

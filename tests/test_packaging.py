@@ -62,7 +62,7 @@ def test_everything_imported_is_required(setup):
 
 def test_every_package_and_module_of_ours_is_installed(setup):
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert found - {"tests"} == set(PACKAGES)
+    assert found - {"benchmarks", "testing", "tests"} == set(PACKAGES)
     assert {path.stem for path in ROOT.glob("*.py")} == set(MODULES)
     assert set(setup["options"]["py_modules"].split()) == set(MODULES)
     patterns = setup["options.packages.find"]["include"].split()
@@ -137,7 +137,7 @@ def test_extras_have_the_names_that_every_pip_finds(setup):
 
 def test_every_extra_that_is_told_exists(setup):
     sources = [*ROOT.glob("*.py"), *ROOT.glob("*.md"), *(ROOT / ".ci").iterdir()]
-    for folder in (*PACKAGES, "docs", "benchmarks", "tests", "accelerate_configs"):
+    for folder in (*PACKAGES, "docs", "benchmarks", "testing", "tests", "accelerate_configs"):
         sources += [path for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md", ".yaml"}]
     for path in sources:
         for told in re.findall(r'-e ["\']?\.\[([\w, -]+)\]', path.read_text(encoding="utf-8")):

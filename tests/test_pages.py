@@ -1,11 +1,13 @@
-"""README.md and docs/: every link leads somewhere, and README.md is read in the five minutes that it promises."""
+"""README.md, docs/ and the log: every link leads somewhere; README.md is read in the five minutes that it promises."""
 
 import re
 
 import pytest
 
-from benchmarks.page_block import pages
+from benchmarks.harness.places import ROOT
+from benchmarks.report.page_block import pages
 
+LOG = ROOT / "benchmarks" / "LOG.md"
 WORDS_IN_FIVE_MINUTES = 1500
 
 
@@ -15,7 +17,7 @@ def anchors(page) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*pages(), LOG], ids=lambda page: page.name)
 def test_every_link_leads_to_a_file_and_a_heading_of_it(page):
     links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8"))
     for link in links:

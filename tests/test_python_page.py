@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import small_runs
-from tests.small_runs import launch
+from testing import small_runs
+from testing.small_runs import launch
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 
 import synthesize
 import train_main
-from tests import small_runs
-from tests.small_runs import train
+from testing import small_runs
+from testing.small_runs import train
 from training.config.arguments import parse
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import small_runs
-from tests.small_runs import SMALL, launch
+from testing import small_runs
+from testing.small_runs import SMALL, launch
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from inference.synthesizer import Synthesizer
 from inference.vocoders.griffin_lim import GriffinLim
 from inference.vocoders.hifigan import HIFIGAN_PACKAGE
 from inference.wave_output import Output
-from tests import small_runs
-from tests.small_runs import launch
+from testing import small_runs
+from testing.small_runs import launch
 
 pytestmark = pytest.mark.slow
 

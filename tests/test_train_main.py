@@ -19,8 +19,8 @@ import train_main
 import training.loop.step
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from tests import blows, small_runs
-from tests.small_runs import assert_equal_ends, launch, losses, newest, scalars, train
+from testing import blows, small_runs
+from testing.small_runs import assert_equal_ends, launch, losses, newest, scalars, train
 
 pytestmark = pytest.mark.slow
 
@@ -203,7 +203,7 @@ def test_signals_and_a_kill_in_saving_lose_nothing(unbroken, tmp_path):
         ("Blow: {name: SIGINT, step: 5}", 128 + signal.SIGINT, "step-00000005"),
         ("KilledInSaving: {step: 6}", -signal.SIGKILL, "step-00000005"),
     ):
-        given = sets(f"train.callbacks={{tests.blows:QuickWeights: , tests.blows:{blow}}}")
+        given = sets(f"train.callbacks={{testing.blows:QuickWeights: , testing.blows:{blow}}}")
         more = sets("checkpoint.every_steps=6") if code < 0 else []
         done = launch(script, *data, *given, *more, start_new_session=True)
         assert done.returncode == code, done.stderr[-3000:]
@@ -215,7 +215,7 @@ def test_signals_and_a_kill_in_saving_lose_nothing(unbroken, tmp_path):
             )
             assert "Traceback" not in done.stderr
     assert (run / "checkpoints" / "step-00000006.partial").is_dir()
-    done = launch(script, *data, "--callback", "tests.blows:QuickWeights")
+    done = launch(script, *data, "--callback", "testing.blows:QuickWeights")
     assert done.returncode == 0, done.stderr[-3000:]
     assert not list((run / "checkpoints").glob("*.partial"))
     compare(run, unbroken)

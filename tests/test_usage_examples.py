@@ -1,6 +1,5 @@
 """usage_examples.py reads the commands of README.md and docs/, each of them one that the programs take."""
 
-import importlib.util
 import io
 import re
 import shlex
@@ -16,7 +15,8 @@ import torch
 import listen
 import synthesize
 import usage_examples
-from benchmarks import page_block
+from benchmarks.quality import main_job
+from benchmarks.report import page_block
 from data_pipeline.audio import AudioConfig
 from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
@@ -143,15 +143,16 @@ def test_the_page_s_commands_are_taken(given):
     assert listen.build_parser().parse_args(given).model == DEMO_RUN
 
 
-@pytest.mark.parametrize("given", arguments_of("benchmarks/main_job.py"))
+@pytest.mark.parametrize("given", arguments_of("benchmarks.quality.main_job"))
 def test_benchmark_commands_are_taken(given):
-    main_job().build_parser().parse_args(given)
+    main_job.build_parser().parse_args(given)
 
 
 def test_files_in_commands_exist():
     words = {word for command in COMMANDS.values() for word in shlex.split(command)}
     files = {word for word in words if word.endswith((".py", ".yaml")) and word != "my_run.yaml"}
-    assert len(files) > 5
+    files |= {f"{word.replace('.', '/')}.py" for word in words if word.startswith("benchmarks.")}
+    assert len(files) > 25
     assert [name for name in files if not (ROOT / name).is_file()] == []
 
 
@@ -260,15 +261,7 @@ def test_the_sizes_are_true():
         assert abs(parameters / 1e6 - float(millions)) < 0.02 * float(millions) + 0.05, (name, parameters)
 
 
-def main_job():
-    spec = importlib.util.spec_from_file_location("main_job", ROOT / "benchmarks" / "main_job.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path):
-    module = main_job()
     results = {
         "machine": "a CPU", "date": "2026-01-02T03:04:05", "commit": "abc", "command": "train",
         "seeds": {"training": [1, 2], "synthesis": [0, 1]}, "heard": [], "ranges": {"cer_model": [0.1, 0.2]},
@@ -281,8 +274,8 @@ def test_measured_figures_go_between_the_marks_and_nothing_else_changes(tmp_path
     page = tmp_path / "docs" / "measured.md"
     whole = page.read_text(encoding="utf-8")
     for _ in range(2):
-        page_block.put("main_job", module.block(results), tmp_path)
-    block = module.block(results).replace("](benchmarks/", "](../benchmarks/")  # the page is one folder down
+        page_block.put("main_job", main_job.block(results), tmp_path)
+    block = main_job.block(results).replace("](benchmarks/", "](../benchmarks/")  # the page is one folder down
     assert "| CER, model, HiFi-GAN | 12.5% | 10.0% to 20.0% |" in block and "Griffin-Lim" not in block
     assert "2 synthesis seeds" in block and "`pip install -e .`, no extras, Python 3.11.7" in block
     assert "](../" in block

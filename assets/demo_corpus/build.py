@@ -1,7 +1,7 @@
 """Build the embedded demo corpus from Debian's asterisk-core-sounds packages.
 
     apt-get download asterisk-core-sounds-{en,es,fr}{,-g722}
-    python assets/demo_corpus/build.py FOLDER_OF_THE_DEBS
+    python -m assets.demo_corpus.build FOLDER_OF_THE_DEBS
 
 FOLDER holds the six .deb files (unpacked here with dpkg-deb) or what they unpack to (`usr/share/...`). Needs
 ffmpeg with libopus, and moonshine-voice where english_asr.csv does not already hold the recognizer's words
@@ -29,10 +29,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
-from choose_heldout import choose, hash_order, near_duplicate
 from datasets import Audio, Features, Value
-from report import Report, counts_table, read_csv, update_readme, write_csv
-from speech_checks import (
+
+from assets.demo_corpus.choose_heldout import choose, hash_order, near_duplicate
+from assets.demo_corpus.report import Report, counts_table, read_csv, update_readme, write_csv
+from assets.demo_corpus.speech_checks import (
     Recognizer,
     error_rate,
     letters_said,
@@ -41,7 +42,7 @@ from speech_checks import (
     speech_s,
     spoken_length,
 )
-from transcripts import Dropped, Transcript, clean, read_list
+from assets.demo_corpus.transcripts import Dropped, Transcript, clean, read_list
 
 SAMPLE_RATE_HZ = 16000
 G722_BYTES_PER_S = 8000

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from speech_checks import edit_distance, letters_said
+from assets.demo_corpus.speech_checks import edit_distance, letters_said
 
 WANTED = {"en": 40, "es": 20, "fr": 20}
 DURATION_BANDS_S = [(1.2, 2.0), (2.0, 3.0), (3.0, 4.5), (4.5, 7.0)]

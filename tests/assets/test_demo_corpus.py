@@ -1,7 +1,6 @@
 """The committed demo corpus is what its README promises. Offline; reads the files, builds nothing."""
 
 import csv
-import importlib.util
 import re
 from io import BytesIO
 from pathlib import Path
@@ -12,18 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from assets.demo_corpus import speech_checks, transcripts
+
 FOLDER = Path(__file__).parents[2] / "assets" / "demo_corpus"
 LANGUAGES = ("en", "es", "fr")
 TRAIN_FILES = [f"train-{language}.parquet" for language in LANGUAGES]
 FILES = [*TRAIN_FILES, "heldout.parquet"]
 COLUMNS = ["id", "text", "audio", "speaker", "language", "duration_s"]
-
-
-def load_script(name):
-    spec = importlib.util.spec_from_file_location(f"demo_corpus_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def plain(text):
@@ -124,13 +118,12 @@ def test_held_out_sentences_are_fit_to_measure_with(held_out):
 
 
 def test_recognizer_understands_the_real_held_out_english(held_out):
-    checks = load_script("speech_checks")
     with (FOLDER / "english_asr.csv").open(newline="", encoding="utf-8") as file:
         heard = {row["id"]: row["heard"] for row in csv.DictReader(file)}
     for row in held_out:
         if row["language"] == "en":
-            said = checks.letters_said(row["text"], "en")
-            assert checks.error_rate(said, checks.letters_said(heard[row["id"]], "en")) < 0.10, row["id"]
+            said = speech_checks.letters_said(row["text"], "en")
+            assert speech_checks.error_rate(said, speech_checks.letters_said(heard[row["id"]], "en")) < 0.10, row["id"]
 
 
 def test_no_held_out_id_text_or_sentence_in_train(train, held_out):
@@ -187,7 +180,7 @@ def test_license_and_attribution_are_beside_the_data():
     ],
 )
 def test_cleaning_keeps_what_is_said(listed, kept):
-    assert load_script("transcripts").clean(listed, set())[0] == kept
+    assert transcripts.clean(listed, set())[0] == kept
 
 
 @pytest.mark.parametrize(
@@ -203,6 +196,5 @@ def test_cleaning_keeps_what_is_said(listed, kept):
     ],
 )
 def test_cleaning_drops_what_cannot_be_used(listed, reason):
-    transcripts = load_script("transcripts")
     with pytest.raises(transcripts.Dropped, match=reason):
         transcripts.clean(listed, {"vm-review"})

@@ -18,9 +18,9 @@ import inference.vocoders.registry
 import training.setup.best_metric
 from callbacks.quality_eval import QualityEval
 from inference.vocoders.griffin_lim import GriffinLim
-from tests import small_runs
-from tests.blows import ToldToStop
-from tests.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
+from testing import small_runs
+from testing.blows import ToldToStop
+from testing.small_runs import ROOT, assert_equal_ends, launch, newest, scalars, train
 from training.loop.eval_weights import EvalWeights
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from data_pipeline import containers
 from data_pipeline.audio import AudioConfig, BrokenAudio, header_of, read_samples
 from data_pipeline.plan import Limits, Plan
 from data_pipeline.sources import open_source
-from tests import small_runs
+from testing import small_runs
 
 RATE = 16_000
 # Ending -> what ffmpeg is told besides.

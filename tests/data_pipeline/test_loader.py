@@ -19,7 +19,7 @@ from data_pipeline.plan import Limits, Plan
 from data_pipeline.row_stats import RowStats, merged
 from data_pipeline.stall_watchdog import StallWatchdog
 from data_pipeline.utterance import Samples, Segment, Utterance
-from tests import small_runs
+from testing import small_runs
 
 LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
 MAKE = FeatureMaker(AudioConfig(), frames_per_step=2)

@@ -14,7 +14,7 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.sources import open_source
 from data_pipeline.text import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor
-from tests import small_runs
+from testing import small_runs
 from tests.data_pipeline.test_features import MAKE
 from tests.espeak_voice import RATE_HZ, spoken
 

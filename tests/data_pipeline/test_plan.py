@@ -20,7 +20,7 @@ from data_pipeline.held_out import HeldOut
 from data_pipeline.plan import Limits, Plan, most_frames
 from data_pipeline.row_stats import ANOTHER_TIME, MOST_MESSAGES
 from data_pipeline.utterance import Samples, Utterance
-from tests import small_runs
+from testing import small_runs
 
 ZEROS = np.zeros(40 * 4000, dtype=np.float32)
 COUNT = 101

@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.row_count import row_count
 from data_pipeline.sources import open_source
-from tests import small_runs
+from testing import small_runs
 
 
 def test_parquet_says_it():

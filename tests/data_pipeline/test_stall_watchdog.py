@@ -14,7 +14,7 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.loader import Loader
 from data_pipeline.plan import Limits, Plan
 from data_pipeline.stall_watchdog import Stalled, StallWatchdog
-from tests import small_runs
+from testing import small_runs
 
 LIMITS = Limits(batch_size=4, max_batch_frames=600, pool_batches=3)
 

@@ -12,8 +12,8 @@ from accelerate.commands.launch import launch_command_parser
 from data_pipeline.cursor import Cursor
 from data_pipeline.plan import Plan
 from modeling import layers
-from tests import small_runs
-from tests.small_runs import ROOT, SMALL, launch, losses, train
+from testing import small_runs
+from testing.small_runs import ROOT, SMALL, launch, losses, train
 from training.config.arguments import parse
 from training.config.hardware import Hardware
 
@@ -23,7 +23,7 @@ FILES = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "hardware.md").read_text(encoding="utf-8")
 GPU = Hardware("cuda", "GPU", 79.0, 32, bf16=True, fp8=True)
 BY_NAME = {path.stem: path for path in FILES}
-SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
+SHARDED = small_runs.ROOT / "testing" / "distributed" / "fsdp2_on_cpu.py"
 
 
 def comment(path: Path) -> str:

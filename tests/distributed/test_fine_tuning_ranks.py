@@ -7,14 +7,14 @@ import torch
 from safetensors.torch import load_file
 
 import training.export
-from tests import small_runs
-from tests.small_runs import launch, losses, newest
+from testing import small_runs
+from testing.small_runs import launch, losses, newest
 from tests.test_fine_tuning import base, tune, tuning
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("peft", reason='needs the extra: pip install -e ".[lora]"')
-SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
+SHARDED = small_runs.ROOT / "testing" / "distributed" / "fsdp2_on_cpu.py"
 PLAIN = Path(__file__).with_name("train_ranks.py")
 PARTS = ["--lora-rank", "4", "--lr", "1e-2", "--freeze", "text_encoder"]  # of which only new tokens train
 

@@ -11,12 +11,12 @@ import training.export
 from data_pipeline.errors import UserError
 from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs
-from tests.small_runs import SMALL, launch, losses, newest, scalars, train
+from testing import small_runs
+from testing.small_runs import SMALL, launch, losses, newest, scalars, train
 
 pytestmark = pytest.mark.slow
 
-SHARDED = Path(__file__).with_name("fsdp2_on_cpu.py")
+SHARDED = small_runs.ROOT / "testing" / "distributed" / "fsdp2_on_cpu.py"
 PLAIN = Path(__file__).with_name("train_ranks.py")
 EVERY = "train.eval_every=2 checkpoint.every_steps=2 checkpoint.keep=9 train.ema_decay=0.9 log.samples=1"
 

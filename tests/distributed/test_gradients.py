@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tests.distributed.gradient_errors import BF16, run_ranks
-from tests.distributed.gradient_ranks import CLIP_NORM
-from tests.distributed.splits import (
+from testing.distributed.gradient_errors import BF16, run_ranks
+from testing.distributed.gradient_ranks import CLIP_NORM
+from testing.distributed.splits import (
     BF16_SPLIT,
     KINDS,
     RANK_SPLITS,

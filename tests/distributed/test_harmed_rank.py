@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import small_runs
-from tests.small_runs import SMALL, launch, losses, newest, scalars
+from testing import small_runs
+from testing.small_runs import SMALL, launch, losses, newest, scalars
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from accelerate.utils import write_basic_config
 
-from tests import small_runs
-from tests.small_runs import ROOT, SMALL, newest
+from testing import small_runs
+from testing.small_runs import ROOT, SMALL, newest
 
 pytestmark = pytest.mark.slow
 

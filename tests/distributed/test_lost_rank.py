@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import small_runs
-from tests.small_runs import ROOT, SMALL, newest, scalars
+from testing import small_runs
+from testing.small_runs import ROOT, SMALL, newest, scalars
 
 pytestmark = pytest.mark.slow
 

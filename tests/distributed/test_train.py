@@ -12,8 +12,8 @@ import pytest
 
 from data_pipeline.cursor import Cursor
 from data_pipeline.plan import Plan
-from tests import small_runs
-from tests.small_runs import ROOT, SMALL, launch, losses, newest, scalars, train
+from testing import small_runs
+from testing.small_runs import ROOT, SMALL, launch, losses, newest, scalars, train
 
 pytestmark = pytest.mark.slow
 

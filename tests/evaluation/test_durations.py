@@ -14,7 +14,7 @@ from evaluation.durations import Pace, duration_figures, recorded_seconds
 from evaluation.stop_errors.stop_errors import EARLY, LATE
 from inference.generation import Speech
 from inference.synthesizer import Spoken
-from tests.small_runs import DEMO
+from testing.small_runs import DEMO
 
 
 def test_pace_finds_the_line_and_weighs_short_and_long_alike():

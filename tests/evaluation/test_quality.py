@@ -11,7 +11,7 @@ from data_pipeline.sources import open_source
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
 from inference.synthesizer import Spoken
-from tests.small_runs import DEMO
+from testing.small_runs import DEMO
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_pipeline import plugins
-from tests import small_runs
+from testing import small_runs
 
 EXAMPLE = Path(__file__).parent / "package"
 

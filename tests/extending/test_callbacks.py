@@ -12,9 +12,9 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from data_pipeline.plugins import CALLBACKS
-from tests import small_runs
+from testing import small_runs
+from testing.small_runs import SMALL, assert_equal_ends, launch, newest, scalars
 from tests.extending import packages
-from tests.small_runs import SMALL, assert_equal_ends, launch, newest, scalars
 from training.state.checksums import seal
 
 ROOT = Path(__file__).parents[2]

@@ -17,10 +17,10 @@ from data_pipeline.sources import READERS, open_source
 from evaluation.speech_metrics import FIGURES, Speech, SpeechMetric, added_metrics, measured
 from inference.vocoders.registry import VOCODERS, load_vocoder
 from modeling.losses import SUMS, added_losses
-from tests import small_runs
+from testing import small_runs
+from testing.small_runs import SMALL, launch, newest, scalars
 from tests.extending import packages
 from tests.hub.test_cards import card
-from tests.small_runs import SMALL, launch, newest, scalars
 from tests.test_listen import served
 from tests.test_listen_requests import Asker, wish
 from training.config.fields import coerce

@@ -21,7 +21,7 @@ from hub.folders import Folders, newest_samples, state_branch
 from hub.remote_code import flattened, requirements
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaProcessor
-from tests import small_runs
+from testing import small_runs
 from training.config.arguments import parse
 from training.config.fields import RunConfig, with_values
 from training.config.hardware import Hardware

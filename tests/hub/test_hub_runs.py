@@ -17,9 +17,9 @@ from hub.pusher import Pusher
 from hub.session import hub_session
 from inference.options import SpeechOptions
 from inference.synthesizer import Synthesizer
-from tests import small_runs
-from tests.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
-from tests.small_runs import ROOT, losses, newest, train
+from testing import small_runs
+from testing.hub_server import READ_TOKEN, TOKEN, HubServer, in_process
+from testing.small_runs import ROOT, losses, newest, train
 from training.config.fields import RunConfig, with_values
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from hub.client import quiet
 from hub.pusher import Push, Pusher, push_command
-from tests.hub_server import READ_TOKEN, HubServer, in_process
+from testing.hub_server import READ_TOKEN, HubServer, in_process
 
 ID = "ann/voice"
 

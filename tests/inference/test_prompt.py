@@ -8,7 +8,7 @@ from inference.generation import decode_steps, synthesize
 from inference.prompt import MOST_S, UNSPOKEN, prompt_of, spoken_prompt
 from inference.streaming import stream_mel
 from modeling.processor import GoyaProcessor
-from tests import small_runs
+from testing import small_runs
 
 ROW = small_runs.rows()[0]
 TEXT, LANGUAGE = ROW["text"], ROW["language"]

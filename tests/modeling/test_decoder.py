@@ -15,7 +15,7 @@ from modeling.decoder import Decoder, Steps
 from modeling.losses import LossShape, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
-from tests import small_runs
+from testing import small_runs
 from tests.test_imports import LAYERS, ROOT, ROOTS
 
 CONTRACT = {name for name in vars(Decoder) if not name.startswith("_")}

@@ -23,8 +23,8 @@ from data_pipeline.speaker_augmentation import AS_RECORDED
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech, GoyaOutput
-from tests import small_runs
-from tests.distributed.splits import batch_of, new_model
+from testing import small_runs
+from testing.distributed.splits import batch_of, new_model
 from tests.training.state.test_checkpoint import Run
 from training.config.arguments import parse
 from training.config.fields import RunConfig, with_values

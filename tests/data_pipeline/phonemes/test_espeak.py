@@ -8,7 +8,7 @@ from data_pipeline.errors import UserError
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.espeak import phonemize
 from data_pipeline.text import Vocabulary, normalize_text
-from tests import small_runs
+from testing import small_runs
 from training.state.checksums import seal
 
 

@@ -12,7 +12,7 @@ from data_pipeline.features import FeatureMaker
 from data_pipeline.phonemes.registry import PHONEMIZERS, phonemize
 from data_pipeline.text import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor, GoyaTokenizer
-from tests import small_runs
+from testing import small_runs
 from tests.data_pipeline.test_features import MAKE
 
 

@@ -8,7 +8,7 @@ import soundfile
 import soxr
 
 from data_pipeline.audio import decode_audio
-from tests.small_runs import DEMO
+from testing.small_runs import DEMO
 
 RATE_HZ = 16_000
 CLEAN = 60

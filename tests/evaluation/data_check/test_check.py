@@ -28,10 +28,10 @@ from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor
 from inference.pretrained import load
 from modeling.losses import alignment_of_each
-from tests import small_runs
+from testing import small_runs
+from testing.small_runs import train
 from tests.data_pipeline.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus
-from tests.small_runs import train
 from training.config.arguments import parse
 from training.config.hardware import Hardware
 from training.setup.inputs import build_inputs

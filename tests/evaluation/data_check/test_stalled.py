@@ -6,7 +6,7 @@ import pytest
 
 from data_pipeline.stall_watchdog import Stalled
 from evaluation.data_check.check import brief
-from tests import small_runs
+from testing import small_runs
 from training.config.arguments import parse
 from training.setup.inputs import build_inputs
 

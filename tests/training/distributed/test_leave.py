@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.small_runs import ROOT
+from testing.small_runs import ROOT
 
 # With a thread that never ends, and something to be done at the end.
 BUSY = """

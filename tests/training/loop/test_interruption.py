@@ -16,8 +16,8 @@ from transformers import TrainerCallback
 import train_main
 import training.loop.validation
 from data_pipeline.stall_watchdog import BrokenOff, StallWatchdog
-from tests import small_runs
-from tests.small_runs import assert_equal_ends, newest, scalars, train
+from testing import small_runs
+from testing.small_runs import assert_equal_ends, newest, scalars, train
 from training.loop.interruption import Interruption
 
 pytestmark = pytest.mark.slow

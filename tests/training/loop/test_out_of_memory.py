@@ -8,9 +8,9 @@ from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs
-from tests.distributed.splits import SHAPES, WEIGHTS, batch_of, flat, new_model, no_voice_noise, reference
-from tests.small_runs import newest, scalars, train
+from testing import small_runs
+from testing.distributed.splits import SHAPES, WEIGHTS, batch_of, flat, new_model, no_voice_noise, reference
+from testing.small_runs import newest, scalars, train
 from training.loop.out_of_memory import AutoMicrobatch, split
 from training.loop.step import LossWeights
 

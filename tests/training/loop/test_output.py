@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_runs import corpus, newest, train
-from tests.small_runs import rows as rows_of_corpus
+from testing.small_runs import corpus, newest, train
+from testing.small_runs import rows as rows_of_corpus
 from training.loop.output import lasting_output
 
 pytestmark = pytest.mark.slow

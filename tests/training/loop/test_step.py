@@ -4,8 +4,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from tests import small_runs
-from tests.distributed.splits import (
+from testing import small_runs
+from testing.distributed.splits import (
     COUNTS,
     CUTS,
     KINDS,

@@ -10,8 +10,8 @@ from data_pipeline.cursor import Cursor
 from data_pipeline.errors import UserError
 from data_pipeline.row_stats import RowStats, RowStatsByEpoch
 from data_pipeline.taken import RowsTaken
-from tests import small_runs
-from tests.blows import ToldToStop
+from testing import small_runs
+from testing.blows import ToldToStop
 from training.config.fields import RunConfig, with_values
 from training.loop.control import Diverged
 from training.loop.length import RunLength

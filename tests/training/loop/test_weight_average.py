@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from callbacks.ema import Ema
-from tests.small_runs import newest, scalars, train
+from testing.small_runs import newest, scalars, train
 from training.loop.weight_average import WeightAverage
 
 pytestmark = pytest.mark.slow

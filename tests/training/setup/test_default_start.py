@@ -12,7 +12,7 @@ from inference import pretrained
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaFeatureExtractor, GoyaProcessor, GoyaTokenizer
-from tests import small_runs
+from testing import small_runs
 from training.config.arguments import parse
 from training.config.hardware import Hardware
 from training.config.resolve import table

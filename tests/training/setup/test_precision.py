@@ -7,8 +7,8 @@ from torch import nn
 
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
-from tests import small_runs
-from tests.distributed.splits import SHAPES, cut_into_batches, flat, new_model, prepared, reference, step_on
+from testing import small_runs
+from testing.distributed.splits import SHAPES, cut_into_batches, flat, new_model, prepared, reference, step_on
 from training.setup.precision import fp8_recipe, is_for_fp8
 
 

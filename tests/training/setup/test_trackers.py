@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import soundfile
 
-from tests.small_runs import ROOT, SMALL, corpus, launch, losses
+from testing.small_runs import ROOT, SMALL, corpus, launch, losses
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 
 from inference.pretrained import load
 from inference.voices import voice_of
-from tests import small_runs
+from testing import small_runs
 from training.setup import training_voices
 
 

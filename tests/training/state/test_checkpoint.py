@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError
-from tests import small_runs
+from testing import small_runs
 from training.config.fields import CheckpointConfig
 from training.state.checkpoint import CheckpointFolder, move_aside
 from training.state.state_files import StateFiles, load_weights

@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 
 import train_main
-from tests import blows, small_runs
-from tests.small_runs import assert_equal_ends, newest, scalars
+from testing import blows, small_runs
+from testing.small_runs import assert_equal_ends, newest, scalars
 from training.loop.trainer import Trainer
 from training.state.checksums import seal
 

@@ -12,8 +12,8 @@ from accelerate import Accelerator
 import train_main
 from data_pipeline.errors import UserError
 from hub.folders import clear
-from tests import small_runs
-from tests.small_runs import newest, train
+from testing import small_runs
+from testing.small_runs import newest, train
 from training.config.fields import CheckpointConfig, RunConfig
 from training.state.run_folder import LOCK, MARKER, RunFolder, write_anew
 

@@ -14,7 +14,7 @@ from transformers.trainer_callback import CallbackHandler
 import train_main
 from callbacks.default import default_callbacks
 from data_pipeline.errors import UserError
-from tests import small_runs
+from testing import small_runs
 from training.config.arguments import parse
 from training.setup.building import build_accelerator
 from training.state import run_state

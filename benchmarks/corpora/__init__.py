@@ -1,0 +1,1 @@
+"""Speech beside the demo corpus, made out of packages and collections that others give away."""

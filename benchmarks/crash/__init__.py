@@ -1,1 +1,0 @@
-"""Runs that are killed, for benchmarks/crashes.py and benchmarks/faults.py."""

@@ -1,1 +1,0 @@
-"""The faults of benchmarks/faults.py: each provokes one through the front door and says how it ended."""

@@ -1,1 +1,0 @@
-"""Faults put into the code on purpose, for benchmarks/mutants.py."""

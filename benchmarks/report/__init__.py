@@ -1,0 +1,1 @@
+"""Pages and tables out of benchmarks/results/: nothing is measured here."""

@@ -1,0 +1,1 @@
+"""What time and memory it takes: scripts that time training, data and synthesis."""
