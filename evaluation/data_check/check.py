@@ -134,7 +134,7 @@ def _next_step(config: RunConfig, provenance: Provenance, report: Report, folder
 
 
 def _data_flags(config: RunConfig, provenance: Provenance) -> list[str]:
-    """What was given by hand on the data, as flags."""
+    """What was given explicitly on the data, as flags."""
     by_key = {key: flag for flag, key in KEYS.items()}
     words = [] if config.data.train_data == default_train_data()[0] else ["--train-data", config.data.train_data]
     for key in FIELDS:

@@ -1,4 +1,4 @@
-"""The command line: flags, a config file and --set, as the values given by hand.
+"""The command line: flags, a config file and --set, as the values given explicitly.
 
 Flags carry text only; `training.config.fields.coerce` gives it a type and a range, the same for flags, file and
 --set. Whatever is wrong raises UserError, which the front end prints before it exits with 2; --help,

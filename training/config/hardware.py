@@ -2,7 +2,7 @@
 
 `detect` asks torch and the operating system; `defaults_for` is a pure function of its answer, so that the
 choice for a machine that is not at hand can be tested. A default here gives way to the level, and to anything
-given by hand.
+given explicitly.
 """
 
 import importlib.util
@@ -35,7 +35,7 @@ MAX_BATCH = 64
 # Sorted by length together. More pads less, and puts a small corpus' utterances together again in every epoch
 # (benchmarks/LOG.md).
 POOL_UTTERANCES, POOL_BATCHES = 1024, 32
-# Least GPU memory, in GB, for a size. big is only chosen by hand.
+# Least GPU memory, in GB, for a size. big is only chosen explicitly.
 SIZE_FOR_GPU_GB = [(14.0, "normal"), (6.0, "small"), (0.0, "tiny")]
 
 

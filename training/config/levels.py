@@ -1,7 +1,7 @@
 """The optimization levels, and two adjustments of them: fast convergence and the fit to the run's length.
 
 Each is a pure function that answers with a layer (dotted key -> value and reason); `training.config.resolve` lays
-them over one another and keeps what the user gave by hand, so that nothing given by hand is ever scaled.
+them over one another and keeps what the user gave explicitly, so that nothing of that is ever scaled.
 
 A level is settings under one name. A new one is one more entry in LEVELS (and its name in the choices of
 `training.config.settings.TrainConfig.level`), or a mapping that a package of your own adds (docs/extending.md).
@@ -111,7 +111,7 @@ def apply_level(config: RunConfig, name: str, width: int) -> RunConfig:
 
 
 def fast_convergence_layer(config: RunConfig, provenance: Provenance) -> Layer:
-    """The overlay on the level that is in `config`; it leaves alone what was given by hand.
+    """The overlay on the level that is in `config`; it leaves alone what was given explicitly.
 
     The alignment is learned first (its loss starts heavier, on short utterances), at a higher rate and after
     a shorter warm-up. What each part brings is for benchmarks/LOG.md to say.
@@ -151,7 +151,7 @@ def run_length_layer(config: RunConfig, provenance: Provenance, total_steps: int
     """What has to give for a run of `total_steps` optimizer steps: empty where the run is long enough.
 
     Warm-up is at most `optim.warmup_share` of the run, and a cosine period longer than the run is cut to it, so
-    that the rate gets down to its floor. Values given by hand stay. The loop calls this too, once it knows how many
+    that the rate gets down to its floor. Values given explicitly stay. The loop calls this too, once it knows how many
     steps a time budget or a number of epochs makes.
     """
     layer: Layer = {}

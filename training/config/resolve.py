@@ -3,7 +3,7 @@
     defaults < corpus < the model it starts from < hardware < level < fast convergence < debug < fit to the run's length
     < file < flags < --set
 
-What was given by hand is laid first and every layer leaves it alone. The result is the same as laying it
+What was given explicitly is laid first and every layer leaves it alone. The result is the same as laying it
 last, and the layers can depend on it: the level's rate on the size, the hardware's batch on the device.
 """
 
@@ -43,7 +43,7 @@ def resolve(user_set: Layer, hardware: Hardware | None = None) -> State:
     machine. Raises UserError where values do not go together.
     """
     if "optim.lr" in user_set and "optim.lr_vector" not in user_set:
-        user_set = user_set | {"optim.lr_vector": user_set["optim.lr"]}  # one rate by hand is for everything
+        user_set = user_set | {"optim.lr_vector": user_set["optim.lr"]}  # one explicit rate is for everything
     if user_set.get("data.train_data", ("", ""))[0] is None:
         user_set = {key: value for key, value in user_set.items() if key != "data.train_data"}
     state = apply_layer(RunConfig(), dict.fromkeys(FIELDS, "default"), user_set)
@@ -300,7 +300,7 @@ TABLE = {
 
 
 def table(config: RunConfig, provenance: Provenance) -> str:
-    """What will run and why, a row a line: the rows of TABLE, then whatever else was given by hand."""
+    """What will run and why, a row a line: the rows of TABLE, then whatever else was given explicitly."""
     keys = TABLE | {key: key for key in FIELDS if is_user_set(provenance, key) and key not in TABLE.values()}
     rows = [("what", "value", "why")]
     for label, key in keys.items():

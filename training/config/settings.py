@@ -147,7 +147,7 @@ class LossConfig:
 class OptimConfig:
     lr: float = setting(
         5e-5,
-        "peak learning rate of matrix parameters, after width scaling; given by hand, of all parameters, as given",
+        "peak learning rate of matrix parameters, after width scaling; given explicitly, of all parameters, as given",
         above=0,
     )
     lr_vector: float = setting(5e-5, "peak learning rate of norms, biases and embeddings, not scaled by width", above=0)
@@ -155,7 +155,7 @@ class OptimConfig:
     clip_norm: float = setting(1.0, "largest global gradient norm", above=0)
     warmup_steps: int = setting(2000, "optimizer steps in which the rate rises to its peak", low=0)
     warmup_share: float = setting(
-        0.1, "share of the run that warm-up takes at most, where its steps are not given by hand", above=0, high=1
+        0.1, "share of the run that warm-up takes at most, where its steps are not given explicitly", above=0, high=1
     )
     schedule: Literal["noam", "cosine_restarts", "constant"] = setting("noam", "the learning rate after warm-up")
     first_period_steps: int = setting(8000, "cosine_restarts: optimizer steps of the first period", low=1)

@@ -91,7 +91,7 @@ def _began_from(config: RunConfig) -> Began | None:
 
 
 def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
-    """What the model of --init-from settles. Raises UserError for a value by hand that contradicts it."""
+    """What the model of --init-from settles. Raises UserError for an explicit value that contradicts it."""
     described = described_by(config)
     assert described is not None, "asked of a run with --init-from"
     start = config.fine_tune.init_from
@@ -103,7 +103,7 @@ def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
                 f"{key} is {get(config, key)} ({provenance[key]}), and the model of --init-from {start} has {value}; "
                 "leave it out, or start from another model."
             )
-    found["model.prenet_dropout"] = trained.prenet_dropout  # no weight depends on it: by hand it can be another
+    found["model.prenet_dropout"] = trained.prenet_dropout  # no weight depends on it: it can be set to another
     return {key: (value, "that of the model it starts from") for key, value in found.items()}
 
 

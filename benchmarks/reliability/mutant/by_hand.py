@@ -64,14 +64,14 @@ BY_HAND = {
     "loss_smoothing unused by the guard": _of_effect(
         "test_running_means_take_the_share_that_the_settings_say",
         "callbacks/default.py",
-        "SpikeGuard(loss.loss_smoothing, ",
-        "SpikeGuard(0.08, ",
+        "SpikeGuard(\n        config.loss.loss_smoothing,",
+        "SpikeGuard(\n        0.08,",
     ),
     "loss_smoothing unused by the weights": _of_effect(
         "test_running_means_take_the_share_that_the_settings_say",
         "callbacks/default.py",
-        "trainer.base_weights, loss.loss_smoothing)",
-        "trainer.base_weights, 0.08)",
+        "trainer.base_weights,\n        loss.loss_smoothing,",
+        "trainer.base_weights,\n        0.08,",
     ),
     "spike detection always off": _of_effect(
         "test_spikes_are_skipped_where_the_settings_say_so",
@@ -98,7 +98,7 @@ BY_HAND = {
         "clip_grad_norm_(model.parameters(), 1.0)",
     ),
     "restart_decay fixed": ByHand(
-        "callbacks/cosine_restarts.py", "optim.restart_decay", "0.8", "tests/callbacks/test_schedules.py"
+        "training/loop/schedule.py", "peak * optim.restart_decay", "peak * 0.8", "tests/training/loop/test_schedule.py"
     ),
     "pre-net dropout off": _of_effect(
         "test_the_prenet_drops_out_while_speech_is_learned_and_judged",
@@ -140,7 +140,10 @@ BY_HAND = {
         "callbacks/rate_schedule.py", "max(optim.lr_floor, ", "max(0.0, ", "tests/callbacks/test_schedules.py"
     ),
     "warm-up ignored": ByHand(
-        "callbacks/cosine_restarts.py", "optim.warmup_steps", "1", "tests/callbacks/test_schedules.py"
+        "training/loop/schedule.py",
+        "step / max(1, optim.warmup_steps)",
+        "step / 1",
+        "tests/training/loop/test_schedule.py",
     ),
     "multipliers not bounded": ByHand(
         "callbacks/adaptive_weights.py",

@@ -43,6 +43,7 @@ LEVELS = "tests/training/config/test_levels.py"
 AVERAGE = "tests/training/loop/test_weight_average.py"
 LOSSES = "tests/modeling/test_losses.py"
 SCHEDULES = "tests/callbacks/test_schedules.py"
+SCHEDULE = "tests/training/loop/test_schedule.py"
 DEFAULT = "tests/callbacks/test_default.py"
 QUALITY = "tests/callbacks/test_quality_eval.py"
 GRADIENTS = "tests/distributed/test_gradients.py"
@@ -68,9 +69,7 @@ STAGES: dict[str, Stages] = {
     "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
     "callbacks/default.py": [(DEFAULT,), (EFFECT,), (QUALITY,)],
     "callbacks/ema.py": [(AVERAGE,)],
-    "callbacks/noam.py": [(SCHEDULES,)],
-    "callbacks/constant_rate.py": [(SCHEDULES,)],
-    "callbacks/cosine_restarts.py": [(SCHEDULES,)],
+    "training/loop/schedule.py": [(SCHEDULE,), (SCHEDULES,)],
     "callbacks/rate_schedule.py": [(SCHEDULES,), (EFFECT,)],
     "callbacks/weight_schedule.py": [(SCHEDULES,)],
     "callbacks/tracking.py": [RUNS],
