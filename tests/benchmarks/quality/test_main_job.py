@@ -73,6 +73,7 @@ def work(tmp_path):
     folder = tmp_path / "work"
     (folder / "clone").mkdir(parents=True)
     (folder / "clone" / "fake.py").write_text(FAKE)
+    (folder / "clone" / "synthesize.py").write_text("import sys\nassert '--text' in sys.argv\n")
     record = {"command": "pip install -e .", "train": "python3 fake.py", "extras": [], "python": "3.11.7"}
     record |= {"freeze": ["torch==2.14.1"], "seconds": 90.0, "commit": "a" * 40, "date": "2026-01-02"}
     (folder / "installed.json").write_text(json.dumps(record))
@@ -93,10 +94,17 @@ def test_a_measurement_that_was_broken_off_goes_on_where_it_was(work, capsys):
     assert launch["command"] == "python3 fake.py --seed 3 --checkpoint-dir ../seed-3"
     assert 0 < launch["seconds_to_first_step"] <= launch["seconds_total"] and 0 < launch["peak_rss_gb"] < 4
     assert set(launch["load"]) == {"start", "end"}
+    assert 0 < json.loads((work / "first_sentence.json").read_text())["first_sentence_s"] < 60
     assert run(work, "1", "--only", "train", "--", "--more") == 2
     assert "by another command" in capsys.readouterr().err
     assert run(work, "13", "--only", "train") == 2 and not (work / "seed-13" / "launch.json").exists()
     assert "exit code 3" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_speak_is_told(work, capsys):
+    (work / "clone" / "synthesize.py").write_text("raise SystemExit(4)")
+    assert run(work, "1", "--only", "train") == 2
+    assert "exit code 4" in capsys.readouterr().err and not (work / "seed-1").exists()
 
 
 def test_a_seed_that_was_not_trained_is_not_judged(work, capsys):
