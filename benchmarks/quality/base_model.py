@@ -111,7 +111,7 @@ def judged(work: Path, result: dict) -> dict:
     figures |= speech.recorded_figures(sentences, speaker.audio) | speech.length_ratios(sentences, speaker)
     weights = SHIPPED / "model.safetensors"
     figures |= {"steps": result["steps"], "training_hours": result["seconds"] / 3600}
-    figures["megabytes"] = weights.stat().st_size / 1e6
+    figures |= {"megabytes": weights.stat().st_size / 1e6, "cer_sentences": len(heard)}
     by_language = languages.judge({"five": speaker}, work / "corpus", work / "pictures")
     return {"figures": figures, "heard": heard, "by_language": by_language}
 

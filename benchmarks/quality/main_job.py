@@ -284,8 +284,8 @@ def table(results: dict) -> str:
     return f"{results['machine']}; {results['date']}\n{results['command']}\n{page_block.columns(rows(results))}"
 
 
-def block(results: dict) -> str:
-    """What was installed and run, and the figures, as markdown."""
+def block(results: dict, name: str = "main_job") -> str:
+    """What was installed and run, and the figures, as markdown; name: of its json."""
     seeds = results["seeds"]
     said = (
         f"`{results['command']}`, training seeds {', '.join(map(str, seeds['training']))}: median, and least to most. "
@@ -293,7 +293,7 @@ def block(results: dict) -> str:
         f"{len(seeds['synthesis'])} synthesis seeds. "
     )
     lines = page_block.markdown(["", "median", "range"], rows(results))
-    return f"{said}{page_block.source(results, 'main_job')}\n\n{lines}"
+    return f"{said}{page_block.source(results, name)}\n\n{lines}"
 
 
 if __name__ == "__main__":

@@ -46,6 +46,18 @@ def measured_with(found: dict, name: str) -> str:
     return f"{script}; {found['machine']}; {max(dates)[:10]}; {page_block.installed(found)}{page_block.noted(found)}"
 
 
+def shipped(results: dict) -> list[Row]:
+    found = results["figures"]
+    sentences = f"{found['cer_sentences']:.0f} held-out English sentences"
+    return [(f"CER of {sentences}, base model as it ships, HiFi-GAN; DistillMOS (1 to 5)",
+             f"{found['cer_model']:.1%}; {found['distillmos_model']:.2f}")]  # fmt: skip
+
+
+def from_nothing(results: dict) -> list[Row]:
+    return [("the same with --init-from none; DistillMOS",
+             f"{ranged(results, 'cer_model', '{:.1%}')}; {ranged(results, 'distillmos_model', '{:.2f}')}")]  # fmt: skip
+
+
 def understood(results: dict) -> list[Row]:
     found, minutes = results["figures"], results["figures"]["training_seconds"] / 60
     with_it = f"first command, {minutes:.0f} minutes, {seeds(results['seeds']['training'])}, HiFi-GAN"
@@ -122,7 +134,15 @@ def quick(results: dict) -> list[Row]:
     return [("steps a second, share of a bare PyTorch loop's", f"{found['goya_vs_bare']['median']:.0%}")]
 
 
-FILES = {understood: "main_job", sooner: "ablation", faithful: "crashes", cloned: "cloning", quick: "loop_speed"}
+FILES = {
+    shipped: "base_model",
+    understood: "main_job",
+    from_nothing: "main_job_from_nothing",
+    sooner: "ablation",
+    faithful: "crashes",
+    cloned: "cloning",
+    quick: "loop_speed",
+}
 
 if __name__ == "__main__":
     sys.exit(main())

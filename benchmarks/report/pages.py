@@ -7,14 +7,25 @@ others. Measures nothing.
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness.command_line import read_json, write_json
 from benchmarks.harness.places import RESULTS, ROOT
-from benchmarks.quality import cloning_figures, fine_tuning, front_door, languages, main_job, sound_samples, voice
+from benchmarks.quality import (
+    base_model,
+    cloning_figures,
+    fine_tuning,
+    front_door,
+    languages,
+    main_job,
+    sound_samples,
+    voice,
+)
 from benchmarks.reliability import exactness
 from benchmarks.report import headline, improvements, page_block, reliability_figures, speed_figures
 
+FROM_NOTHING = "main_job_from_nothing"  # main_job.py --out results/main_job_from_nothing.json -- --init-from none
 Make = Callable[[Path], str]  # a block's text, out of a folder of results
 
 
@@ -29,6 +40,8 @@ BLOCKS: dict[str, Make] = {
     "headline": headline.block,
     "levels": lambda results: improvements.parameters(),
     "main_job": of("main_job", main_job.block),
+    "main_job_from_nothing": of(FROM_NOTHING, partial(main_job.block, name=FROM_NOTHING)),
+    "base_model": of("base_model", base_model.block),
     "convergence": of("convergence", improvements.compared),
     "voice": of("voice", voice.block),
     "exactness": of("exactness", exactness.block),
