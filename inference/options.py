@@ -8,6 +8,7 @@ from data_pipeline.errors import UserError
 
 AUTO = "auto"  # the vocoder that fits the model's mels
 BASE = "base"  # the model that ships; a folder of that name is ./base
+BASE_LICENSE = "CC-BY-SA-3.0"
 SLOWEST, FASTEST = 0.25, 4.0
 
 

@@ -61,6 +61,11 @@ def test_what_was_judged_is_told_with_the_script_that_judged_it():
     [
         ({}, ["license: cc0-1.0", "- en\n- fa", "ann, bob", "3.25 hours of one corpus"], ["or more", "espeakng"]),
         ({"data": replace(DATA, whole=False)}, ["1200 or more", "3.25 hours or more", "not all were counted"], []),
+        (
+            {"config": with_values(RunConfig(), {"fine_tune.init_from": "base"})},
+            ["| started from | Goya's base model, whose license is CC-BY-SA-3.0 |"],
+            ["random weights"],
+        ),
         ({"data": replace(DATA, license=None)}, ["license: unknown", "| license | unknown |"], ["cc0"]),
         ({"report": None}, ["step 500 of a run that goes on"], ["ended by", "moonshine"]),
         ({"evaluation": {}, "report": None}, ["Not measured: character error rate, likeness of the voice."], ["%"]),

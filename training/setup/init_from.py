@@ -14,7 +14,7 @@ from data_pipeline.errors import UserError, shown
 from data_pipeline.exclude_list import read_exclude_list
 from data_pipeline.new_tokens import new_tokens
 from data_pipeline.text import Vocabulary
-from inference.options import BASE
+from inference.options import BASE, BASE_LICENSE
 from inference.pretrained import has_base, load_description, load_weights, model_folder
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech
@@ -67,7 +67,8 @@ def default_start_layer(config: RunConfig, provenance: Provenance, size: str) ->
     given = {key: get(config, key) for key in own if is_user_set(provenance, key)}
     if size != own["model.size"] or any(value != own[key] for key, value in given.items()):
         return {}
-    return {"fine_tune.init_from": (BASE, "a small model: from the one that ships; from nothing: --init-from none")}
+    reason = f"a small model: from the one that ships ({BASE_LICENSE}); from nothing: --init-from none"
+    return {"fine_tune.init_from": (BASE, reason)}
 
 
 class Began(NamedTuple):
