@@ -1,7 +1,7 @@
 """Imports every module of the packages here, and of what setup.cfg's install_requires installs.
 
-Only modules of evaluation/ and the page may want a package that is not installed, one of the extras; with --all none
-may.
+Only modules of evaluation/ and the page may want a package that is not installed, one of the extras, and the GPU's
+search Triton, which torch without CUDA does not bring; with --all none may.
 """
 
 import importlib
@@ -32,7 +32,7 @@ for name in [*theirs, *ours]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if "--all" in sys.argv or not name.startswith(("evaluation.", "inference.web.")):
+        if "--all" in sys.argv or not name.startswith(("evaluation.", "inference.web.", "modeling.triton_search")):
             raise
         missing[name] = error.name
 print(f"{len(theirs)} packages and {len(ours)} modules import on Python {sys.version.split()[0]}; of extras: {missing}")

@@ -80,6 +80,8 @@ class Synthesizer:
     """
 
     def __init__(self, model: GoyaForTextToSpeech, processor: GoyaProcessor, vocoders: dict | None = None):
+        # cuDNN's attention makes a plan for each new shape, of 23 ms and more on Hopper: here at every decoder step.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         self.model, self.processor = model, processor
         self._vocoders: dict[tuple, Vocoder] = {} if vocoders is None else vocoders
 

@@ -30,9 +30,9 @@ def durations_at(durations_S: Tensor, speed: float) -> Tensor:
     """Decoder steps of each token at that pace; their sum is that of `mel_at`."""
     if speed == 1:
         return durations_S
-    ends_S = (durations_S.cumsum(0).double() / speed).round().long()
+    ends_S = (durations_S.cumsum(0).cpu().double() / speed).round().long()  # a Mac's GPU has no float64
     ends_S[-1] = steps_at(int(durations_S.sum()), speed)
-    return torch.diff(ends_S, prepend=ends_S.new_zeros(1))
+    return torch.diff(ends_S, prepend=ends_S.new_zeros(1)).to(durations_S.device)
 
 
 def stream_at(chunks: Iterable[Tensor], speed: float, frames_per_step: int) -> Iterator[Tensor]:
@@ -60,8 +60,10 @@ def stream_at(chunks: Iterable[Tensor], speed: float, frames_per_step: int) -> I
 
 def _read_off(held_TC: Tensor, first: int, start: int, end: int, speed: float) -> Tensor:
     """Frames [start, end) of the result, each between its two neighbors in the original, which begins at `first`."""
-    place = (torch.arange(start, end, dtype=torch.float64, device=held_TC.device) + 0.5) * speed - 0.5
+    place = (torch.arange(start, end, dtype=torch.float64) + 0.5) * speed - 0.5  # on the CPU, as in `durations_at`
     place = (place - first).clamp(0, len(held_TC) - 1)
     before = place.long()
     after = (before + 1).clamp(max=len(held_TC) - 1)
-    return torch.lerp(held_TC[before], held_TC[after], (place - before)[:, None].to(held_TC.dtype))
+    share = (place - before).to(held_TC.dtype)[:, None]
+    before, after, share = (each.to(held_TC.device) for each in (before, after, share))
+    return torch.lerp(held_TC[before], held_TC[after], share)

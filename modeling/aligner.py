@@ -5,6 +5,8 @@ Shapes: B utterances, N decoder steps, S text tokens, r frames a step, C mel cha
 """
 
 import functools
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -54,7 +56,8 @@ class Aligner(nn.Module):
 
 @functools.lru_cache(maxsize=8)
 def _log_factorials(up_to: int, device: torch.device) -> Tensor:
-    return torch.arange(1, up_to + 1, device=device, dtype=torch.float64).lgamma().float()
+    # On the CPU: a Mac's GPU has no float64.
+    return torch.arange(1, up_to + 1, dtype=torch.float64).lgamma().float().to(device)
 
 
 def beta_binomial_prior(tokens_B: Tensor, steps_B: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -92,8 +95,40 @@ def forward_sum(log_prob_BNS: Tensor, tokens_B: Tensor, steps_B: Tensor) -> Tens
 def monotonic_search(log_prob_BNS: Tensor, tokens_B: Tensor, steps_B: Tensor) -> Tensor:
     """The likeliest monotonic path, as the number of decoder steps of each token [B, S] (int64).
 
-    One pass over the steps, vectorized over utterances and tokens; in numpy, whose small operations cost
-    a tenth of torch's. Each utterance needs at least as many steps as tokens.
+    Each utterance needs at least as many steps as tokens.
+    """
+    device = log_prob_BNS.device
+    on_device = search_on(device) if device.type == "cuda" else None
+    return (on_device or search_on_host)(log_prob_BNS, tokens_B, steps_B)
+
+
+@functools.cache
+def search_on(device: torch.device) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """The search as a kernel on this GPU; None, and a warning, where Triton is missing or cannot build one.
+
+    What Triton builds it builds on the machine itself, with a C compiler and Python's headers, of which no package
+    tells that they are there: so it is tried, on one token.
+    """
+    try:
+        from modeling.triton_search import search
+
+        one = torch.ones(1, dtype=torch.int64, device=device)
+        search(torch.zeros(1, 1, 1, device=device), one, one)
+    except Exception as error:  # of Triton, of its compilers, of the driver: each has its own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        warnings.warn(
+            f"Triton cannot build the alignment search for {device} ({reason}): the CPU does it, for which each "
+            "micro-batch waits. It needs the package triton, a C compiler, and Python's headers.",
+            stacklevel=3,
+        )
+        return None
+    return search
+
+
+def search_on_host(log_prob_BNS: Tensor, tokens_B: Tensor, steps_B: Tensor) -> Tensor:
+    """`monotonic_search` in numpy, whose small operations cost a tenth of torch's.
+
+    One pass over the steps, vectorized over utterances and tokens.
     """
     batch, steps, tokens = log_prob_BNS.shape
     score = np.ascontiguousarray(log_prob_BNS.float().transpose(0, 1).cpu().numpy())

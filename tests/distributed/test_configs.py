@@ -37,7 +37,7 @@ def commands(path: Path) -> list[list[str]]:
 
 
 def test_the_configurations_are_these():
-    expected = "cpu_2proc ddp deepspeed_zero2 fp8 fsdp2 hsdp multi_node one single_gpu".split()
+    expected = "cpu_2proc ddp fp8 fsdp2 fsdp2_zero2 hsdp multi_node one single_gpu".split()
     assert list(BY_NAME) == expected
 
 
@@ -87,7 +87,7 @@ def sharded_run(run: Path, config: str, processes: int, flags: str = "") -> dict
 @pytest.mark.parametrize(
     ("config", "processes", "flags"),
     [
-        ("deepspeed_zero2", 2, ""),
+        ("fsdp2_zero2", 2, ""),
         ("hsdp", 4, "--parallelism_config_dp_replicate_size 2 --parallelism_config_dp_shard_size 2"),
     ],
 )

@@ -29,13 +29,18 @@ notebook_launcher(train_main.main, ({arguments!r},), num_processes={processes}, 
 print("the next cell")
 """
 # Stand-ins for SLURM's commands: of one machine, whose tasks are the processes of srun.
-SRUN = '#!/bin/bash\nshift\nexport SLURM_NODEID=0\nexec "$@"\n'
+SRUN = """#!/bin/bash
+while [[ $1 == --* ]]; do echo "$1" >> "$ASKED"; shift; done
+export SLURM_NODEID=0
+exec "$@"
+"""
 SCONTROL = '#!/bin/bash\nif [ "$1" = show ]; then echo 127.0.0.1; else echo "$@" > "$REQUEUED"; fi\n'
 JOB = {
     "SLURM_JOB_NUM_NODES": "1",
     "SLURM_GPUS_ON_NODE": "2",
     "SLURM_JOB_NODELIST": "here",
     "SLURM_JOB_ID": str(os.getpid()),
+    "SLURM_CPUS_PER_TASK": "7",
 }
 
 
@@ -89,7 +94,8 @@ def slurm(tmp_path) -> dict[str, str]:
         (tmp_path / "bin" / name).write_text(content)
         (tmp_path / "bin" / name).chmod(0o755)
     path = os.pathsep.join([str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, **ENVIRONMENT, **JOB, "PATH": path, "REQUEUED": str(tmp_path / "requeued")}
+    told = {"REQUEUED": str(tmp_path / "requeued"), "ASKED": str(tmp_path / "asked")}
+    return {**os.environ, **ENVIRONMENT, **JOB, **told, "PATH": path}
 
 
 def test_a_slurm_job_whose_time_is_over_goes_back_into_the_queue_and_on(tmp_path, slurm):
@@ -102,6 +108,7 @@ def test_a_slurm_job_whose_time_is_over_goes_back_into_the_queue_and_on(tmp_path
         job.stdout.read()
     assert job.returncode == 0
     assert (tmp_path / "requeued").read_text().split() == ["requeue", JOB["SLURM_JOB_ID"]]
+    assert "--cpus-per-task=7" in (tmp_path / "asked").read_text().split()
     reached = int(newest(run).name.removeprefix("step-"))
     assert 1 <= reached < 10_000 and ranks(run) == 2
     done = subprocess.run(

@@ -217,3 +217,5 @@ def test_the_code_is_flat_and_needs_nothing_that_is_not_named():
                 assert tops <= {*requirements(), *(one.replace("_", "-") for one in sys.stdlib_module_names)}, name
     assert "espeakng-loader" not in requirements() and "transformers" in requirements()
     assert len(Vocabulary()) and "goya_data_pipeline_text" in code
+    # What is imported on a GPU only goes along, and what it needs there is asked of nobody.
+    assert "goya_modeling_triton_search" in code and "triton" not in requirements()

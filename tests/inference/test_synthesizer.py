@@ -25,6 +25,12 @@ def test_a_language_or_script_of_its_own_is_warned_of(english, text, language, t
     assert len(wave)
 
 
+def test_cudnn_makes_no_plan_for_each_new_length(english):
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    Synthesizer(english, GoyaProcessor())
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def test_no_language_at_all_is_an_error(english):
     with pytest.raises(UserError, match=r"'xx' is no language .* it speaks English \(en\)"):
         Synthesizer(english, GoyaProcessor()).speak("Hello", SpeechOptions("xx", vocoder="griffin_lim"))

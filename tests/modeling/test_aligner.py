@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.aligner import NO_PATH, beta_binomial_prior, forward_sum, monotonic_search, token_of_step
+from modeling.aligner import NO_PATH, _log_factorials, beta_binomial_prior, forward_sum, monotonic_search, token_of_step
+from testing.no_float64 import gpu_without_float64
 
 LENGTHS = [(1, 1), (4, 4), (1, 6), (3, 7), (5, 9), (2, 8), (4, 5)]  # (tokens, steps) of each utterance
 
@@ -133,6 +134,13 @@ def test_prior_is_the_beta_binomial():
         torch.testing.assert_close(found_NS, torch.tensor(expected_NS), rtol=1e-4, atol=3e-3)
         assert found_NS.double().exp().sum(-1).numpy() == pytest.approx(1.0, abs=3e-3)
     assert exp(prior_BNS[0, 2, 0]) == pytest.approx(1.0)
+
+
+def test_prior_is_made_where_there_is_no_float64():
+    with gpu_without_float64() as gpu:
+        tokens_B, steps_B = torch.ones(2, dtype=torch.long, device=gpu), torch.ones(2, dtype=torch.long, device=gpu)
+        assert beta_binomial_prior(tokens_B, steps_B, (2, 5, 3)).device == gpu
+    _log_factorials.cache_clear()  # of a table without numbers
 
 
 def test_prior_agrees_with_scipy():

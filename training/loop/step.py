@@ -1,7 +1,7 @@
 """One optimizer step's gradients: every loss is the mean over the effective batch, all micro-batches, all ranks."""
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ def accumulate(
     counts: dict[str, int],
     exchange: bool = True,
 ) -> list[dict[str, Tensor]]:
-    """Forward and backward of this rank's micro-batches; the loss sums of each that is real, float64 on the device.
+    """Forward and backward of this rank's micro-batches; the loss sums of each that is real, as `sums_dtype`.
 
     The last backward pass also exchanges gradients between the ranks, unless `exchange` is off; raises
     OutOfMemoryInExchange where that one runs out of memory, torch's OutOfMemoryError for any other pass.
@@ -90,8 +90,13 @@ def accumulate(
                     raise OutOfMemoryInExchange from error
                 raise
         if batch.real:
-            found.append({name: value.detach().double() for name, value in sums.items()})
+            found.append({name: value.detach().to(sums_dtype(value.device)) for name, value in sums.items()})
     return found
+
+
+def sums_dtype(device: torch.device) -> torch.dtype:
+    """Of sums over micro-batches and ranks: float64, which a Mac's GPU does not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def step_losses(
@@ -100,7 +105,11 @@ def step_losses(
     """Sums of this rank's real micro-batches to the means over all ranks'."""
     names = [name for name in counts if name != "frames"]
     totals = torch.stack([torch.stack([one[name] for name in names]) for one in sums]) if sums else None
-    own = totals.sum(0) if sums else torch.zeros(len(names), dtype=torch.float64, device=accelerator.device)
+    own = (
+        totals.sum(0)
+        if sums
+        else torch.zeros(len(names), dtype=sums_dtype(accelerator.device), device=accelerator.device)
+    )
     reduced = accelerator.reduce(own, "sum").tolist()
     losses = {name: total / counts[name] for name, total in zip(names, reduced, strict=True)}
     suspects: list[str] = []
@@ -117,6 +126,15 @@ def draw_as_planned(batch: Batch) -> None:
     So the noise is the same after a resume, which starts a new loader, and on any number of ranks.
     """
     torch.manual_seed(int(np.random.SeedSequence(batch.planned.seed).generate_state(1, np.uint64)[0]))
+
+
+def own_rng_kept(device: torch.device) -> AbstractContextManager:
+    """torch's random states of this process are, after it, what they were before.
+
+    The device is named: of every GPU of the machine otherwise, so that each process would take memory on all of them;
+    and a Mac's GPU is not one that torch can name there (2.14). Its state is seeded anew by each batch.
+    """
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def global_counts(accelerator: Accelerator, batches: list[Batch], shape: LossShape) -> dict[str, int]:

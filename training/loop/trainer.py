@@ -37,7 +37,7 @@ from training.loop.eval_weights import EvalWeights
 from training.loop.interruption import Interruption
 from training.loop.length import UNKNOWN_LENGTH, RunLength
 from training.loop.out_of_memory import AutoMicrobatch
-from training.loop.step import LossWeights, clip_gradients
+from training.loop.step import LossWeights, clip_gradients, own_rng_kept
 from training.loop.validation import validate
 from training.loop.weight_average import WeightAverage
 from training.setup.best_metric import STANDARD_ERROR, is_best
@@ -331,7 +331,7 @@ class Trainer:
         self.callbacks.on_log(self.arguments, self.state, self.control, logs)
 
     def _evaluate(self) -> None:
-        with torch.random.fork_rng(), self.eval_weights.in_place() as model:
+        with own_rng_kept(self.accelerator.device), self.eval_weights.in_place() as model:
             self.owes_evaluation = True  # until it is done
             is_interrupted, added = self.interruption.check, self.accumulate_gradients.shape.added
             metrics, voices = validate(self.accelerator, model, self.inputs.validation, is_interrupted, added)

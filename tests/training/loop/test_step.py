@@ -19,7 +19,7 @@ from testing.distributed.splits import (
     reference,
     relative_error,
 )
-from training.loop.step import LossWeights, clip_gradients, draw_as_planned, forward_backward
+from training.loop.step import LossWeights, clip_gradients, draw_as_planned, forward_backward, own_rng_kept, sums_dtype
 
 # The largest relative error found was 5.4e-7; a mean of means is off by more than 1e-2.
 TOLERANCE = 1e-6
@@ -82,6 +82,11 @@ def test_a_loss_that_is_not_a_number_names_the_utterances_of_its_micro_batch(acc
     assert suspects == batches[2].ids and len(suspects) == 3 and losses["mel"] != losses["mel"]
 
 
+@pytest.mark.parametrize(("device", "dtype"), [("mps", torch.float32), ("cuda", torch.float64), ("cpu", torch.float64)])
+def test_sums_are_exact_where_the_device_can_have_them_so(device, dtype):
+    assert sums_dtype(torch.device(device)) == dtype
+
+
 def test_clipping_gives_the_norm_before_it(accelerator):
     model = torch.nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[3.0, 4.0]])
@@ -100,6 +105,19 @@ def test_noise_belongs_to_the_place_in_the_data():
     assert noise((1234, 0, 20, 3)) == noise((1234, 0, 20, 3))
     places = ((1, 0, 0, 1), (1, 0, 0, 2), (1, 0, 1, 1), (1, 1, 0, 1), (2, 0, 0, 1))
     assert len({tuple(noise(seed)) for seed in places}) == 5
+
+
+@pytest.mark.parametrize(("device", "touched"), [("cuda:3", [torch.device("cuda:3")]), ("mps", []), ("cpu", [])])
+def test_random_states_are_kept_and_those_of_other_gpus_not_touched(device, touched, monkeypatch):
+    found = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", found.append)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: None)
+    before = torch.get_rng_state()
+    with own_rng_kept(torch.device(device)):
+        torch.rand(3)
+        assert not torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), before) and found == touched
 
 
 def test_dropout_and_voices_use_it(accelerator):

@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from data_pipeline.errors import UserError
-from training.setup.building import sharding
+from testing import small_runs
+from training.config.fields import RunConfig, with_values
+from training.setup.building import build_accelerator, sharding
+
+
+def test_cudnn_makes_no_plan_for_each_new_shape(tmp_path):
+    small_runs.forget_accelerator()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    values = {"train.device": "cpu", "checkpoint.dir": str(tmp_path), "train.mixed_precision": "no"}
+    build_accelerator(with_values(RunConfig(), values))
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_without_a_launcher_nothing_is_sharded(monkeypatch):
@@ -24,7 +34,7 @@ def test_fsdp2_keeps_weights_and_outputs_in_float32(monkeypatch):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "asks for DeepSpeed.*accelerate_configs/deepspeed_zero2.yaml"),
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "asks for DeepSpeed.*accelerate_configs/fsdp2_zero2.yaml"),
         ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "version 1.*expected fsdp_version: 2"),
         ({"ACCELERATE_USE_FSDP": "true"}, "version 1.*expected fsdp_version: 2"),
     ],
