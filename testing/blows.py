@@ -3,11 +3,9 @@
 import os
 import signal
 import subprocess
-from unittest import mock
 
 from transformers import TrainerCallback
 
-from callbacks.adaptive_weights import AdaptiveWeights
 from training.state.checkpoint import CheckpointFolder
 
 
@@ -34,6 +32,17 @@ class ToldToStop(TrainerCallback):
             signal.raise_signal(signal.SIGTERM)
 
 
+class Killed(TrainerCallback):
+    """SIGKILL after a step, once its points are on the disk; for a process of its own."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class KilledInSaving(TrainerCallback):
     """SIGKILL once the weights of `step` are written and the rest is not; for a process of its own."""
 
@@ -46,15 +55,3 @@ class KilledInSaving(TrainerCallback):
             return save(folder, at, *more)
 
         CheckpointFolder.save = saved
-
-
-def quick_weights():
-    """Loss weights move every 2 steps instead of every 100, so that a short run sees them move."""
-    return mock.patch.object(AdaptiveWeights.__init__, "__defaults__", (2,))
-
-
-class QuickWeights(TrainerCallback):
-    """`quick_weights`, for a process of its own."""
-
-    def __init__(self):
-        quick_weights().start()

@@ -96,7 +96,7 @@ def start_trackers(accelerator: Accelerator, config: RunConfig, step: int = 0) -
         flat = {key: get(config, key) for key in FIELDS}
         # Text as UTF-8 can say it: the name of a file may be none.
         told = {key: v if isinstance(v, int | float | bool) else plain(str(v)) for key, v in flat.items()}
-        once = {"tensorboard": {"purge_step": step + 1}} if step and config.log.tracker == "tensorboard" else {}
+        once = {"tensorboard": {"purge_step": step + 1}} if config.log.tracker == "tensorboard" else {}
         try:
             accelerator.init_trackers("goya", config=redacted(told), init_kwargs=once)
         except tracker_errors(config.log.tracker) as error:

@@ -19,7 +19,6 @@ from transformers import TrainerCallback
 import train_main
 from benchmarks.reliability.crash.forked import Child
 from callbacks.audio_samples import AudioSamples
-from testing import blows
 from training.loop.interruption import Interruption
 from training.loop.trainer import Trainer
 from training.state.checkpoint import CheckpointFolder
@@ -180,7 +179,6 @@ def _main(argv: list[str], watch: Watch) -> int:
     sys.stdout.reconfigure(line_buffering=True)
     sys.addaudithook(watch.audit)
     with ExitStack() as stack:
-        stack.enter_context(blows.quick_weights())
         for phase, (owner, name) in WRAPPED.items():
             stack.enter_context(mock.patch.object(owner, name, watch.told(getattr(owner, name), phase)))
         # Between these two a signal is heard: it ends training with a checkpoint.

@@ -23,7 +23,7 @@ SMALLEST = "--model-size debug --device cpu --mixed-precision no --batch-size 4 
 # Samples every two seconds, so that runs of some seconds speak too.
 OFTEN = (
     "optim.warmup_steps=2 optim.first_period_steps=4 log.every_steps=1 log.samples=1 log.samples_every_minutes=0.03 "
-    "log.quality_sentences=0 train.eval_every=2 train.cpu_threads=1"
+    "log.quality_sentences=0 train.eval_every=2 train.cpu_threads=1 loss.adaptive_every_steps=2"
 )
 START_STEPS = 2  # of the model that runs start from, where they start from one
 
