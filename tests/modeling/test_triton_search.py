@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 import warnings
+from importlib import import_module
 
 import pytest
 import torch
@@ -85,6 +86,22 @@ def test_the_kernel_finds_what_numpy_finds(name, interpreted):
     assert interpreted[name].tolist() == expected_BS.tolist()
     if "no_number" not in name:
         assert interpreted[name].sum(1).tolist() == steps_B.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("block", "warps"), [(32, 1), (128, 1), (1024, 8)])
+@pytest.mark.parametrize("capability", [75, 90])
+def test_it_compiles_to_a_gpu_s_machine_code(block, warps, capability, tmp_path, monkeypatch):
+    """Which the interpreter, that runs it as Python, does not show; no GPU is needed for it."""
+    triton = pytest.importorskip("triton")
+    target = pytest.importorskip("triton.backends.compiler").GPUTarget("cuda", capability, 32)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    kernel = import_module("modeling.triton_search")._search
+    tensors = {"score": "*fp32", "token_count": "*i64", "step_count": "*i64", "best": "*fp32", "moves": "*i32"}
+    signature = tensors | {"durations": "*i64", "steps": "i32", "tokens": "i32", "BLOCK": "constexpr"}
+    source = triton.compiler.ASTSource(kernel, signature, {(list(signature).index("BLOCK"),): block})
+    found = triton.compile(source, target=target, options={"num_warps": warps})
+    assert found.asm["cubin"] and found.asm["ptx"].count("bar.sync") == 2  # one a step, one before the way back
 
 
 def kernel_that(search) -> types.ModuleType:
