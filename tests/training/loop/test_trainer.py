@@ -92,6 +92,7 @@ def test_a_run_says_why_it_ended(step, elapsed_s, signal, diverged, reason):
 def rolled_back(good: Path | None, finite: bool) -> Trainer:
     """A Trainer that has gone back; `good`: the checkpoint there is. `finite`: whether its weights are, by then."""
     one = trainer(
+        config=RunConfig(),
         accelerator=Accelerator(cpu=True),
         optimizer=SimpleNamespace(param_groups=[{"params": [], "lr": 0.5, "peak_lr": 1.0}]),
         files=SimpleNamespace(load=lambda path: None, are_finite=lambda: finite),
