@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 
 from data_pipeline.errors import UserError, tell, warn
-from data_pipeline.given_text import argument_text, file_text, standard_input_text
-from data_pipeline.sentences import split_sentences
-from data_pipeline.text import is_heard
+from data_pipeline.text.given_text import argument_text, file_text, standard_input_text
+from data_pipeline.text.sentences import split_sentences
+from data_pipeline.text.tokens import is_heard
 from inference.options import AUTO, BASE, SpeechOptions
 from inference.wave_output import ENDINGS, STDOUT, Output, check_output
 

@@ -79,7 +79,7 @@ def fit(config, accelerator, trainer, pusher, more_callbacks) -> int:
     """Train, and say how it ended."""
     from callbacks.default import default_callbacks
     from callbacks.hub_push import hub_push
-    from data_pipeline.audio import PRESETS
+    from data_pipeline.recordings.audio import PRESETS
     from inference.options import AUTO
     from inference.vocoders.registry import load_vocoder
     from training.loop.control import Diverged

@@ -21,7 +21,7 @@ from callbacks.spike_guard import SpikeGuard
 from callbacks.tracking import Tracking
 from callbacks.weight_schedule import WeightSchedule
 from data_pipeline.errors import UserError
-from data_pipeline.row_count import row_count
+from data_pipeline.reading.row_count import row_count
 from evaluation.quality import SpeechJudge
 from evaluation.speaking import FEWEST_WORDS, in_turn, sentences_by_language
 from training.config.fields import RunConfig

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 import torch
 
-from data_pipeline.audio import AudioConfig, log_mel
+from data_pipeline.recordings.audio import AudioConfig, log_mel
 
 # One analysis for all, whatever mels a model makes: figures of different models then compare.
 AUDIO = AudioConfig()

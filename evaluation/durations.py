@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.audio import decode_audio, trim_silence
-from data_pipeline.text import Vocabulary, normalize_text
+from data_pipeline.recordings.audio import decode_audio, trim_silence
+from data_pipeline.text.tokens import Vocabulary, normalize_text
 from data_pipeline.utterance import Utterance
 from evaluation.metrics import load_metric
 from inference.synthesizer import Spoken

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from data_pipeline.audio import BrokenAudio, decode_audio, log_mel
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import BrokenAudio, decode_audio, log_mel
 from data_pipeline.utterance import Utterance
 from evaluation.speaking import choose_sentences, speak_utterances
 from modeling.model import GoyaForTextToSpeech

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from torch import Tensor
 
-from data_pipeline.audio import BrokenAudio, decode_audio
+from data_pipeline.recordings.audio import BrokenAudio, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation.asr import Recognizer, load_recognizer
 from evaluation.durations import duration_figures, recorded_seconds

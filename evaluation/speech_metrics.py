@@ -22,7 +22,7 @@ FIGURES = dict.fromkeys(
 class Speech:
     """Held-out sentences as a model speaks them; of equal number and in the same order.
 
-    sentences: what was to be said, with its language and recording (data_pipeline.audio.decode_audio reads that).
+    sentences: what was to be said, with its language and recording (recordings.audio.decode_audio reads that).
     waves: what was said, float32 [N] in [-1, 1] each.
     sample_rate_hz: of the waves.
     """

@@ -11,7 +11,7 @@ from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import language_code
-from data_pipeline.text import normalize_text
+from data_pipeline.text.tokens import normalize_text
 from evaluation.metrics import load_metric
 
 ENGLISH = EnglishTextNormalizer({})

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from data_pipeline.errors import redact
 from data_pipeline.languages import LANGUAGES, language_code
-from data_pipeline.sources import DEMO_CORPUS
+from data_pipeline.reading.sources import DEMO_CORPUS
 from evaluation.data_check.report import hours
 from evaluation.data_check.survey import Survey, Surveyor
 from inference.voices import known_voices

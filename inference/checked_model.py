@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError, shown
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.text.tokens import Vocabulary
 from inference.safe_folder import Number, check_numbers, read_json
 from inference.voices import check_voices
 from modeling.configuration import GoyaConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from data_pipeline.speech import speech_spectrum
+from data_pipeline.recordings.speech import speech_spectrum
 from inference.prompt import PAUSE, UNSPOKEN, Prompt
 from inference.tempo import durations_at, mel_at
 from modeling.layers import length_mask

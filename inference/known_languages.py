@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from data_pipeline.errors import UserError, shown
 from data_pipeline.languages import LANGUAGES, language_code, language_token
-from data_pipeline.text import Vocabulary
+from data_pipeline.text.tokens import Vocabulary
 from inference.voices import known_voices
 
 # First words of Unicode's names of letters. Languages that are not here are written in Latin letters.

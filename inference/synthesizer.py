@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_pipeline.errors import UserError, shown
-from data_pipeline.sentences import Sentence, split_sentences
+from data_pipeline.text.sentences import Sentence, split_sentences
 from inference.generation import Speech, evaluating, synthesize
 from inference.known_languages import doubts, language_to_speak, only_language
 from inference.options import AUTO, SpeechOptions

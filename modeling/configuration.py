@@ -29,7 +29,7 @@ class GoyaConfig(PretrainedConfig):
         mel_mean, mel_std: constants of the log-mel normalization inside the network (natural log).
         max_token_steps: a token is left after this many decoder steps whatever its end logit says.
         stop_smoothing: label smoothing the token-end logit was trained with, which synthesis takes out again.
-        audio: fields of `data_pipeline.audio.AudioConfig` that the mels were made with.
+        audio: fields of `data_pipeline.recordings.audio.AudioConfig` that the mels were made with.
         detail_gains, time_detail_gains: [C] of the post-filter of what it speaks (modeling.postfilter), both or none.
         voices: name -> voice vector of the training speakers, so that a checkpoint speaks without a clip.
     """

@@ -26,7 +26,7 @@ class Loss:
     """A loss that a package adds, under its name in the group goya.losses.
 
     sum: (output, batch, shape) -> a scalar Tensor, summed over real elements. batch: the collated tensors, such as
-    mel [B, T, C], mel_lengths [B], tokens [B, S] and token_lengths [B] (data_pipeline.collate).
+    mel [B, T, C], mel_lengths [B], tokens [B, S] and token_lengths [B] (data_pipeline.batching.collate).
     count: (batch, shape) -> the number of those elements, a whole number; the loss is their sums over their counts, of
     all micro-batches and ranks of an optimizer step.
     """

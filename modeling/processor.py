@@ -23,10 +23,10 @@ from transformers import (
     ProcessorMixin,
 )
 
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.errors import UserError, shown
-from data_pipeline.speech import normalize_loudness, speech_spectrum
-from data_pipeline.text import BOS, EOS, PAD, Vocabulary, normalize_text
+from data_pipeline.recordings.audio import AudioConfig, decode_audio, log_mel, trim_silence
+from data_pipeline.recordings.speech import normalize_loudness, speech_spectrum
+from data_pipeline.text.tokens import BOS, EOS, PAD, Vocabulary, normalize_text
 from data_pipeline.utterance import Samples
 from modeling.configuration import GoyaConfig
 
@@ -34,7 +34,7 @@ Clip = np.ndarray | torch.Tensor | Sequence[float] | str | Path | bytes
 
 
 class GoyaFeatureExtractor(FeatureExtractionMixin):
-    """Reference clips to padded log-mels. Its fields are those of `data_pipeline.audio.AudioConfig`."""
+    """Reference clips to padded log-mels. Its fields are those of `data_pipeline.recordings.audio.AudioConfig`."""
 
     model_input_names = ["reference_mel", "reference_lengths", "reference_spectrum"]
 
@@ -60,7 +60,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
             sampling_rate: of the waves, in Hz; files say their own.
 
         Returns reference_mel [B, R, C] float32, padded with the log floor, reference_lengths [B], and
-        reference_spectrum [B, C]: of the clips' speech (data_pipeline.audio.speech_spectrum).
+        reference_spectrum [B, C]: of the clips' speech (data_pipeline.recordings.audio.speech_spectrum).
         Raises UserError for audio that cannot be used, and for a wave without `sampling_rate`.
         """
         mels = [self._log_mel(clip, sampling_rate) for clip in as_list(audio)]
@@ -88,7 +88,7 @@ class GoyaFeatureExtractor(FeatureExtractionMixin):
 
 
 class GoyaTokenizer(PreTrainedTokenizer):
-    """`data_pipeline.text.Vocabulary` for transformers: normalized characters, or phonemes, after a language tag.
+    """`text.tokens.Vocabulary` for transformers: normalized characters, or phonemes, after a language tag.
 
     The tag, <bos> and <eos> always belong to the tokens. No text can spell them: "<bos>" in it is characters.
     """

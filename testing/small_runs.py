@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train_main
-from data_pipeline.audio import AudioConfig
-from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.sources import Source, open_source
+from data_pipeline.batching.features import FeatureMaker, Features
+from data_pipeline.reading.sources import Source, open_source
+from data_pipeline.recordings.audio import AudioConfig
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "assets" / "demo_corpus"

@@ -10,7 +10,7 @@ os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="
 import pytest
 import torch
 
-from data_pipeline import sources
+from data_pipeline.reading import sources
 
 torch.set_num_threads(1)
 # What a shell starts in the background ignores some signals, and so would the runs that tests start and then stop.

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import train_main
-from data_pipeline.audio import decode_audio
+from data_pipeline.recordings.audio import decode_audio
 from testing import small_runs
 from testing.small_runs import SMALL, launch, losses
 

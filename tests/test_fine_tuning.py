@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import synthesize
 import train_main
 import training.export
-from data_pipeline.text import Vocabulary
+from data_pipeline.text.tokens import Vocabulary
 from inference.pretrained import load
 from modeling.model import GoyaForTextToSpeech
 from testing import small_runs

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 
 import train_main
-from data_pipeline.audio import AudioConfig
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.text.tokens import Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.processor import GoyaProcessor, GoyaTokenizer
 

@@ -17,12 +17,12 @@ import synthesize
 import usage_examples
 from benchmarks.quality import main_job
 from benchmarks.report import page_block
-from data_pipeline.audio import AudioConfig
-from data_pipeline.columns import ColumnNames
 from data_pipeline.errors import UserError
-from data_pipeline.held_out import hold_out
-from data_pipeline.sources import open_source
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.columns import ColumnNames
+from data_pipeline.reading.held_out import hold_out
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.text.tokens import Vocabulary
 from inference.options import BASE
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.model import GoyaForTextToSpeech

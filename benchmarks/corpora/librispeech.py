@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 
 from benchmarks.corpora.speech_rows import as_loud, write
-from data_pipeline.audio import decode_audio
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import decode_audio
 
 PAUSE_S, PAUSE_DB = 0.1, 28.0  # a pause: so long, and so far below the loudest
 LONG_ENOUGH_S, SHORT_ENOUGH_S = 1.0, 7.0  # of a piece

@@ -134,7 +134,7 @@ def judge(
     from benchmarks.quality import heldout_speech
     from benchmarks.quality.cloning_voices import all_voices, heldout_recordings, recorded_people
     from benchmarks.quality.heldout_speech import score
-    from data_pipeline.audio import AudioConfig
+    from data_pipeline.recordings.audio import AudioConfig
     from evaluation.speaker_similarity.speaker_similarity import embedded
 
     speaker, heldout = heldout_speech.Speaker(folder), heldout_speech.heldout()
@@ -214,7 +214,7 @@ def copied(wave_N: np.ndarray, audio) -> np.ndarray:
     import torch
 
     from benchmarks.quality.heldout_speech import vocoder_for
-    from data_pipeline.audio import log_mel
+    from data_pipeline.recordings.audio import log_mel
 
     return vocoder_for("griffin_lim", audio)(log_mel(torch.from_numpy(wave_N), audio)).numpy()
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
-from data_pipeline.speaker_augmentation import shifted, voice_shift
+from data_pipeline.recordings.audio import decode_audio, trim_silence
+from data_pipeline.recordings.speaker_augmentation import shifted, voice_shift
 from data_pipeline.utterance import VoiceShift
 
 CLIP_S, OTHERS = 5.0, 3  # seconds of a clip; clips of a voice beside the one that is cloned
@@ -77,7 +77,7 @@ def all_voices(
 ) -> list[Voice]:
     """Every voice to clone, of recordings of the trained speakers and of new ones by "speaker-language".
 
-    speaker_augmentation: shifts that the model was trained on, the first of data_pipeline.speaker_augmentation' list.
+    speaker_augmentation: shifts that the model was trained on, the first of speaker_augmentation's list.
     """
     trained = {name: clips(recordings, rate_hz) for name, recordings in trained.items()}
     new = {name: clips(recordings, rate_hz) for name, recordings in new.items()}

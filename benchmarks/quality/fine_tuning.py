@@ -27,7 +27,7 @@ from benchmarks.quality import heldout_speech as speech
 from benchmarks.quality import likeness
 from benchmarks.report import page_block
 from data_pipeline.errors import UserError
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
 from inference.plots import write_picture
 
 OUT = RESULTS / "fine_tuning.json"

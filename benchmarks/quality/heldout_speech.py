@@ -13,9 +13,9 @@ import torch
 from accelerate import Accelerator
 
 from benchmarks.harness.places import DEMO
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
-from data_pipeline.loader import Loader
-from data_pipeline.sources import open_source
+from data_pipeline.batching.loader import Loader
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.utterance import Utterance
 from evaluation.asr import load_recognizer
 from evaluation.metrics import METRICS, load_metric

@@ -10,7 +10,7 @@ Waves are float32 [N].
 import torch
 
 from benchmarks.quality import heldout_speech as speech
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel, trim_silence
+from data_pipeline.recordings.audio import AudioConfig, decode_audio, log_mel, trim_silence
 from data_pipeline.utterance import Utterance
 from evaluation.durations import duration_figures
 from evaluation.metrics import load_metric

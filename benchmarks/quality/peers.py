@@ -100,7 +100,7 @@ def write_corpus(folder: Path, sentences: int) -> None:
     import pyarrow.parquet
     import soundfile
 
-    from data_pipeline.audio import decode_audio
+    from data_pipeline.recordings.audio import decode_audio
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "wavs").mkdir(parents=True)

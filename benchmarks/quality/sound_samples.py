@@ -16,7 +16,7 @@ from benchmarks.harness.command_line import read_json, write_json
 from benchmarks.harness.places import RESULTS, ROOT
 from benchmarks.quality import heldout_speech as speech
 from benchmarks.report import page_block
-from data_pipeline.audio import log_mel
+from data_pipeline.recordings.audio import log_mel
 from inference.plots import write_picture
 
 CHOSEN = {

@@ -23,9 +23,9 @@ from benchmarks.harness.provenance import is_clean, origin
 from benchmarks.quality import heldout_speech as speech
 from benchmarks.quality.main_job import check_extras
 from benchmarks.report import page_block
-from data_pipeline.audio import log_mel
 from data_pipeline.errors import UserError
-from data_pipeline.sentences import split_sentences
+from data_pipeline.recordings.audio import log_mel
+from data_pipeline.text.sentences import split_sentences
 from evaluation.durations import Pace, ran_into_limit, recorded_seconds
 from evaluation.metrics import load_metric
 from evaluation.text_metrics import character_error_rate, word_error_rate

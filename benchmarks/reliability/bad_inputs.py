@@ -28,10 +28,10 @@ from benchmarks.harness import command_line
 from benchmarks.harness.places import DEMO, RESULTS
 from benchmarks.harness.provenance import origin
 from benchmarks.harness.time_limit import TooLong, time_limit
-from data_pipeline.audio import decode_audio
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
 from data_pipeline.errors import UserError
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import decode_audio
 from training.config.arguments import parse
 from training.setup.inputs import build_inputs
 

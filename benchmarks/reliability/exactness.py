@@ -20,7 +20,7 @@ from unittest import mock
 
 import pyarrow.parquet
 
-import data_pipeline.plan
+import data_pipeline.batching.plan
 from benchmarks.harness.places import DEMO, RESULTS, ROOT
 from benchmarks.harness.provenance import origin
 from benchmarks.report import page_block
@@ -93,7 +93,7 @@ def faults() -> dict[str, str]:
 def plan_figures() -> dict[str, int]:
     """Utterances lost and repeated, over all epochs, numbers of ranks and places of resuming."""
     lost = repeated = tried = 0
-    with mock.patch.object(data_pipeline.plan, "duration_s", durations_kept()):
+    with mock.patch.object(data_pipeline.batching.plan, "duration_s", durations_kept()):
         corpus = Counter(demo_ids())
         for seen in (*whole_epochs(), *resumed_epochs()):
             lost += (corpus - seen).total()
@@ -115,7 +115,7 @@ def demo_ids() -> list[str]:
 
 def durations_kept():
     """duration_s that opens each recording once: the same corpus is planned hundreds of times here."""
-    plain, kept = data_pipeline.plan.duration_s, {}
+    plain, kept = data_pipeline.batching.plan.duration_s, {}
 
     def duration_s(audio, *, name):
         if name not in kept:
@@ -126,13 +126,13 @@ def durations_kept():
 
 
 @cache
-def plan(rank: int, world: int) -> data_pipeline.plan.Plan:
+def plan(rank: int, world: int) -> data_pipeline.batching.plan.Plan:
     arguments = ["--train-data", str(DEMO), "--batch-size", "16", "--grad-accum", str(GRAD_ACCUM)]
     config, _, _ = parse([*arguments, "--model-size", "debug", "--device", "cpu", "--num-workers", "0"])
     return build_inputs(config, FRAMES_PER_STEP, rank, world).train.plan
 
 
-def epoch(world: int, cursor: data_pipeline.plan.Cursor) -> list[list]:
+def epoch(world: int, cursor: data_pipeline.batching.plan.Cursor) -> list[list]:
     """Each rank's micro-batches from a place to the end of its epoch, without what is in them but ids."""
     ranks = [[(ids(batch), batch) for batch in plan(rank, world).epoch(cursor)] for rank in range(world)]
     ends = [[(batch.ends_step, batch.ends_epoch, batch.after) for _, batch in rank] for rank in ranks]

@@ -127,10 +127,10 @@ WRITERS = {"parquet": write_parquet, "tar": write_tar, "csv": write_csv, "jsonl"
 
 def read(kind: str, place: str) -> dict:
     """Rows and memory of reading a corpus to its end, as an epoch does."""
-    from data_pipeline.audio import AudioConfig
-    from data_pipeline.columns import ColumnNames, RowReader
-    from data_pipeline.plan import Limits, Plan
-    from data_pipeline.sources import Request, Source, open_source, stream_dataset
+    from data_pipeline.batching.plan import Limits, Plan
+    from data_pipeline.reading.columns import ColumnNames, RowReader
+    from data_pipeline.reading.sources import Request, Source, open_source, stream_dataset
+    from data_pipeline.recordings.audio import AudioConfig
 
     if kind == "hub":
         opened = stream_dataset(place, Request(place, ColumnNames(), None, "train", None))

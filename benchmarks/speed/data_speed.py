@@ -34,11 +34,11 @@ from torch.nn.utils.rnn import pad_sequence
 from benchmarks.harness import command_line
 from benchmarks.harness.places import DEMO, RESULTS
 from benchmarks.harness.provenance import origin
-from data_pipeline.audio import AudioConfig, decode_audio, duration_s
-from data_pipeline.columns import ColumnNames
-from data_pipeline.cursor import Cursor
-from data_pipeline.loader import Loader
-from data_pipeline.sources import open_source
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.loader import Loader
+from data_pipeline.reading.columns import ColumnNames
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import AudioConfig, decode_audio, duration_s
 from training.config.arguments import parse
 from training.setup.inputs import build_inputs
 

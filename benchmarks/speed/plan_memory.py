@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.harness.places import RESULTS
 from benchmarks.harness.provenance import origin
-from data_pipeline.audio import AudioConfig
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import Limits, Plan, PlannedBatch
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Limits, Plan, PlannedBatch
+from data_pipeline.recordings.audio import AudioConfig
 from data_pipeline.utterance import Samples, Utterance
 
 RATE_HZ = 4_000

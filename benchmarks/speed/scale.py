@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import data_pipeline.plan
+import data_pipeline.batching.plan
 from benchmarks.harness import command_line
 from benchmarks.harness.places import RESULTS
 from benchmarks.harness.provenance import origin
-from data_pipeline.audio import AudioConfig
-from data_pipeline.cursor import Cursor
-from data_pipeline.plan import Limits, Plan
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import Limits, Plan
+from data_pipeline.recordings.audio import AudioConfig
 from data_pipeline.utterance import Samples, Utterance
 from modeling.configuration import SIZES, GoyaConfig
 from modeling.losses import SUMS, LossShape, element_counts, loss_sums
@@ -166,7 +166,7 @@ def unlikeness(ranks: int) -> float:
     """Mean over steps of the largest rank's padded frames over the ranks' mean."""
     # One process that accumulates has the batches, in order, that the ranks have beside one another.
     limits = Limits(BATCH_ON_PAPER, 32_000, pool_batches=POOL_BATCHES)
-    data_pipeline.plan.POOL_BYTES = 2**40  # whole pools, as of rows that name files: all these share one array
+    data_pipeline.batching.plan.POOL_BYTES = 2**40  # whole pools, as of rows that name files: all these share one array
     rows = max(LEAST_ROWS, 2 * ranks * BATCH_ON_PAPER * POOL_BATCHES)
     plan = Plan(LongTail(rows), AUDIO, limits, grad_accum=ranks)
     ratios, sizes = [], []

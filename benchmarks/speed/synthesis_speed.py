@@ -22,9 +22,9 @@ import torch
 
 from benchmarks.harness.places import RESULTS, ROOT
 from benchmarks.harness.provenance import origin
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.text.tokens import Vocabulary
 from inference.generation import synthesize
 from inference.streaming import stream_mel, stream_wave
 from inference.vocoders.registry import load_vocoder

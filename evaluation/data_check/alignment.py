@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from data_pipeline.collate import Collator
-from data_pipeline.cursor import Cursor
-from data_pipeline.plan import PlannedBatch
+from data_pipeline.batching.collate import Collator
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import PlannedBatch
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey, Surveyor

@@ -5,12 +5,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from data_pipeline.audio import PRESETS
 from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, shown
-from data_pipeline.exclude_list import told_unknown, write_exclude_list
-from data_pipeline.sources import default_train_data
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.exclude_list import told_unknown, write_exclude_list
+from data_pipeline.reading.sources import default_train_data
+from data_pipeline.recordings.audio import PRESETS
+from data_pipeline.text.tokens import Vocabulary
 from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
 from evaluation.data_check.page import clips_of, page

@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 import soundfile
 
-from data_pipeline.audio import decode_audio
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import decode_audio
 from evaluation.data_check import report as text
 from evaluation.data_check.findings import CUT_DB, KINDS, NEAR_PEAK_SHARE, RATE_FACTOR, SPREADS, Finding
 from evaluation.data_check.report import HEADING, MEASURES, Report, groups, histogram, summary_cells, values

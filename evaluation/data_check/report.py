@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.errors import shown
-from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import LANGUAGES, language_code
+from data_pipeline.reading.exclude_list import told_unknown
 from evaluation.data_check.findings import KINDS, Finding, named
 from evaluation.data_check.rows import Row
 from evaluation.data_check.survey import Survey

@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from data_pipeline.audio import header_of
+from data_pipeline.batching.features import FeatureMaker
+from data_pipeline.batching.plan import Limits, most_frames
 from data_pipeline.errors import UserError
-from data_pipeline.features import FeatureMaker
-from data_pipeline.plan import Limits, most_frames
-from data_pipeline.sources import Source
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.sources import Source
+from data_pipeline.recordings.audio import header_of
+from data_pipeline.text.tokens import Vocabulary
 from data_pipeline.utterance import Audio, Samples, Segment, Utterance, plain
 from evaluation.data_check.waves import Wave
 

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow
 from tqdm import tqdm
 
-from data_pipeline.audio import CutOffAudio, SilentAudio, read_samples
+from data_pipeline.batching.features import FeatureMaker
 from data_pipeline.errors import UserError
-from data_pipeline.features import FeatureMaker
-from data_pipeline.splits import TRAIN, VALIDATION
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.splits import TRAIN, VALIDATION
+from data_pipeline.recordings.audio import CutOffAudio, SilentAudio, read_samples
+from data_pipeline.text.tokens import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.data_check.rows import Row, first_look
 from evaluation.data_check.waves import can_measure_pitch, measured

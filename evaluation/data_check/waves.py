@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.audio import Recording, trim_silence
-from data_pipeline.mono import SILENCE_DB, averaged, cancels
+from data_pipeline.recordings.audio import Recording, trim_silence
+from data_pipeline.recordings.mono import SILENCE_DB, averaged, cancels
 
 FRAME_S, HOP_S = 0.020, 0.010
 QUIETEST_SHARE = 0.1  # of the frames, taken to be the noise between the words
@@ -22,7 +22,7 @@ TINY = 1e-12  # -120 dB, for the logarithm of digital silence
 class Wave:
     """Levels in dB re full scale, ends in dB re the clip's own level; pitch_hz None: not measured, or there is none.
 
-    rumble_share: of the power, taken out (see data_pipeline.mono). is_opposite: the channels cancel each other.
+    rumble_share: of the power, taken out (see recordings.mono). is_opposite: the channels cancel each other.
     """
 
     speech_s: float

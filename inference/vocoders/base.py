@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig
 
 
 class Vocoder(ABC):

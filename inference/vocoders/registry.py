@@ -6,8 +6,8 @@ import os
 import torch
 
 from data_pipeline import plugins
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError, shown
+from data_pipeline.recordings.audio import AudioConfig
 from inference.options import AUTO
 from inference.vocoders.base import Vocoder
 from inference.vocoders.griffin_lim import GriffinLim

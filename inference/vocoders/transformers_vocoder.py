@@ -13,8 +13,8 @@ import transformers
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError, shown
+from data_pipeline.recordings.audio import AudioConfig
 from inference.safe_folder import (
     DESCRIPTION,
     Number,

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import soundfile
 import torch
 
-from data_pipeline.audio import BrokenAudio
 from data_pipeline.commands import command
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
-from data_pipeline.sentences import split_sentences
+from data_pipeline.recordings.audio import BrokenAudio
+from data_pipeline.text.sentences import split_sentences
 from inference.known_languages import doubts
 from inference.options import SpeechOptions
 from inference.plots import write_picture

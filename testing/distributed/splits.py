@@ -10,13 +10,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from data_pipeline.audio import AudioConfig
-from data_pipeline.collate import Batch, Collator, lengths, pad
-from data_pipeline.cursor import Cursor
-from data_pipeline.features import FeatureMaker, Features
-from data_pipeline.plan import PlannedBatch
-from data_pipeline.speech import speech_spectrum
-from data_pipeline.text import Vocabulary
+from data_pipeline.batching.collate import Batch, Collator, lengths, pad
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.features import FeatureMaker, Features
+from data_pipeline.batching.plan import PlannedBatch
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.recordings.speech import speech_spectrum
+from data_pipeline.text.tokens import Vocabulary
 from modeling import aligner
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape, element_counts, loss_sums

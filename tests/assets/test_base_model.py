@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 import synthesize
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
 from evaluation.asr import load_recognizer
 from evaluation.speaking import speak_utterances
 from evaluation.text_metrics import character_error_rate

@@ -16,8 +16,8 @@ import callbacks
 from callbacks.default import default_callbacks, quality_eval
 from callbacks.quality_eval import QualityEval
 from callbacks.rate_schedule import RateSchedule
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig
 from data_pipeline.utterance import Samples, Utterance
 from inference.vocoders.registry import load_vocoder
 from modeling.configuration import GoyaConfig

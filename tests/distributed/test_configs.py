@@ -9,8 +9,8 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
-from data_pipeline.cursor import Cursor
-from data_pipeline.plan import Plan
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import Plan
 from modeling import layers
 from testing import small_runs
 from testing.small_runs import ROOT, SMALL, launch, losses, train

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.cursor import Cursor
-from data_pipeline.plan import Plan
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import Plan
 from testing import small_runs
 from testing.small_runs import ROOT, SMALL, launch, losses, newest, scalars, train
 

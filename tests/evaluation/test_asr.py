@@ -11,8 +11,8 @@ import soxr
 import torch
 import transformers.pipelines
 
-from data_pipeline.audio import decode_audio, trim_silence
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import decode_audio, trim_silence
 from evaluation import asr
 from evaluation.asr import RECOGNIZERS, load_recognizer
 from evaluation.text_metrics import character_error_rate

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from data_pipeline.sources import open_source
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.sources import open_source
+from data_pipeline.text.tokens import Vocabulary
 from data_pipeline.utterance import Utterance
 from evaluation.durations import Pace, duration_figures, recorded_seconds
 from evaluation.stop_errors.stop_errors import EARLY, LATE

@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from data_pipeline.audio import AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig, decode_audio, log_mel
 from evaluation import metrics
 from evaluation.metrics import METRICS, load_metric
 from inference.vocoders.registry import load_vocoder

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from data_pipeline.audio import AudioConfig, decode_audio
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import AudioConfig, decode_audio
 from data_pipeline.utterance import Utterance
 from evaluation import quality, speaking
 from inference.synthesizer import Spoken

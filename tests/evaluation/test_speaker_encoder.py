@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from data_pipeline.audio import decode_audio
+from data_pipeline.recordings.audio import decode_audio
 
 pytest.importorskip("webrtcvad", reason='needs the extra: pip install -e ".[eval]"')
 pytest.importorskip("librosa", reason='needs the extra: pip install -e ".[eval]"')

@@ -11,9 +11,9 @@ import soundfile
 from safetensors.torch import load_file
 
 from data_pipeline import plugins
-from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.errors import UserError
-from data_pipeline.sources import READERS, open_source
+from data_pipeline.reading.sources import READERS, open_source
+from data_pipeline.recordings.audio import AudioConfig, decode_audio
 from evaluation.speech_metrics import FIGURES, Speech, SpeechMetric, added_metrics, measured
 from inference.vocoders.registry import VOCODERS, load_vocoder
 from modeling.losses import SUMS, added_losses

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data_pipeline.audio import AudioConfig
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import AudioConfig
+from data_pipeline.text.tokens import Vocabulary
 from hub import facts
 from hub.card import model_card
 from hub.card import plain as one_line
@@ -216,6 +216,6 @@ def test_the_code_is_flat_and_needs_nothing_that_is_not_named():
                 tops = {module.partition(".")[0].replace("_", "-") for module in modules}
                 assert tops <= {*requirements(), *(one.replace("_", "-") for one in sys.stdlib_module_names)}, name
     assert "espeakng-loader" not in requirements() and "transformers" in requirements()
-    assert len(Vocabulary()) and "goya_data_pipeline_text" in code
+    assert len(Vocabulary()) and "goya_data_pipeline_text_tokens" in code
     # What is imported on a GPU only goes along, and what it needs there is asked of nobody.
     assert "goya_modeling_triton_search" in code and "triton" not in requirements()

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from data_pipeline.speech import speech_spectrum
+from data_pipeline.recordings.speech import speech_spectrum
 from inference.generation import decode_steps, encode_voice, synthesize
 from modeling.transformer_decoder import FIRST_ROOM, NOISE_STEPS, TransformerSteps, prenet_noise
 

@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
-from data_pipeline.text import Vocabulary
+from data_pipeline.text.tokens import Vocabulary
 from inference.known_languages import SCRIPTS, doubts, language_to_speak
 
 VOICES = {"ana-es", "carl-en", "fr"}

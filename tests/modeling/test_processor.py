@@ -12,11 +12,11 @@ from transformers import (
     AutoTokenizer,
 )
 
-from data_pipeline.audio import PRESETS, AudioConfig, decode_audio
+from data_pipeline.batching.features import FeatureMaker
 from data_pipeline.errors import UserError
-from data_pipeline.features import FeatureMaker
-from data_pipeline.speech import speech_spectrum
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import PRESETS, AudioConfig, decode_audio
+from data_pipeline.recordings.speech import speech_spectrum
+from data_pipeline.text.tokens import Vocabulary
 from data_pipeline.utterance import Utterance
 from inference.generation import encode_voice, synthesize
 from modeling.configuration import GoyaConfig

@@ -17,9 +17,9 @@ import training.state.checkpoint
 from callbacks.adaptive_weights import AdaptiveWeights
 from callbacks.default import default_callbacks, spike_guard
 from callbacks.spike_guard import SpikeGuard
-from data_pipeline.collate import REFERENCE_S, Batch
+from data_pipeline.batching.collate import REFERENCE_S, Batch
 from data_pipeline.errors import UserError
-from data_pipeline.speaker_augmentation import AS_RECORDED
+from data_pipeline.recordings.speaker_augmentation import AS_RECORDED
 from modeling.configuration import GoyaConfig
 from modeling.losses import LossShape
 from modeling.model import GoyaForTextToSpeech, GoyaOutput

@@ -186,7 +186,7 @@ def parse(
 
 def show_text(text: str, config: RunConfig) -> None:
     """Print what the model will read of a text ("-": of each line of standard input). Raises UserError."""
-    from data_pipeline.shown_text import given_texts, shown_text
+    from data_pipeline.text.shown_text import given_texts, shown_text
     from training.setup.init_from import reading_vocabulary
 
     vocabulary, language = reading_vocabulary(config), config.data.language or LANGUAGE_OF_NONE

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import PurePath
 
-from data_pipeline import speaker_augmentation
 from data_pipeline.errors import UserError, redact
-from data_pipeline.held_out import FEWEST_ROWS
 from data_pipeline.languages import language_code
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.registry import PHONEMIZERS
+from data_pipeline.reading.held_out import FEWEST_ROWS
+from data_pipeline.recordings import speaker_augmentation
 from training.config.described import shown, words
 from training.config.fields import FIELDS, Layer, Provenance, RunConfig, apply_layer, get, is_user_set
 from training.config.hardware import Hardware, check_precision, defaults_for, detect
@@ -87,7 +87,7 @@ def _corpus_layer(config: RunConfig, provenance: Provenance, hardware: Hardware)
     """The default corpus, and what its embedded kind asks for: a short run of a small model."""
     if config.data.train_data is not None:
         return {}
-    from data_pipeline.sources import default_train_data
+    from data_pipeline.reading.sources import default_train_data
 
     where, reason = default_train_data()
     layer: Layer = {"data.train_data": (where, reason)}
@@ -226,7 +226,7 @@ def check(config: RunConfig, provenance: Provenance, hardware: Hardware) -> None
     if data.speaker_augmentation:
         speaker_augmentation.require()
     check_precision(config.train.mixed_precision, hardware, why["train.mixed_precision"])
-    from data_pipeline.audio import PRESETS
+    from data_pipeline.recordings.audio import PRESETS
 
     frames_per_s = PRESETS[config.audio.preset].frames_per_s
     longest = round(data.max_duration_s * frames_per_s)

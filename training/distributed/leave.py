@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from data_pipeline.stall_watchdog import Stalled
+from data_pipeline.batching.stall_watchdog import Stalled
 
 is_abandoned = False  # whether a thread is left to its own, as one is that waits for a server
 

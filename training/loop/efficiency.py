@@ -2,7 +2,7 @@
 
 import time
 
-from data_pipeline.collate import Batch
+from data_pipeline.batching.collate import Batch
 
 
 class EfficiencyMeter:

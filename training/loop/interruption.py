@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from accelerate import Accelerator
 
-from data_pipeline.stall_watchdog import break_off
+from data_pipeline.batching.stall_watchdog import break_off
 
 HEEDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 

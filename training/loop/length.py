@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from accelerate import Accelerator
 
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
 from training.config.fields import Provenance, RunConfig, apply_layer
 from training.config.levels import run_length_layer
 from training.distributed.collectives import as_main_says

@@ -13,9 +13,9 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from data_pipeline.collate import Batch
+from data_pipeline.batching.collate import Batch
+from data_pipeline.batching.features import TOKEN_MULTIPLE, rounded_up
 from data_pipeline.errors import UserError
-from data_pipeline.features import TOKEN_MULTIPLE, rounded_up
 from modeling.losses import LossShape
 from training.distributed.sharding import is_sharded
 from training.loop.step import LossWeights, OutOfMemoryInExchange, StepLosses, accumulate, global_counts, step_losses

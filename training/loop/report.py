@@ -12,9 +12,9 @@ from pathlib import Path
 
 from data_pipeline.commands import command
 from data_pipeline.errors import UserError, redact, redacted
-from data_pipeline.exclude_list import told_unknown
 from data_pipeline.languages import language_code
 from data_pipeline.normalize.reading import rules_of
+from data_pipeline.reading.exclude_list import told_unknown
 from data_pipeline.utterance import Utterance
 from inference.known_languages import known_languages
 from training.config.fields import RunConfig

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from data_pipeline.collate import Batch
+from data_pipeline.batching.collate import Batch
 from modeling.losses import LossShape, loss_counts, loss_sums
 
 

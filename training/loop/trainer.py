@@ -23,11 +23,11 @@ from accelerate.utils import gather_object
 from transformers import TrainerState
 from transformers.trainer_callback import CallbackHandler
 
-from data_pipeline.collate import Batch
+from data_pipeline.batching.collate import Batch
+from data_pipeline.batching.loader import is_of_lost_worker, told_lost_worker
+from data_pipeline.batching.row_stats import RowStats, merged
+from data_pipeline.batching.stall_watchdog import BrokenOff
 from data_pipeline.errors import UserError
-from data_pipeline.loader import is_of_lost_worker, told_lost_worker
-from data_pipeline.row_stats import RowStats, merged
-from data_pipeline.stall_watchdog import BrokenOff
 from modeling.losses import SUMS, LossShape
 from training.config.fields import Provenance, RunConfig
 from training.distributed.collectives import as_main_says

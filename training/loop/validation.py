@@ -6,8 +6,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from data_pipeline.loader import Loader
-from data_pipeline.stall_watchdog import BrokenOff
+from data_pipeline.batching.loader import Loader
+from data_pipeline.batching.stall_watchdog import BrokenOff
 from modeling.layers import length_mask
 from modeling.losses import Loss, LossShape, loss_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech

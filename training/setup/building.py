@@ -11,9 +11,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwargs, ProjectConfiguration
 
-from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, redacted
-from data_pipeline.text import Vocabulary
+from data_pipeline.recordings.audio import PRESETS
+from data_pipeline.text.tokens import Vocabulary
 from data_pipeline.utterance import plain
 from modeling.losses import LossShape, added_losses
 from modeling.model import GoyaForTextToSpeech

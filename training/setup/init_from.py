@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_pipeline.audio import PRESETS
 from data_pipeline.errors import UserError, shown
-from data_pipeline.exclude_list import read_exclude_list
-from data_pipeline.new_tokens import new_tokens
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.exclude_list import read_exclude_list
+from data_pipeline.recordings.audio import PRESETS
+from data_pipeline.text.new_tokens import new_tokens
+from data_pipeline.text.tokens import Vocabulary
 from inference.options import BASE, BASE_LICENSE
 from inference.pretrained import has_base, load_description, load_weights, model_folder
 from modeling.configuration import SIZES, GoyaConfig

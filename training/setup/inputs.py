@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from functools import partial
 
-from data_pipeline.audio import PRESETS
-from data_pipeline.balance import SpeakerBalance
-from data_pipeline.columns import ColumnNames
+from data_pipeline.batching.balance import SpeakerBalance
+from data_pipeline.batching.features import FeatureMaker
+from data_pipeline.batching.loader import Loader, waited_for
+from data_pipeline.batching.plan import Limits, Plan
+from data_pipeline.batching.stall_watchdog import StallWatchdog
 from data_pipeline.errors import UserError
-from data_pipeline.exclude_list import read_exclude_list
-from data_pipeline.features import FeatureMaker
-from data_pipeline.held_out import HeldOut, Outside, hold_out
-from data_pipeline.loader import Loader, waited_for
-from data_pipeline.plan import Limits, Plan
-from data_pipeline.sources import Source, open_source
-from data_pipeline.splits import TRAIN, VALIDATION
-from data_pipeline.stall_watchdog import StallWatchdog
-from data_pipeline.text import Vocabulary
+from data_pipeline.reading.columns import ColumnNames
+from data_pipeline.reading.exclude_list import read_exclude_list
+from data_pipeline.reading.held_out import HeldOut, Outside, hold_out
+from data_pipeline.reading.sources import Source, open_source
+from data_pipeline.reading.splits import TRAIN, VALIDATION
+from data_pipeline.recordings.audio import PRESETS
+from data_pipeline.text.tokens import Vocabulary
 from training.config.fields import DataConfig, RunConfig
 
 VALIDATION_CACHE_SHARE = 0.25  # of data.cache_mb; the rest is for training utterances

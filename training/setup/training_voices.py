@@ -9,8 +9,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from data_pipeline.batching.loader import Loader
 from data_pipeline.errors import UserError
-from data_pipeline.loader import Loader
 from inference.generation import encode_voice, evaluating
 from training.distributed.collectives import as_main_says
 from training.loop.eval_weights import EvalWeights

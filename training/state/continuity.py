@@ -12,7 +12,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from data_pipeline.errors import UserError, redact, redacted
-from data_pipeline.fingerprint import fingerprint, is_another_corpus
+from data_pipeline.reading.fingerprint import fingerprint, is_another_corpus
 from training.config.fields import FIELDS, RENAMED, Provenance, RunConfig, get
 from training.distributed.collectives import as_main_has
 from training.setup.inputs import Inputs

@@ -10,9 +10,9 @@ from accelerate.utils import gather_object
 from transformers import TrainerState
 from transformers.trainer_callback import CallbackHandler
 
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
 from data_pipeline.errors import redacted
-from data_pipeline.text import Vocabulary
+from data_pipeline.text.tokens import Vocabulary
 from inference.safe_folder import read_json
 from modeling.model import GoyaForTextToSpeech
 from training.config.fields import Provenance, RunConfig

@@ -13,7 +13,7 @@ import soundfile
 
 from benchmarks.reliability.crash.forked import call
 from benchmarks.reliability.fault.stage import Stage
-from data_pipeline import audio
+from data_pipeline.recordings import audio
 
 RATE_HZ = 22_050
 COUNT = 24  # recordings

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.reliability.fuzzing.drawn import Ill, cut, harmed, word
-from data_pipeline.audio import header_of, read_samples
+from data_pipeline.recordings.audio import header_of, read_samples
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000)
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".raw", ".txt", "", ".WAV")

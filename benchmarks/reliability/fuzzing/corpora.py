@@ -15,9 +15,9 @@ import pyarrow
 import pyarrow.parquet
 
 from benchmarks.reliability.fuzzing.drawn import cut, file_replaced, harmed, letters, number, value, word
-from data_pipeline.columns import SYNONYMS
+from data_pipeline.batching.plan import Cursor
 from data_pipeline.errors import UserError
-from data_pipeline.plan import Cursor
+from data_pipeline.reading.columns import SYNONYMS
 from training.config.arguments import parse
 from training.setup.inputs import build_inputs
 

@@ -20,10 +20,10 @@ from transformers.trainer_callback import CallbackHandler
 import listen
 import train_main
 from benchmarks.reliability.fuzzing.drawn import Ill
-from data_pipeline.audio import AudioConfig, decode_audio
 from data_pipeline.phonemes import espeak
-from data_pipeline.sources import open_source
-from data_pipeline.text import UNITS, Vocabulary
+from data_pipeline.reading.sources import open_source
+from data_pipeline.recordings.audio import AudioConfig, decode_audio
+from data_pipeline.text.tokens import UNITS, Vocabulary
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor, GoyaTokenizer

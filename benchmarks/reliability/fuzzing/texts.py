@@ -6,9 +6,9 @@ from pathlib import Path
 from benchmarks.reliability.fuzzing.drawn import Ill, digits, letters, word
 from data_pipeline.errors import UserError
 from data_pipeline.languages import LANGUAGES
-from data_pipeline.sentences import split_sentences
-from data_pipeline.shown_text import shown_text
-from data_pipeline.text import normalize_text
+from data_pipeline.text.sentences import split_sentences
+from data_pipeline.text.shown_text import shown_text
+from data_pipeline.text.tokens import normalize_text
 from inference.known_languages import doubts, language_to_speak
 
 WRITTEN = ("12.5.2024", "2024-02-30", "31/12", "5:60", "$3.50", "€1.000.000,00", "XIV", "Mr. O'Neil", "e.g.", "3°C",

@@ -20,10 +20,11 @@ EXPLAINED: dict[str, str] = {
         "for name, voice_V in zip(batch.voices, output.voice_BV.cpu(), strict=False):"
     ): "The loader gives as many names as the model gives voices, one for each utterance.",
     (
-        "data_pipeline/row_stats.py, __init__: self.epoch, self.marks = -1, {} -> self.epoch, self.marks = - 2, {}"
+        "data_pipeline/batching/row_stats.py, __init__: "
+        "self.epoch, self.marks = -1, {} -> self.epoch, self.marks = - 2, {}"
     ): "No epoch is negative, so that neither number is one.",
     (
-        "data_pipeline/row_stats.py, the file: "
+        "data_pipeline/batching/row_stats.py, the file: "
         "MOST_MESSAGES = 1000 # of broken rows that are kept, so that memory does not grow with the corpus"
         " -> "
         "MOST_MESSAGES = 999 # of broken rows that are kept, so that memory does not grow with the corpus"

@@ -24,9 +24,9 @@ RUNS = tuple(
 )
 TUNING = "tests/test_fine_tuning.py"
 EFFECT = "tests/training/test_settings_take_effect.py"
-PLAN = "tests/data_pipeline/test_plan.py"
-TALLY = "tests/data_pipeline/test_row_stats.py"
-LOADER = "tests/data_pipeline/test_loader.py"
+PLAN = "tests/data_pipeline/batching/test_plan.py"
+TALLY = "tests/data_pipeline/batching/test_row_stats.py"
+LOADER = "tests/data_pipeline/batching/test_loader.py"
 CHECKPOINT = "tests/training/state/test_checkpoint.py"
 CONTINUITY = "tests/training/state/test_continuity.py"
 STRANGERS = "tests/training/state/test_strangers_states.py"
@@ -64,8 +64,8 @@ STAGES: dict[str, Stages] = {
         (EFFECT, SIGNALS),
         (RANKS,),
     ],
-    "data_pipeline/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
-    "data_pipeline/row_stats.py": [(TALLY, PLAN), (LOADER, LOOP), (CONTINUITY,)],
+    "data_pipeline/batching/plan.py": [(PLAN,), (LOADER, LENGTH), (CONTINUITY,)],
+    "data_pipeline/batching/row_stats.py": [(TALLY, PLAN), (LOADER, LOOP), (CONTINUITY,)],
     "modeling/losses.py": [(LOSSES,), (STEP, EFFECT)],
     "callbacks/default.py": [(DEFAULT,), (EFFECT,), (QUALITY,)],
     "callbacks/ema.py": [(AVERAGE,)],

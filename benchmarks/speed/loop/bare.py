@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from data_pipeline.collate import Batch
+from data_pipeline.batching.collate import Batch
 from modeling.configuration import GoyaConfig
 from modeling.losses import SUMS, element_counts, loss_sums
 from modeling.model import GoyaForTextToSpeech

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 import train_main
 from benchmarks.speed.loop.bare import WARM_UP, Clock, Job
-from data_pipeline.loader import Loader
+from data_pipeline.batching.loader import Loader
 
 
 class Enough(Exception):

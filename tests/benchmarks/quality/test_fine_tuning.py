@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness.places import DEMO
 from benchmarks.quality.fine_tuning import with_old_rows
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
 
 
 def test_as_many_old_rows_stand_beside_the_new_ones_and_none_is_judged(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import synthesize
 from benchmarks.quality import front_door
-from data_pipeline.sources import open_source
+from data_pipeline.reading.sources import open_source
 from testing import small_runs
 from training.config.arguments import parse
 from training.config.hardware import Hardware

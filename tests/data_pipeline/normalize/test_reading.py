@@ -6,8 +6,8 @@ import re
 import pytest
 
 from data_pipeline.normalize.reading import RULES
-from data_pipeline.sentences import split_sentences
-from data_pipeline.text import Vocabulary, normalize_text
+from data_pipeline.text.sentences import split_sentences
+from data_pipeline.text.tokens import Vocabulary, normalize_text
 
 SAID = {
     "en": [

@@ -7,7 +7,7 @@ pytest.importorskip("espeakng_loader", reason='needs the extra: pip install -e "
 from data_pipeline.errors import UserError
 from data_pipeline.phonemes import espeak
 from data_pipeline.phonemes.espeak import phonemize
-from data_pipeline.text import Vocabulary, normalize_text
+from data_pipeline.text.tokens import Vocabulary, normalize_text
 from testing import small_runs
 from training.state.checksums import seal
 

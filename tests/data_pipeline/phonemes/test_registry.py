@@ -7,13 +7,13 @@ import unicodedata
 
 import pytest
 
+from data_pipeline.batching.features import FeatureMaker
 from data_pipeline.errors import UserError
-from data_pipeline.features import FeatureMaker
 from data_pipeline.phonemes.registry import PHONEMIZERS, phonemize
-from data_pipeline.text import Vocabulary, normalize_text
+from data_pipeline.text.tokens import Vocabulary, normalize_text
 from modeling.processor import GoyaProcessor, GoyaTokenizer
 from testing import small_runs
-from tests.data_pipeline.test_features import MAKE
+from tests.data_pipeline.batching.test_features import MAKE
 
 
 @pytest.mark.parametrize(("text", "language", "expected"), [
@@ -56,7 +56,7 @@ def test_nothing_is_lost_or_made_up(code, text):
 READ_TWICE = """
 import sys, pyarrow.parquet
 from data_pipeline.phonemes.registry import phonemize
-from data_pipeline.text import normalize_text
+from data_pipeline.text.tokens import normalize_text
 code, *files = sys.argv[1:]
 rows = [row for file in files for row in pyarrow.parquet.read_table(file, columns=["text"]).to_pylist()]
 texts = [normalize_text(row["text"], code) for row in rows[:250]]

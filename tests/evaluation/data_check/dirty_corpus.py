@@ -7,7 +7,7 @@ import pyarrow.parquet
 import soundfile
 import soxr
 
-from data_pipeline.audio import decode_audio
+from data_pipeline.recordings.audio import decode_audio
 from testing.small_runs import DEMO
 
 RATE_HZ = 16_000

@@ -17,10 +17,10 @@ import soundfile
 import torch
 
 import train_main
-from data_pipeline.collate import Collator
-from data_pipeline.cursor import Cursor
-from data_pipeline.plan import PlannedBatch
-from data_pipeline.sources import open_source
+from data_pipeline.batching.collate import Collator
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.plan import PlannedBatch
+from data_pipeline.reading.sources import open_source
 from evaluation.data_check import survey as survey_module
 from evaluation.data_check.alignment import score_alignment
 from evaluation.data_check.findings import KINDS, findings, to_drop
@@ -30,7 +30,7 @@ from inference.pretrained import load
 from modeling.losses import alignment_of_each
 from testing import small_runs
 from testing.small_runs import train
-from tests.data_pipeline.test_sources import open_hub
+from tests.data_pipeline.reading.test_sources import open_hub
 from tests.evaluation.data_check import dirty_corpus
 from training.config.arguments import parse
 from training.config.hardware import Hardware

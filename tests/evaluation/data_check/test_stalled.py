@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from data_pipeline.stall_watchdog import Stalled
+from data_pipeline.batching.stall_watchdog import Stalled
 from evaluation.data_check.check import brief
 from testing import small_runs
 from training.config.arguments import parse

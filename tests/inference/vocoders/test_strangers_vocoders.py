@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig
 from inference.vocoders.registry import load_vocoder
 
 RATES = [8, 8, 4]

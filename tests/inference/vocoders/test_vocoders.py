@@ -14,8 +14,8 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
-from data_pipeline.audio import PRESETS, AudioConfig, decode_audio, log_mel
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import PRESETS, AudioConfig, decode_audio, log_mel
 from inference.streaming import stream_wave
 from inference.vocoders import hifigan
 from inference.vocoders.registry import VOCODERS, load_vocoder

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.audio import AudioConfig
 from data_pipeline.errors import UserError
+from data_pipeline.recordings.audio import AudioConfig
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech
 from modeling.processor import GoyaProcessor
@@ -29,7 +29,7 @@ def demo_corpus(monkeypatch):
     """And a checkout without the model that ships: tests/training/setup/test_default_start.py has it."""
     monkeypatch.setattr("inference.pretrained.SHIPPED", Path("nowhere"))
     found = ("assets/demo_corpus", "embedded demo corpus: no --train-data")
-    monkeypatch.setattr("data_pipeline.sources.default_train_data", lambda: found)
+    monkeypatch.setattr("data_pipeline.reading.sources.default_train_data", lambda: found)
 
 
 def parsed(*argv, hardware=CPU):
@@ -194,7 +194,7 @@ def test_no_corpus_by_hand_is_the_default_corpus_and_an_empty_name_is_a_mistake(
 
 def test_another_default_corpus_is_trained_in_full(monkeypatch):
     found = ("../dataset/dataset_train", "it exists")
-    monkeypatch.setattr("data_pipeline.sources.default_train_data", lambda: found)
+    monkeypatch.setattr("data_pipeline.reading.sources.default_train_data", lambda: found)
     config, provenance, _ = parse([], GPU)
     assert (config.data.train_data, config.model.size, config.train.max_minutes) == (found[0], "normal", 480.0)
     assert provenance["data.train_data"] == "it exists"

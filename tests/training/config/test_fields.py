@@ -105,7 +105,7 @@ def test_every_default_is_inside_its_own_range():
 
 
 def test_choices_match_what_they_name():
-    from data_pipeline.audio import PRESETS
+    from data_pipeline.recordings.audio import PRESETS
     from modeling.configuration import SIZES
     from training.config.levels import LEVELS
 

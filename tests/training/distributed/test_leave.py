@@ -11,7 +11,7 @@ from testing.small_runs import ROOT
 # With a thread that never ends, and something to be done at the end.
 BUSY = """
 import atexit, sys, threading
-from data_pipeline.stall_watchdog import Stalled
+from data_pipeline.batching.stall_watchdog import Stalled
 from training.distributed.leave import leave
 atexit.register(print, "tidied")
 threading.Thread(target=threading.Event().wait).start()

@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 
 import train_main
 import training.loop.validation
-from data_pipeline.stall_watchdog import BrokenOff, StallWatchdog
+from data_pipeline.batching.stall_watchdog import BrokenOff, StallWatchdog
 from testing import small_runs
 from testing.small_runs import assert_equal_ends, newest, scalars, train
 from training.loop.interruption import Interruption

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
 from training.config.fields import RunConfig, with_values
 from training.loop.length import UNKNOWN_LENGTH, Ahead, RunLength
 

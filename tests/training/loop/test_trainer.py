@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from accelerate import Accelerator
 
-from data_pipeline.cursor import Cursor
+from data_pipeline.batching.cursor import Cursor
+from data_pipeline.batching.row_stats import RowStats, RowStatsByEpoch
+from data_pipeline.batching.taken import RowsTaken
 from data_pipeline.errors import UserError
-from data_pipeline.row_stats import RowStats, RowStatsByEpoch
-from data_pipeline.taken import RowsTaken
 from testing import small_runs
 from testing.blows import ToldToStop
 from training.config.fields import RunConfig, with_values

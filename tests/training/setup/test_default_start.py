@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.errors import UserError
-from data_pipeline.text import Vocabulary
+from data_pipeline.text.tokens import Vocabulary
 from inference import pretrained
 from modeling.configuration import GoyaConfig
 from modeling.model import GoyaForTextToSpeech

@@ -143,7 +143,7 @@ def test_an_exclude_list_and_limits_that_changed_hold_for_the_rest(heard, tmp_pa
 @pytest.mark.parametrize("first_rows", [256, 0])
 def test_recordings_that_are_gone_move_no_other_row(tmp_path, capsys, monkeypatch, first_rows):
     """The table that names them is as it was: those of first rows are missed at once, others by the batches."""
-    monkeypatch.setattr("data_pipeline.fingerprint.FIRST_ROWS", first_rows)
+    monkeypatch.setattr("data_pipeline.reading.fingerprint.FIRST_ROWS", first_rows)
     folder = tmp_path / "corpus"
     (folder / "wavs").mkdir(parents=True)
     lines = []

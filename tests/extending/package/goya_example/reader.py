@@ -3,9 +3,9 @@ from pathlib import Path
 
 import datasets
 
-from data_pipeline.request import Request
-from data_pipeline.sources import Opened
-from data_pipeline.splits import TRAIN
+from data_pipeline.reading.request import Request
+from data_pipeline.reading.sources import Opened
+from data_pipeline.reading.splits import TRAIN
 
 
 def read_kaldi(request: Request) -> Opened | None:

@@ -1,0 +1,1 @@
+"""Which utterances make which batch, and their tensors."""
