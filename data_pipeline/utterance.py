@@ -31,7 +31,7 @@ Audio = bytes | str | Samples | Segment
 
 @dataclass(frozen=True, slots=True)
 class VoiceShift:
-    """How a voice is made out of a recorded one (recordings.speaker_augmentation): ratios of formants and of median pitch."""
+    """How a voice is made out of a recorded one (speaker_augmentation): ratios of formants and of median pitch."""
 
     formants: float
     pitch: float
