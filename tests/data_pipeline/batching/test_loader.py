@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_pipeline import loader as loader_module
+from data_pipeline.batching import loader as loader_module
 from data_pipeline.batching.features import FeatureMaker, Features
 from data_pipeline.batching.loader import FeatureCache, Loader
 from data_pipeline.batching.plan import Limits, Plan

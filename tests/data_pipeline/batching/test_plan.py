@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 import torch
 
-from data_pipeline import plan as plan_module
+from data_pipeline.batching import plan as plan_module
 from data_pipeline.batching.balance import SpeakerBalance, is_in_share
 from data_pipeline.batching.cursor import Cursor
 from data_pipeline.batching.features import rounded_up
