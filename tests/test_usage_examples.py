@@ -226,7 +226,7 @@ def test_run_is_small_unless_told_otherwise_and_adds_what_follows(monkeypatch, c
 
 
 @pytest.mark.parametrize(("words", "said"), [("nonesuch", "all are listed"), ("--lora-rank 16 ", "listed"), (
-    "fine_tuning.py", "these have it: measured/measure-it-again-"
+    "quality.fine_tuning", "these have it: measured/measure-it-again-"
 )])  # fmt: skip
 def test_words_that_are_not_of_one_command_are_answered(words, said, capsys):
     with pytest.raises(SystemExit):

@@ -129,11 +129,6 @@ def cloned(results: dict) -> list[Row]:
     return rows
 
 
-def quick(results: dict) -> list[Row]:
-    found = results["figures"]
-    return [("steps a second, share of a bare PyTorch loop's", f"{found['goya_vs_bare']['median']:.0%}")]
-
-
 FILES = {
     shipped: "base_model",
     understood: "main_job",
@@ -141,7 +136,6 @@ FILES = {
     sooner: "ablation",
     faithful: "crashes",
     cloned: "cloning",
-    quick: "loop_speed",
 }
 
 if __name__ == "__main__":
