@@ -36,7 +36,8 @@ def block(results: Path) -> str:
     for part, name in FILES.items():
         found = read_json(results / f"{name}.json")
         if is_clean(found):
-            rows += [[said, value, measured_with(found, name)] for said, value in part(found)]
+            measured = [measured_with(found, name)] + ["as above"] * len(part(found))
+            rows += [[said, value, how] for (said, value), how in zip(part(found), measured, strict=False)]
     return page_block.markdown(["", "", "measured by, on, with"], rows)
 
 
@@ -54,7 +55,7 @@ def shipped(results: dict) -> list[Row]:
 
 
 def from_nothing(results: dict) -> list[Row]:
-    return [("the same with --init-from none; DistillMOS",
+    return [("CER of the first command with --init-from none; DistillMOS",
              f"{ranged(results, 'cer_model', '{:.1%}')}; {ranged(results, 'distillmos_model', '{:.2f}')}")]  # fmt: skip
 
 
