@@ -38,14 +38,23 @@ def described_by(config: RunConfig) -> Described | None:
     start, resume = config.fine_tune.init_from, config.checkpoint.resume
     if start is None:
         return None
-    own = Path(config.checkpoint.dir)
-    if resume == "auto":
-        is_there = os.path.isdir(own)  # glob raises where no folder can be of that name
-        goes_on = is_there and not config.checkpoint.reset and any(own.glob("checkpoints/step-????????/config.json"))
-        return Described(model_folder(str(own)), True) if goes_on else Described(model_folder(start), False)
-    if os.path.isfile(Path(resume) / "config.json"):
-        return Described(resume, True)
-    return Described(model_folder(start), False)  # "none", or no checkpoint, which is said when it is loaded
+    if of_own_checkpoint(config, "config.json") is None:
+        return Described(model_folder(start), False)
+    return Described(model_folder(config.checkpoint.dir) if resume == "auto" else resume, True)
+
+
+def of_own_checkpoint(config: RunConfig, name: str) -> Path | None:
+    """That file of the checkpoint which the run goes on from: the newest, or --resume's.
+
+    None where there is none; that of a --resume which leads nowhere is said when it is loaded.
+    """
+    own, resume = Path(config.checkpoint.dir), config.checkpoint.resume
+    if resume != "auto":
+        named = Path(resume) / name
+        return named if os.path.isfile(named) else None
+    if config.checkpoint.reset or not os.path.isdir(own):  # glob raises where no folder can be of that name
+        return None
+    return max(own.glob(f"checkpoints/step-????????/{name}"), default=None)
 
 
 def default_start_layer(config: RunConfig, provenance: Provenance, size: str) -> Layer:
@@ -56,11 +65,9 @@ def default_start_layer(config: RunConfig, provenance: Provenance, size: str) ->
     Args:
         size: that the run has without a model to start from.
     """
-    if config.train.debug or is_user_set(provenance, "fine_tune.init_from"):
-        return {}
-    began = _began_from(config)
-    if began is not None:
-        return {"fine_tune.init_from": (BASE, "as this run began")} if began.start == BASE else {}
+    state = of_own_checkpoint(config, "training_state.json")
+    if state is not None:
+        return {"fine_tune.init_from": (BASE, "as this run began")} if _began_from(state) == BASE else {}
     if not has_base():
         return {}
     own = kind_of(*load_description(model_folder(BASE)), BASE)
@@ -71,24 +78,12 @@ def default_start_layer(config: RunConfig, provenance: Provenance, size: str) ->
     return {"fine_tune.init_from": (BASE, reason)}
 
 
-class Began(NamedTuple):
-    """What --init-from was when the run in a folder was started; None: from nothing."""
-
-    start: str | None
-
-
-def _began_from(config: RunConfig) -> Began | None:
-    """Of the checkpoint that the run goes on from; None where there is none. One that is damaged is met later."""
-    if config.checkpoint.reset or config.checkpoint.resume == "none":
-        return None
-    if config.checkpoint.resume != "auto":
-        newest = Path(config.checkpoint.resume) / "training_state.json"
-    else:
-        newest = max(Path(config.checkpoint.dir).glob("checkpoints/step-*/training_state.json"), default=None)
+def _began_from(state: Path) -> str | None:
+    """What --init-from was when the run of a checkpoint was started. A checkpoint that is damaged is met later."""
     try:
-        return newest and Began(json.loads(newest.read_text(encoding="utf-8"))["config"]["fine_tune"]["init_from"])
+        return json.loads(state.read_text(encoding="utf-8"))["config"]["fine_tune"]["init_from"]
     except (OSError, ValueError, KeyError, TypeError):
-        return Began(None)
+        return None
 
 
 def init_from_layer(config: RunConfig, provenance: Provenance) -> Layer:
