@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from data_pipeline.errors import UserError, tell
-from inference.options import BASE
+from inference.options import add_model
 
 MOST_PORT = 65_535
 
@@ -22,19 +22,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="The page is served to this computer alone, and asks nothing of the network. From another one: "
         "ssh -L 7860:127.0.0.1:7860 THIS_COMPUTER, and open http://127.0.0.1:7860 there.",
     )
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default=BASE,
-        help="a run folder, a checkpoint's or model's folder, a Hub id, or base, which ships (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument("--port", type=int, default=7860, help="(default: %(default)s)")
-    parser.add_argument(
-        "--device",
-        default="auto",
-        choices=("auto", "cuda", "mps", "cpu"),
-        help="auto: a GPU where there is one (default: %(default)s)",
-    )
     return parser
 
 

@@ -15,21 +15,15 @@ from data_pipeline.errors import UserError, tell, warn
 from data_pipeline.text.given_text import argument_text, file_text, standard_input_text
 from data_pipeline.text.sentences import split_sentences
 from data_pipeline.text.tokens import is_heard
-from inference.options import AUTO, BASE, SpeechOptions
+from inference.options import AUTO, SpeechOptions, add_model
 from inference.wave_output import ENDINGS, STDOUT, Output, check_output
 
 WARM_UP_TOKENS = 10  # the tag of the language, <bos>, and a word
-DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="synthesize.py", description=__doc__.split(":")[0] + ".")
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default=BASE,
-        help="a run folder, a checkpoint's or model's folder, a Hub id, or base, which ships (default: %(default)s)",
-    )
+    add_model(parser)
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--text", action="append", help="what to say; again for more of it, each a paragraph")
     text.add_argument(
@@ -58,9 +52,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--picture", help="also write mel and alignment of the first sentence as a PNG")
     parser.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--device", default="auto", choices=DEVICES, help="auto: a GPU where there is one (default: %(default)s)"
-    )
     return parser
 
 

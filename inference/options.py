@@ -1,5 +1,6 @@
 """How a text is spoken, as a script, a page, a pipeline or Python says it."""
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from data_pipeline.errors import UserError
 AUTO = "auto"  # the vocoder that fits the model's mels
 BASE = "base"  # the model that ships; a folder of that name is ./base
 BASE_LICENSE = "CC-BY-SA-3.0"
+DEVICES = ("auto", "cuda", "mps", "cpu")
 SLOWEST, FASTEST = 0.25, 4.0
 
 
@@ -52,3 +54,16 @@ class SpeechOptions:
     @property
     def clips(self) -> list:
         return [self.reference] if isinstance(self.reference, str) else list(self.reference or ())
+
+
+def add_model(parser: ArgumentParser) -> None:
+    """The arguments of every command that speaks: which model, and where."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default=BASE,
+        help="a run folder, a checkpoint's or model's folder, a Hub id, or base, which ships (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device", default="auto", choices=DEVICES, help="auto: a GPU where there is one (default: %(default)s)"
+    )

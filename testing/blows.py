@@ -32,17 +32,6 @@ class ToldToStop(TrainerCallback):
             signal.raise_signal(signal.SIGTERM)
 
 
-class Killed(TrainerCallback):
-    """SIGKILL after a step, once its points are on the disk; for a process of its own."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_begin(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 class KilledInSaving(TrainerCallback):
     """SIGKILL once the weights of `step` are written and the rest is not; for a process of its own."""
 

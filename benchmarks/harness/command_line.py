@@ -23,6 +23,14 @@ def add_output(parser, results: Path) -> None:
     parser.add_argument("--docs", action="store_true", help="only put the figures of --out into docs/measured.md")
 
 
+def add_rounds(parser, steps: int, results: Path) -> None:
+    """What scripts that time steps of the trainer, round by round, have in common."""
+    parser.add_argument("--size", default="tiny", choices=("debug", "tiny"), help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=steps, help="timed, each time (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=results, help="the json to write (default: %(default)s)")
+
+
 def finish(arguments, name: str, block: Callable[[dict], str], measure: Callable[[], None]) -> int:
     """Measure, or with --docs put what was measured into docs/measured.md's block `name`; the exit code."""
     try:

@@ -28,8 +28,6 @@ from data_pipeline.errors import UserError
 from inference.pretrained import SHIPPED, load
 
 SYNTHESIS_SEEDS = [0, 1, 2]
-SETTINGS = "--optimization-level enhanced --apply-fast-convergence --model-size tiny --init-from none"
-
 SHOWN = {
     "cer_model": ("CER, English", "{:.1%}"),
     "cer_real": ("CER, English recordings", "{:.1%}"),
@@ -88,16 +86,14 @@ def train(arguments, more: list[str]) -> Path:
 
 
 def flags(arguments) -> list[str]:
-    return [*SETTINGS.split(), "--max-minutes", f"{arguments.minutes:g}"]
+    return [*languages.SETTINGS.split(), "--max-minutes", f"{arguments.minutes:g}"]
 
 
 def ship(folder: Path) -> None:
     """The run's best model into SHIPPED, in half of its size. What stands there besides (card, license) stays."""
     model, processor = load(str(folder))
     model.to(torch.bfloat16).save_pretrained(SHIPPED)
-    described = read_json(
-        SHIPPED / "config.json"
-    )  # in which transformers' from_pretrained reads the type to compute in
+    described = read_json(SHIPPED / "config.json")  # whose dtype is what transformers' from_pretrained computes in
     command_line.write_json(described | {"dtype": "float32"}, SHIPPED / "config.json")
     processor.save_pretrained(SHIPPED)
     for code in SHIPPED.glob("*.py"):  # for models on the Hub; here the checkout has it
@@ -117,7 +113,7 @@ def judged(work: Path, result: dict) -> dict:
 
 
 def rows(results: dict) -> list[list[str]]:
-    """[language, its figures ...], with those of recordings of other sentences in brackets."""
+    """[language, minutes of speech, its figures ...]."""
     lines = [["language", "minutes of speech", *(label for label, _ in likeness.SHOWN.values())]]
     for language, found in results["by_language"].items():
         cells = [form.format(found["five"][key]) for key, (_, form) in likeness.SHOWN.items()]

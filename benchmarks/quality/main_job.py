@@ -289,7 +289,7 @@ def block(results: dict, name: str = "main_job") -> str:
     seeds = results["seeds"]
     said = (
         f"`{results['command']}`, training seeds {', '.join(map(str, seeds['training']))}: median, and least to most. "
-        f"CER: {results['figures']['cer_sentences']} held-out English sentences, heard by moonshine-voice, mean of "
+        f"CER: {results['figures']['cer_sentences']:.0f} held-out English sentences, heard by moonshine-voice, mean of "
         f"{len(seeds['synthesis'])} synthesis seeds. "
     )
     lines = page_block.markdown(["", "median", "range"], rows(results))

@@ -36,8 +36,8 @@ def block(results: Path) -> str:
     for part, name in FILES.items():
         found = read_json(results / f"{name}.json")
         if is_clean(found):
-            measured = [measured_with(found, name)] + ["as above"] * len(part(found))
-            rows += [[said, value, how] for (said, value), how in zip(part(found), measured, strict=False)]
+            first, *more = part(found)
+            rows += [[*first, measured_with(found, name)], *([*row, "as above"] for row in more)]
     return page_block.markdown(["", "", "measured by, on, with"], rows)
 
 

@@ -15,7 +15,6 @@ import statistics
 import sys
 from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 
 import torch
 
@@ -42,10 +41,7 @@ CONTENDERS = {
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--size", default="tiny", choices=("debug", "tiny"), help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=30, help="timed, each time (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="the json to write (default: %(default)s)")
+    command_line.add_rounds(parser, 30, OUT)
     return parser
 
 

@@ -30,11 +30,8 @@ THEN, NOW = "the first version", "now"
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("--size", default="tiny", choices=("debug", "tiny"), help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=60, help="timed, each time (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
+    command_line.add_rounds(parser, 60, OUT)
     parser.add_argument("--first", default=FIRST, help="the commit of the first version (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="the json to write (default: %(default)s)")
     return parser
 
 

@@ -83,7 +83,8 @@ def test_each_step_has_one_point_after_a_resume(tmp_path):
 def test_each_step_has_one_point_where_no_checkpoint_was_written_before_the_kill(tmp_path):
     run, script = tmp_path / "run", small_runs.ROOT / "train_main.py"
     data = ["--train-data", small_runs.corpus(), "--checkpoint-dir", run, *small_runs.SMALL, "--max-steps", "4"]
-    killed = small_runs.launch(script, *data, "--set", "train.callbacks={testing.blows:Killed: {step: 3}}")
+    blow = "train.callbacks={testing.blows:Blow: {name: SIGKILL, step: 3}}"
+    killed = small_runs.launch(script, *data, "--set", blow, start_new_session=True)
     assert killed.returncode == -signal.SIGKILL and not list(run.glob("checkpoints/step-????????"))
     assert small_runs.launch(script, *data).returncode == 0
     events = EventAccumulator(str(run / "logs" / "goya"), purge_orphaned_data=True).Reload()
